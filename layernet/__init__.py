@@ -1,0 +1,106 @@
+"""Neural nets you can read, at a speed you would keep.
+
+A layer is an object with two methods, `forward_pass(inputs)` and `backward_pass(inputs, grad_output)`. A
+`Sequential` chains them, a loss is a layer too, and an optimizer moves their parameters.
+
+Names are imported when they are first used, so that `import layernet` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+__version__ = "0.1.0"
+
+_MODULES = {
+    "layernet.layer": ["Layer", "NotBuiltError"],
+    "layernet.layers": [
+        "Activation",
+        "BatchNorm",
+        "Dense",
+        "Dropout",
+        "ELU",
+        "Flatten",
+        "GELU",
+        "GaussianNoise",
+        "HardSigmoid",
+        "Identity",
+        "LayerNorm",
+        "LeakyReLU",
+        "LogSoftmax",
+        "Mish",
+        "RMSNorm",
+        "ReLU",
+        "Reshape",
+        "SELU",
+        "Sigmoid",
+        "SiLU",
+        "Softmax",
+        "Softplus",
+        "Tanh",
+    ],
+    "layernet.containers": ["Concat", "Residual", "Sequential"],
+    "layernet.losses": [
+        "BinaryCrossEntropy",
+        "CrossEntropy",
+        "Hinge",
+        "Huber",
+        "Loss",
+        "MeanAbsoluteError",
+        "MeanSquaredError",
+        "Poisson",
+        "Quantile",
+    ],
+    "layernet.initializers": [
+        "Constant",
+        "GlorotNormal",
+        "GlorotUniform",
+        "HeNormal",
+        "HeUniform",
+        "Initializer",
+        "LeCunNormal",
+        "LeCunUniform",
+        "Ones",
+        "Orthogonal",
+        "Zeros",
+    ],
+    "layernet.optimizers": ["Adagrad", "Adam", "AdamW", "Lion", "NAdam", "Optimizer", "RMSProp", "SGD"],
+    "layernet.schedules": [
+        "ConstantSchedule",
+        "CosineSchedule",
+        "ExponentialSchedule",
+        "InverseScalingSchedule",
+        "OneCycleSchedule",
+        "ReduceOnPlateau",
+        "Schedule",
+        "StepSchedule",
+    ],
+    "layernet.training": [
+        "Callback",
+        "DivergenceError",
+        "EarlyStopping",
+        "History",
+        "LearningRateSchedule",
+        "ProgressBar",
+    ],
+    "layernet.inspection": ["check_gradients", "check_layer"],
+    "layernet.estimators": ["MLPClassifier", "MLPRegressor"],
+}
+_HOMES = {name: module for module, names in _MODULES.items() for name in names}
+_SUBPACKAGES = ("estimators", "inspection", "initializers", "layers", "losses", "optimizers", "schedules")
+
+__all__ = sorted(_HOMES)
+
+
+def __getattr__(name: str):
+    if name in _HOMES:
+        value = getattr(importlib.import_module(_HOMES[name]), name)
+        globals()[name] = value
+        return value
+    if name in _SUBPACKAGES or name in ("containers", "engine", "layer", "training"):
+        return importlib.import_module(f"layernet.{name}")
+    raise AttributeError(f"layernet has no {name!r}. It has: {', '.join(__all__)}.")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -1,0 +1,88 @@
+"""A plan: what one step of training does, for one network, loss and optimizer.
+
+The training loop knows only a plan's `step`. This one calls the formulas of the layers, and is the reference
+for any other.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from layernet.layer import Layer
+from layernet.losses.loss import Loss, weight_factors, weighted_rows, weighted_sum
+from layernet.optimizers.optimizer import Optimizer
+
+
+class NotFiniteError(ArithmeticError):
+    """The loss or a gradient of a step is no finite number; nothing was updated."""
+
+
+class FormulaPlan:
+    """A step of training by the layers' own formulas.
+
+    Parameters
+    ----------
+    network : Layer
+        Built, and in training mode while `step` runs.
+    loss : Loss
+    optimizer : Optimizer
+    """
+
+    def __init__(self, network: Layer, loss: Loss, optimizer: Optimizer):
+        self.network = network
+        self.loss = loss
+        self.optimizer = optimizer
+
+    def step(
+        self,
+        inputs: np.ndarray,
+        targets: np.ndarray,
+        weights: np.ndarray | None = None,
+        normalizer: float | None = None,
+    ) -> tuple[float, np.ndarray]:
+        """Compute the loss of a batch and its gradients, and move the parameters.
+
+        Parameters
+        ----------
+        inputs : ndarray of shape (n_samples, ...)
+            Of the network's type.
+        targets : ndarray of shape (n_samples, ...)
+            As `loss.prepare` returned them.
+        weights : ndarray of shape (n_samples,), default=None
+        normalizer : float, default=None
+            What the weighted sum of losses is divided by; None for the total weight of the batch.
+
+        Returns
+        -------
+        loss : float
+            Before the move.
+        outputs : ndarray
+            Of the network, before the move.
+
+        Raises
+        ------
+        NotFiniteError
+            If the loss or a gradient is not finite; the parameters are left as they were.
+        """
+        outputs, record = self.network.record(inputs)
+        losses, loss_record = self.loss.record(outputs, targets)
+        factors = weight_factors(weights, normalizer, len(outputs), outputs.dtype)
+        value = float(weighted_sum(losses, factors))
+        if not math.isfinite(value):
+            raise NotFiniteError(f"the loss is {value}")
+        grad_output = weighted_rows(self.loss.gradient_from(loss_record, targets), factors)
+        self.network.parameter_gradients(record, grad_output)
+        if not all_finite(self.network.gradient_vector):
+            raise NotFiniteError("a gradient is not finite")
+        self.optimizer.update(self.network)
+        return value, outputs
+
+
+def all_finite(vector: np.ndarray) -> bool:
+    """Whether all entries are finite, found by one product that only overflow makes us look at twice."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if math.isfinite(np.vdot(vector, vector)):
+            return True
+    return bool(np.isfinite(vector).all())

@@ -1,0 +1,37 @@
+"""What is computed: a file for each family of layers, formulas only."""
+
+from layernet.layers.activation import Activation
+from layernet.layers.dense import Dense
+from layernet.layers.noise import Dropout, GaussianNoise
+from layernet.layers.normalization import BatchNorm, LayerNorm, RMSNorm
+from layernet.layers.rectifiers import ELU, SELU, LeakyReLU, ReLU
+from layernet.layers.saturating import HardSigmoid, Sigmoid, Tanh
+from layernet.layers.shaping import Flatten, Reshape
+from layernet.layers.smooth import GELU, Identity, Mish, SiLU, Softplus
+from layernet.layers.softmax import LogSoftmax, Softmax
+
+__all__ = [
+    "ELU",
+    "GELU",
+    "SELU",
+    "Activation",
+    "BatchNorm",
+    "Dense",
+    "Dropout",
+    "Flatten",
+    "GaussianNoise",
+    "HardSigmoid",
+    "Identity",
+    "LayerNorm",
+    "LeakyReLU",
+    "LogSoftmax",
+    "Mish",
+    "RMSNorm",
+    "ReLU",
+    "Reshape",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Tanh",
+]

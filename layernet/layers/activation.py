@@ -1,0 +1,16 @@
+"""What activations share: their way back is read off their outputs."""
+
+from __future__ import annotations
+
+from layernet.layer import Layer
+
+
+class Activation(Layer, abstract=True):
+    """An activation whose derivative follows from its outputs alone, so these are its record.
+
+    A subclass defines `forward_pass(inputs)` and `backward_from(outputs, grad_output)`.
+    """
+
+    def record(self, inputs):
+        outputs = self.forward_pass(inputs)
+        return outputs, outputs

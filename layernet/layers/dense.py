@@ -1,0 +1,95 @@
+"""The layer that learns: every output is a weighted sum of all inputs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from layernet.layer import Layer
+
+
+class Dense(Layer):
+    r"""A weighted sum of all inputs for each unit.
+
+    outputs = inputs @ weights + bias. With G = grad_output,
+
+    - grad_weights = inputs\ :sup:`T` @ G, summed over the batch by the product itself,
+    - grad_bias = sum of the rows of G,
+    - grad_inputs = G @ weights\ :sup:`T`.
+
+    Parameters
+    ----------
+    units : int
+        How many outputs, at least 1.
+    use_bias : bool, default=True
+    weights_initializer : str or callable, default="glorot_uniform"
+        A name from `layernet.initializers`, or a function of the shape and a random generator.
+    bias_initializer : str or callable, default="zeros"
+
+    Attributes
+    ----------
+    weights, grad_weights : ndarray of shape (inputs, units)
+    bias, grad_bias : ndarray of shape (units,)
+        Only with `use_bias`.
+
+    Raises
+    ------
+    ValueError
+        If inputs have another width than the layer was built for.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> dense = Dense(2).build(3)
+    >>> dense.weights = [[1, 0], [0, 1], [1, 1]]
+    >>> dense.forward_pass([[1.0, 2.0, 3.0]])
+    array([[4., 5.]])
+    >>> dense.backward_pass([[1.0, 2.0, 3.0]], [[1.0, 0.0]])
+    array([[1., 0., 1.]])
+    >>> dense.grad_weights
+    array([[1., 0.],
+           [2., 0.],
+           [3., 0.]])
+
+    References
+    ----------
+    Rumelhart, Hinton and Williams (1986), Learning representations by back-propagating errors.
+    """
+
+    def __init__(
+        self,
+        units: int,
+        use_bias: bool = True,
+        weights_initializer="glorot_uniform",
+        bias_initializer="zeros",
+    ):
+        if not isinstance(units, (int, np.integer)) or units < 1:
+            raise ValueError(f"Dense: units must be a positive integer, got {units!r}.")
+        self.units = units
+        self.use_bias = use_bias
+        self.weights_initializer = weights_initializer
+        self.bias_initializer = bias_initializer
+
+    def create_parameters(self, input_shape):
+        if len(input_shape) != 1:
+            raise ValueError(
+                f"{self!r} expects inputs of shape (n_samples, features), got features of shape "
+                f"{input_shape}. Put Flatten() before it, or reshape the data."
+            )
+        self.add_parameter("weights", (input_shape[0], self.units), self.weights_initializer)
+        if self.use_bias:
+            self.add_parameter("bias", self.units, self.bias_initializer, decay=False)
+
+    def forward_pass(self, inputs):
+        outputs = inputs @ self.weights
+        if self.use_bias:
+            outputs += self.bias
+        return outputs
+
+    def backward_from(self, inputs, grad_output):
+        self.parameter_gradients(inputs, grad_output)
+        return grad_output @ self.weights.T
+
+    def parameter_gradients(self, inputs, grad_output):
+        np.matmul(inputs.T, grad_output, out=self.grad_weights)
+        if self.use_bias:
+            grad_output.sum(axis=0, out=self.grad_bias)

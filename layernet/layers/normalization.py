@@ -1,0 +1,208 @@
+"""Layers that bring their inputs to a common scale: BatchNorm, LayerNorm, RMSNorm."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from layernet.layer import Layer
+from layernet.validation import require_positive
+
+
+class BatchNorm(Layer):
+    """Bring every feature to mean 0 and variance 1 over the batch, then scale and shift it.
+
+    outputs = gamma n + beta with n = (inputs - mean) / sqrt(variance + epsilon). In training, mean and variance
+    are those of the batch, over all axes but the last; in inference they are running averages.
+
+    With H = G gamma: grad_inputs = (H - mean of H - n * mean of (H n)) / sqrt(variance + epsilon) in training,
+    where the two means come from the batch's own mean and variance, which depend on the inputs too; grad_inputs
+    = H / sqrt(variance + epsilon) in inference. grad_gamma = sum of G n, grad_beta = sum of G.
+
+    Parameters
+    ----------
+    momentum : float, default=0.9
+        running = momentum * running + (1 - momentum) * batch, once per step, in `end_step`. Some write it the
+        other way round (PyTorch's momentum is 1 - ours).
+    epsilon : float, default=1e-5
+        Inside the root.
+
+    Attributes
+    ----------
+    gamma, beta, grad_gamma, grad_beta : ndarray of shape (features,)
+    running_mean, running_variance : ndarray of shape (features,)
+        State. The variance is the one of the batch divided by n, not n - 1, as in the formula above.
+
+    Examples
+    --------
+    >>> norm = BatchNorm()
+    >>> _ = norm.build(1)
+    >>> with norm.training_mode():
+    ...     norm.forward_pass([[10.0], [20.0]]).round(3)
+    array([[-1.],
+           [ 1.]])
+    >>> norm.end_step()
+    >>> norm.running_mean
+    array([1.5])
+
+    References
+    ----------
+    Ioffe and Szegedy (2015), Batch normalization: accelerating deep network training by reducing internal
+    covariate shift.
+    """
+
+    _batch_statistics: tuple[np.ndarray, np.ndarray] | None = None
+
+    def __init__(self, momentum: float = 0.9, epsilon: float = 1e-5):
+        if not 0 <= momentum <= 1:
+            raise ValueError(f"BatchNorm: momentum must be between 0 and 1, got {momentum!r}.")
+        self.momentum = momentum
+        self.epsilon = require_positive(epsilon, "BatchNorm: epsilon")
+
+    def create_parameters(self, input_shape):
+        features = last_axis(self, input_shape)
+        self.add_parameter("gamma", features, "ones", decay=False)
+        self.add_parameter("beta", features, "zeros", decay=False)
+        self.add_state("running_mean", np.zeros(features))
+        self.add_state("running_variance", np.ones(features))
+
+    def record(self, inputs):
+        from_batch = self.training and inputs.size > 0
+        if from_batch:
+            batch_axes = tuple(range(inputs.ndim - 1))
+            mean, variance = inputs.mean(axis=batch_axes), inputs.var(axis=batch_axes)
+            self._batch_statistics = mean, variance
+        else:
+            mean, variance = self.running_mean, self.running_variance
+        inverse_deviation = 1 / np.sqrt(variance + self.epsilon)
+        normalized = (inputs - mean) * inverse_deviation
+        return self.gamma * normalized + self.beta, (normalized, inverse_deviation, from_batch)
+
+    def backward_from(self, record, grad_output):
+        normalized, inverse_deviation, from_batch = record
+        batch_axes = tuple(range(grad_output.ndim - 1))
+        self.grad_gamma = (grad_output * normalized).sum(axis=batch_axes)
+        self.grad_beta = grad_output.sum(axis=batch_axes)
+        grad_normalized = grad_output * self.gamma
+        if from_batch:
+            along = (grad_normalized * normalized).mean(axis=batch_axes)
+            grad_normalized = grad_normalized - grad_normalized.mean(axis=batch_axes) - normalized * along
+        return grad_normalized * inverse_deviation
+
+    def end_step(self):
+        if self._batch_statistics is not None:
+            for running, batch in zip(
+                (self.running_mean, self.running_variance), self._batch_statistics, strict=True
+            ):
+                running *= self.momentum
+                running += (1 - self.momentum) * batch
+            self._batch_statistics = None
+
+
+class LayerNorm(Layer):
+    """Bring every row to mean 0 and variance 1 over its features, then scale and shift each feature.
+
+    outputs = gamma n + beta with n = (inputs - mean) / sqrt(variance + epsilon), mean and variance along
+    the last axis. With H = G gamma: grad_inputs = (H - mean of H - n * mean of (H n)) / sqrt(variance +
+    epsilon), means along the last axis; grad_gamma and grad_beta are the sums of G n and of G over all
+    other axes.
+
+    Parameters
+    ----------
+    epsilon : float, default=1e-5
+        Inside the root.
+
+    Attributes
+    ----------
+    gamma, beta, grad_gamma, grad_beta : ndarray of shape (features,)
+
+    Examples
+    --------
+    >>> LayerNorm().forward_pass([[1.0, 3.0]]).round(3)
+    array([[-1.,  1.]])
+
+    References
+    ----------
+    Ba, Kiros and Hinton (2016), Layer normalization.
+    """
+
+    def __init__(self, epsilon: float = 1e-5):
+        self.epsilon = require_positive(epsilon, "LayerNorm: epsilon")
+
+    def create_parameters(self, input_shape):
+        features = last_axis(self, input_shape)
+        self.add_parameter("gamma", features, "ones", decay=False)
+        self.add_parameter("beta", features, "zeros", decay=False)
+
+    def record(self, inputs):
+        centered = inputs - inputs.mean(axis=-1, keepdims=True)
+        variance = (centered * centered).mean(axis=-1, keepdims=True)
+        inverse_deviation = 1 / np.sqrt(variance + self.epsilon)
+        normalized = centered * inverse_deviation
+        return self.gamma * normalized + self.beta, (normalized, inverse_deviation)
+
+    def backward_from(self, record, grad_output):
+        normalized, inverse_deviation = record
+        batch_axes = tuple(range(grad_output.ndim - 1))
+        self.grad_gamma = (grad_output * normalized).sum(axis=batch_axes)
+        self.grad_beta = grad_output.sum(axis=batch_axes)
+        grad_normalized = grad_output * self.gamma
+        along = (grad_normalized * normalized).mean(axis=-1, keepdims=True)
+        centered = grad_normalized - grad_normalized.mean(axis=-1, keepdims=True)
+        return (centered - normalized * along) * inverse_deviation
+
+
+class RMSNorm(Layer):
+    """Bring every row to a root mean square of 1 over its features, then scale each feature.
+
+    outputs = gamma n with n = inputs / sqrt(mean of inputs**2 + epsilon) along the last axis. With H = G gamma:
+    grad_inputs = (H - n * mean of (H n)) / sqrt(mean of inputs**2 + epsilon); grad_gamma is the sum of G n over
+    all other axes.
+
+    Parameters
+    ----------
+    epsilon : float, default=1e-5
+        Inside the root.
+
+    Attributes
+    ----------
+    gamma, grad_gamma : ndarray of shape (features,)
+
+    Examples
+    --------
+    >>> RMSNorm().forward_pass([[3.0, 3.0, -3.0]]).round(3)
+    array([[ 1.,  1., -1.]])
+
+    References
+    ----------
+    Zhang and Sennrich (2019), Root mean square layer normalization.
+    """
+
+    def __init__(self, epsilon: float = 1e-5):
+        self.epsilon = require_positive(epsilon, "RMSNorm: epsilon")
+
+    def create_parameters(self, input_shape):
+        self.add_parameter("gamma", last_axis(self, input_shape), "ones", decay=False)
+
+    def record(self, inputs):
+        mean_square = (inputs * inputs).mean(axis=-1, keepdims=True)
+        inverse_size = 1 / np.sqrt(mean_square + self.epsilon)
+        normalized = inputs * inverse_size
+        return self.gamma * normalized, (normalized, inverse_size)
+
+    def backward_from(self, record, grad_output):
+        normalized, inverse_size = record
+        batch_axes = tuple(range(grad_output.ndim - 1))
+        self.grad_gamma = (grad_output * normalized).sum(axis=batch_axes)
+        grad_normalized = grad_output * self.gamma
+        along = (grad_normalized * normalized).mean(axis=-1, keepdims=True)
+        return (grad_normalized - normalized * along) * inverse_size
+
+
+def last_axis(layer: Layer, input_shape: tuple[int, ...]) -> int:
+    """The number of features, or an error where there is no axis of features."""
+    if not input_shape:
+        raise ValueError(
+            f"{layer!r} expects inputs of shape (n_samples, ..., features), got one number a sample. "
+            "Use inputs.reshape(-1, 1)."
+        )
+    return input_shape[-1]

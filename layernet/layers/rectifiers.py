@@ -1,0 +1,123 @@
+"""Activations that let positive inputs through: ReLU, LeakyReLU, ELU, SELU."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from layernet.layers.activation import Activation
+
+
+class ReLU(Activation):
+    """The rectifier: positive inputs pass, negative ones become zero.
+
+    r(x) = max(x, 0), and r'(x) = 1 where x > 0, else 0 (also at 0).
+
+    Examples
+    --------
+    >>> ReLU().forward_pass([[-1.0, 0.0, 2.0]])
+    array([[0., 0., 2.]])
+    >>> ReLU().backward_pass([[-1.0, 0.0, 2.0]], [[5.0, 5.0, 5.0]])
+    array([[0., 0., 5.]])
+
+    References
+    ----------
+    Nair and Hinton (2010), Rectified linear units improve restricted Boltzmann machines.
+    """
+
+    def forward_pass(self, inputs):
+        return np.maximum(inputs, 0)
+
+    def backward_from(self, outputs, grad_output):
+        return grad_output * (outputs > 0)
+
+
+class LeakyReLU(Activation):
+    """A rectifier that still lets a little of the negative side through, so that no unit dies.
+
+    r(x) = x where x > 0, else slope * x; r'(x) = 1 where x > 0, else slope.
+
+    Parameters
+    ----------
+    negative_slope : float, default=0.01
+        At least 0.
+
+    Examples
+    --------
+    >>> LeakyReLU(0.1).forward_pass([[-10.0, 2.0]])
+    array([[-1.,  2.]])
+
+    References
+    ----------
+    Maas, Hannun and Ng (2013), Rectifier nonlinearities improve neural network acoustic models.
+    """
+
+    def __init__(self, negative_slope: float = 0.01):
+        if not negative_slope >= 0:
+            raise ValueError(f"LeakyReLU: negative_slope must be at least 0, got {negative_slope!r}.")
+        self.negative_slope = negative_slope
+
+    def forward_pass(self, inputs):
+        return np.where(inputs > 0, inputs, self.negative_slope * inputs)
+
+    def backward_from(self, outputs, grad_output):
+        return np.where(outputs > 0, grad_output, self.negative_slope * grad_output)
+
+
+class ELU(Activation):
+    """A rectifier whose negative side bends smoothly towards -alpha.
+
+    e(x) = x where x > 0, else alpha (exp(x) - 1); e'(x) = 1 where x > 0, else alpha exp(x) = e(x) + alpha.
+
+    Parameters
+    ----------
+    alpha : float, default=1.0
+        Greater than 0.
+
+    Examples
+    --------
+    >>> ELU().forward_pass([[-1000.0, 2.0]])
+    array([[-1.,  2.]])
+
+    References
+    ----------
+    Clevert, Unterthiner and Hochreiter (2016), Fast and accurate deep network learning by exponential linear
+    units.
+    """
+
+    def __init__(self, alpha: float = 1.0):
+        if not alpha > 0:
+            raise ValueError(f"ELU: alpha must be greater than 0, got {alpha!r}.")
+        self.alpha = alpha
+
+    def forward_pass(self, inputs):
+        return np.where(inputs > 0, inputs, self.alpha * np.expm1(np.minimum(inputs, 0)))
+
+    def backward_from(self, outputs, grad_output):
+        return grad_output * np.where(outputs > 0, 1, outputs + self.alpha)
+
+
+class SELU(Activation):
+    """An ELU scaled so that activations keep mean 0 and variance 1 from layer to layer.
+
+    s(x) = scale * x where x > 0, else scale * alpha (exp(x) - 1); s'(x) = scale where x > 0, else
+    s(x) + scale * alpha. It asks for the initialiser `"lecun_normal"`.
+
+    Examples
+    --------
+    >>> SELU().forward_pass([[1.0]])
+    array([[1.05070099]])
+
+    References
+    ----------
+    Klambauer, Unterthiner, Mayr and Hochreiter (2017), Self-normalizing neural networks.
+    """
+
+    alpha = 1.6732632423543772
+    scale = 1.0507009873554805
+
+    def forward_pass(self, inputs):
+        negative = self.scale * self.alpha * np.expm1(np.minimum(inputs, 0))
+        return np.where(inputs > 0, self.scale * inputs, negative)
+
+    def backward_from(self, outputs, grad_output):
+        return grad_output * np.where(outputs > 0, self.scale, outputs + self.scale * self.alpha)

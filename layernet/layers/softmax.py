@@ -1,0 +1,52 @@
+"""Activations over all units of a row together: Softmax and LogSoftmax."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from layernet.layers.activation import Activation
+
+
+class Softmax(Activation):
+    """Turn each row into probabilities.
+
+    p_i = exp(x_i) / sum_j exp(x_j) along the last axis; dp_i / dx_j = p_i (1[i = j] - p_j), hence
+    grad_inputs_i = p_i (G_i - sum_j G_j p_j).
+
+    To train a classifier leave it out: `CrossEntropy` takes the inputs of the softmax (logits), which is both
+    faster and exact where probabilities round to 0 or 1.
+
+    Examples
+    --------
+    >>> Softmax().forward_pass([[1e4, 1e4], [0.0, -1e4]])
+    array([[0.5, 0.5],
+           [1. , 0. ]])
+    """
+
+    def forward_pass(self, inputs):
+        # Subtracting the maximum changes nothing in the quotient and keeps exp from overflowing.
+        exponentials = np.exp(inputs - inputs.max(axis=-1, keepdims=True))
+        return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+    def backward_from(self, outputs, grad_output):
+        weighted = (grad_output * outputs).sum(axis=-1, keepdims=True)
+        return outputs * (grad_output - weighted)
+
+
+class LogSoftmax(Activation):
+    """The logarithm of the softmax, exact where a probability is too small for a number.
+
+    l_i = x_i - log sum_j exp(x_j) along the last axis; grad_inputs_i = G_i - exp(l_i) sum_j G_j.
+
+    Examples
+    --------
+    >>> LogSoftmax().forward_pass([[0.0, -1e4]])
+    array([[     0., -10000.]])
+    """
+
+    def forward_pass(self, inputs):
+        shifted = inputs - inputs.max(axis=-1, keepdims=True)
+        return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+    def backward_from(self, outputs, grad_output):
+        return grad_output - np.exp(outputs) * grad_output.sum(axis=-1, keepdims=True)

@@ -1,0 +1,18 @@
+"""How wrong a network is: losses, each a layer once it is bound to its targets."""
+
+from layernet.losses.classification import BinaryCrossEntropy, CrossEntropy, Hinge
+from layernet.losses.loss import BoundLoss, Loss
+from layernet.losses.regression import Huber, MeanAbsoluteError, MeanSquaredError, Poisson, Quantile
+
+__all__ = [
+    "BinaryCrossEntropy",
+    "BoundLoss",
+    "CrossEntropy",
+    "Hinge",
+    "Huber",
+    "Loss",
+    "MeanAbsoluteError",
+    "MeanSquaredError",
+    "Poisson",
+    "Quantile",
+]

@@ -1,0 +1,218 @@
+"""Losses for classes and labels, all from logits: CrossEntropy, BinaryCrossEntropy, Hinge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from layernet.layers.saturating import logistic
+from layernet.losses.loss import Loss
+
+
+class CrossEntropy(Loss):
+    """How surprised a classifier is by the true class, in nats; outputs are logits.
+
+    With p = softmax(outputs) and targets t, each row probabilities of the classes,
+
+        loss = -sum_k t_k log p_k = log sum_k exp(outputs_k) - sum_k t_k outputs_k,
+        d loss / d outputs_k = p_k - t_k.
+
+    A class number c stands for t_k = 1[k = c]; label smoothing replaces t by (1 - s) t + s / n_classes.
+
+    Parameters
+    ----------
+    label_smoothing : float, default=0.0
+        s in the formula, at least 0 and less than 1 (Szegedy et al., 2016).
+    class_weight : sequence of float or dict of int to float, default=None
+        A weight for each class, multiplied into the samples' weights: sum_k t_k class_weight_k before
+        smoothing. A class that a dict leaves out weighs 1.
+
+    Examples
+    --------
+    >>> loss = CrossEntropy().bind([0, 1])
+    >>> float(loss.forward_pass([[0.0, 0.0], [0.0, 0.0]]).round(6))
+    0.693147
+    >>> loss.backward_pass([[0.0, 0.0], [0.0, 0.0]])
+    array([[-0.25,  0.25],
+           [ 0.25, -0.25]])
+
+    References
+    ----------
+    Bridle (1990), Probabilistic interpretation of feedforward classification network outputs.
+    """
+
+    def __init__(
+        self,
+        label_smoothing: float = 0.0,
+        class_weight: Sequence[float] | Mapping[int, float] | None = None,
+    ):
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(
+                f"CrossEntropy: label_smoothing must be at least 0 and less than 1, got {label_smoothing!r}."
+            )
+        self.label_smoothing = label_smoothing
+        self.class_weight = class_weight
+
+    def prepare(self, targets: Any, output_shape, dtype):
+        """Class numbers of shape (n_samples,), or probabilities of shape (n_samples, n_classes)."""
+        targets = np.asarray(targets)
+        if len(output_shape) != 1:
+            raise ValueError(
+                f"{self!r} expects outputs of shape (n_samples, n_classes), got rows of {output_shape}."
+            )
+        if targets.ndim == 1:
+            return as_class_numbers(targets, output_shape[0], self)
+        targets = super().prepare(targets, output_shape, dtype)
+        if (targets < 0).any() or (np.abs(targets.sum(axis=1) - 1) > 1e-4).any():
+            raise ValueError(
+                f"{self!r} expects rows of probabilities that sum to 1, or class numbers in one dimension."
+            )
+        return targets
+
+    def sample_weights(self, targets, sample_weight):
+        if self.class_weight is None:
+            return sample_weight
+        if targets.ndim == 1:
+            weights = self._weight_of_classes(int(targets.max(initial=0)) + 1)[targets]
+        else:
+            weights = targets @ self._weight_of_classes(targets.shape[1])
+        return weights if sample_weight is None else weights * sample_weight
+
+    def record(self, outputs, targets):
+        targets = self._probabilities(outputs, targets)
+        shifted = outputs - outputs.max(axis=1, keepdims=True)
+        exponentials = np.exp(shifted)
+        total = exponentials.sum(axis=1, keepdims=True)
+        losses = np.log(total[:, 0]) - (targets * shifted).sum(axis=1)
+        return losses, (exponentials / total, targets)
+
+    def gradient_from(self, record, targets):
+        probabilities, targets = record
+        return probabilities - targets
+
+    def _probabilities(self, outputs, targets):
+        n_classes = outputs.shape[1]
+        if targets.ndim == 1:
+            targets = np.eye(n_classes, dtype=outputs.dtype)[targets]
+        if self.label_smoothing:
+            targets = (1 - self.label_smoothing) * targets + self.label_smoothing / n_classes
+        return targets
+
+    def _weight_of_classes(self, n_classes):
+        if isinstance(self.class_weight, Mapping):
+            weights = np.ones(max([n_classes, *(label + 1 for label in self.class_weight)]))
+            weights[list(self.class_weight)] = list(self.class_weight.values())
+        else:
+            weights = np.asarray(self.class_weight, dtype=float)
+        if weights.ndim != 1 or len(weights) < n_classes or not (weights >= 0).all():
+            raise ValueError(
+                f"{self!r}: class_weight must give each of {n_classes} classes a weight of at least 0."
+            )
+        return weights[:n_classes] if isinstance(self.class_weight, Mapping) else weights
+
+
+class BinaryCrossEntropy(Loss):
+    """How surprised a network is by yes-or-no labels, in nats; outputs are logits, one a label.
+
+    With p = 1 / (1 + exp(-z)) for the output z and the target t between 0 and 1,
+
+        loss = -t log p - (1 - t) log(1 - p) = log(1 + exp(z)) - t z,   d loss / dz = p - t,
+
+    averaged over the labels of a sample (multilabel).
+
+    Examples
+    --------
+    >>> loss = BinaryCrossEntropy().bind([1, 0])
+    >>> float(loss.forward_pass([[1e4], [-1e4]]))
+    0.0
+    """
+
+    def prepare(self, targets: Any, output_shape, dtype):
+        """Labels of the outputs' shape, between 0 and 1."""
+        targets = super().prepare(targets, output_shape, dtype)
+        if ((targets < 0) | (targets > 1)).any():
+            raise ValueError(
+                f"{self!r} expects targets between 0 and 1, got {targets.min()} to {targets.max()}."
+            )
+        return targets
+
+    def losses(self, outputs, targets):
+        return (np.logaddexp(outputs, 0) - targets * outputs).mean(axis=1)
+
+    def gradient(self, outputs, targets):
+        return (logistic(outputs) - targets) / outputs.shape[1]
+
+
+class Hinge(Loss):
+    """The margin by which a class is not yet the winner, as in support vector machines.
+
+    For outputs s and the class c of n >= 2 classes (Weston and Watkins, 1999),
+
+        loss = sum over k != c of max(0, s_k - s_c + margin);
+
+    d loss / d s_k = 1[s_k - s_c + margin > 0] for k != c, and for c minus their sum. With a single output s
+    and a target of +1 or -1 (or 1 or 0), loss = max(0, margin - target * s) (Cortes and Vapnik, 1995).
+
+    Parameters
+    ----------
+    margin : float, default=1.0
+        Greater than 0.
+
+    Examples
+    --------
+    >>> float(Hinge().bind([1]).forward_pass([[0.0, 0.5, 0.0]]))
+    1.0
+    """
+
+    def __init__(self, margin: float = 1.0):
+        if not margin > 0:
+            raise ValueError(f"Hinge: margin must be greater than 0, got {margin!r}.")
+        self.margin = margin
+
+    def prepare(self, targets: Any, output_shape, dtype):
+        """Class numbers of shape (n_samples,); for a single output -1 and 1, made of 0 and 1 if need be."""
+        if output_shape == (1,):
+            targets = super().prepare(targets, output_shape, dtype)
+            if not np.isin(targets, (-1, 0, 1)).all() or ((targets == 0).any() and (targets == -1).any()):
+                raise ValueError(f"{self!r} with one output expects targets of -1 and 1, or of 0 and 1.")
+            return np.where(targets > 0, 1, -1).astype(dtype)
+        if len(output_shape) != 1 or np.ndim(targets) != 1:
+            raise ValueError(
+                f"{self!r} expects class numbers of shape (n_samples,) and outputs of shape "
+                f"(n_samples, n_classes), got {np.shape(targets)} and rows of {output_shape}."
+            )
+        return as_class_numbers(np.asarray(targets), output_shape[0], self)
+
+    def record(self, outputs, targets):
+        if targets.ndim == 2:
+            slack = self.margin - targets * outputs
+            return np.maximum(slack, 0)[:, 0], -targets * (slack > 0)
+        rows = np.arange(len(outputs))
+        slack = outputs - outputs[rows, targets][:, None] + self.margin
+        slack[rows, targets] = 0
+        gradient = (slack > 0).astype(outputs.dtype)
+        gradient[rows, targets] = -gradient.sum(axis=1)
+        return np.maximum(slack, 0).sum(axis=1), gradient
+
+    def gradient_from(self, record, targets):
+        return record
+
+
+def as_class_numbers(targets: np.ndarray, n_classes: int, loss: Loss) -> np.ndarray:
+    """Class numbers as integers, checked against the number of classes."""
+    if targets.dtype.kind not in "biu":
+        whole = targets.dtype.kind == "f" and np.isfinite(targets).all() and (targets == targets.round()).all()
+        if not whole:
+            raise ValueError(
+                f"{loss!r} expects class numbers 0, 1, 2, ..., got targets of type {targets.dtype} that are "
+                "not whole numbers. Number the classes: np.unique(y, return_inverse=True)."
+            )
+    targets = targets.astype(np.intp)
+    if targets.size and not 0 <= targets.min() <= targets.max() < n_classes:
+        raise ValueError(
+            f"{loss!r} expects classes from 0 to {n_classes - 1}, one for each output of the network, got "
+            f"{targets.min()} to {targets.max()}. Number the classes from 0, or change the last layer's units."
+        )
+    return targets

@@ -1,0 +1,214 @@
+"""The contract of a loss: how wrong each output is, and in which direction it would be less so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from layernet.layer import Layer
+from layernet.representation import Described
+from layernet.validation import as_float_array, require_finite
+
+
+class Loss(Described):
+    """How far outputs are from their targets, a number for each sample.
+
+    A subclass defines `losses(outputs, targets)`, a number for each sample, and `gradient(outputs, targets)`,
+    its derivative with respect to each output. One whose gradient reuses what the losses computed defines
+    `record` and `gradient_from` instead, as a layer does.
+
+    Bound to its targets it is a layer, the last one of a network:
+
+        L = sum_i w_i losses_i / normalizer
+
+    where the weights w_i are 1 and the normalizer is their sum, unless given.
+
+    Examples
+    --------
+    A loss of your own is one small class:
+
+    >>> class LogCosh(Loss):
+    ...     def losses(self, outputs, targets):
+    ...         return np.log(np.cosh(outputs - targets)).mean(axis=1)
+    ...     def gradient(self, outputs, targets):
+    ...         return np.tanh(outputs - targets) / outputs.shape[1]
+    >>> loss = LogCosh().bind([[0.0], [1.0]])
+    >>> float(loss.forward_pass([[0.0], [1.0]])), loss.backward_pass([[0.0], [1.0]]).shape
+    (0.0, (2, 1))
+    """
+
+    def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """The loss of each sample.
+
+        Parameters
+        ----------
+        outputs : ndarray of shape (n_samples, n_outputs)
+        targets : ndarray
+            As `prepare` returns them.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,)
+        """
+        return self.record(outputs, targets)[0]
+
+    def gradient(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """The derivative of each sample's loss with respect to its outputs.
+
+        Returns
+        -------
+        ndarray of the outputs' shape
+        """
+        return self.gradient_from(self.record(outputs, targets)[1], targets)
+
+    def record(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, Any]:
+        """The loss of each sample, and what its gradient needs."""
+        return self.losses(outputs, targets), outputs
+
+    def gradient_from(self, record: Any, targets: np.ndarray) -> np.ndarray:
+        """The gradient from a record, computing nothing a second time."""
+        return self.gradient(record, targets)
+
+    def prepare(self, targets: Any, output_shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """Targets as the formulas expect them, checked.
+
+        Parameters
+        ----------
+        targets : array-like of shape (n_samples, *output_shape)
+            For a single output also of shape (n_samples,).
+        output_shape : tuple of int
+            Shape of the network's outputs, without the batch axis.
+        dtype : float32 or float64
+            The type of the outputs.
+
+        Returns
+        -------
+        ndarray
+
+        Raises
+        ------
+        ValueError
+            If the shape does not fit, or a target is not finite or not one that this loss knows.
+        """
+        targets = as_float_array(targets, dtype, True, f"targets of {type(self).__name__}")
+        if targets.shape[1:] != output_shape and output_shape in ((1,), ()) and targets.ndim <= 2:
+            targets = targets.reshape(len(targets), *output_shape)
+        if targets.shape[1:] != output_shape:
+            expected = ", ".join(["n_samples", *map(str, output_shape)])
+            raise ValueError(
+                f"{self!r} expects targets of shape ({expected}), like the network's outputs, "
+                f"got {targets.shape}. Change the last layer's units or the targets."
+            )
+        require_finite(targets, f"targets of {type(self).__name__}")
+        return targets
+
+    def sample_weights(self, targets: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray | None:
+        """The weight of each sample, or None if all weigh the same; a loss with class weights adds them."""
+        return sample_weight
+
+    def bind(self, targets: Any, sample_weight: Any = None, normalizer: float | None = None) -> BoundLoss:
+        """The layer that computes this loss against given targets.
+
+        Parameters
+        ----------
+        targets : array-like of shape (n_samples, ...)
+        sample_weight : array-like of shape (n_samples,), default=None
+            At least 0; None weighs all samples 1.
+        normalizer : float, default=None
+            What the weighted sum is divided by; None for the total weight. Give one where a weight has to mean
+            the same in every batch: batch size times the mean weight of the whole data.
+
+        Returns
+        -------
+        BoundLoss
+        """
+        return BoundLoss(self, targets, sample_weight, normalizer)
+
+
+class BoundLoss(Layer):
+    """A loss with its targets: a layer whose outputs are one number.
+
+    Parameters
+    ----------
+    loss : Loss
+    targets : array-like of shape (n_samples, ...)
+    sample_weight : array-like of shape (n_samples,), default=None
+    normalizer : float, default=None
+        What the weighted sum is divided by; None for the total weight.
+
+    Examples
+    --------
+    >>> from layernet import MeanSquaredError
+    >>> loss = MeanSquaredError().bind([[1.0], [2.0]])
+    >>> float(loss.forward_pass([[1.0], [4.0]]))
+    2.0
+    >>> loss.backward_pass([[1.0], [4.0]])
+    array([[0.],
+           [2.]])
+    """
+
+    def __init__(self, loss: Loss, targets: Any, sample_weight: Any = None, normalizer: float | None = None):
+        self.loss = loss
+        self.targets = np.asarray(targets)
+        self.sample_weight = None if sample_weight is None else as_weights(sample_weight, len(self.targets))
+        self.normalizer = normalizer
+
+    def infer_output_shape(self, input_shape):
+        return ()
+
+    def record(self, outputs):
+        if len(outputs) != len(self.targets):
+            raise ValueError(
+                f"{self.loss!r} was bound to {len(self.targets)} targets and got {len(outputs)} outputs. "
+                "Bind it to the targets of this batch."
+            )
+        targets = self.loss.prepare(self.targets, outputs.shape[1:], outputs.dtype)
+        weights = self.loss.sample_weights(targets, self.sample_weight)
+        losses, record = self.loss.record(outputs, targets)
+        factors = weight_factors(weights, self.normalizer, len(outputs), outputs.dtype)
+        return weighted_sum(losses, factors), (record, targets, factors)
+
+    def backward_from(self, record, grad_output):
+        loss_record, targets, factors = record
+        return weighted_rows(self.loss.gradient_from(loss_record, targets), factors) * grad_output
+
+
+def weight_factors(weights, normalizer, n_samples, dtype):
+    """What each sample's loss is multiplied by: one number if all weigh the same, else one a sample."""
+    if weights is None:
+        total = n_samples if normalizer is None else normalizer
+        return dtype.type(1 / total if total else 0)
+    total = float(weights.sum()) if normalizer is None else normalizer
+    return (weights / total if total else np.zeros_like(weights)).astype(dtype, copy=False)
+
+
+def weighted_sum(losses, factors):
+    """The loss of a batch from the losses of its samples."""
+    return (losses * factors).sum()
+
+
+def weighted_rows(gradient, factors):
+    """The gradient of a batch's loss from those of its samples'."""
+    if np.ndim(factors):
+        factors = factors.reshape(-1, *[1] * (gradient.ndim - 1))
+    return gradient * factors
+
+
+def as_weights(sample_weight: Any, n_samples: int) -> np.ndarray:
+    """Sample weights, checked.
+
+    Raises
+    ------
+    ValueError
+        If there is not one for each sample, or one is negative or not finite.
+    """
+    weights = as_float_array(sample_weight, np.dtype(np.float64), False, "sample_weight")
+    if weights.shape != (n_samples,):
+        raise ValueError(
+            f"sample_weight must have the shape ({n_samples},), one for each sample, got {weights.shape}."
+        )
+    require_finite(weights, "sample_weight")
+    if (weights < 0).any():
+        raise ValueError(f"sample_weight must not be negative, got {weights.min()}.")
+    return weights

@@ -1,0 +1,202 @@
+"""Adam and its relatives, which scale every parameter's step by its own gradients: Adam, AdamW, NAdam."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from layernet.optimizers.optimizer import Optimizer
+
+
+class Adam(Optimizer):
+    """Momentum, and a step size for each parameter.
+
+    With g the gradient, m and v zero at first, and t = 1, 2, ... counting steps:
+
+        m = beta_1 m + (1 - beta_1) g
+        v = beta_2 v + (1 - beta_2) g**2
+        w = w - a (m / (1 - beta_1**t)) / (sqrt(v / (1 - beta_2**t)) + epsilon).
+
+    Epsilon is outside the root and added after the bias correction, as in algorithm 1 of the paper, in PyTorch
+    and in cs231n; scikit-learn and the paper's section 2 add it before. With AMSGrad the largest v so far takes
+    the place of v in the step (Reddi et al., 2018; compared before the bias correction, as in PyTorch). Weight
+    decay is coupled; `AdamW` decouples it.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule, default=0.001
+    beta_1, beta_2 : float, default=0.9 and 0.999
+        At least 0 and less than 1.
+    epsilon : float, default=1e-8
+    amsgrad : bool, default=False
+    weight_decay, decay_biases, clip_value, clip_norm
+        See `Optimizer`.
+
+    Examples
+    --------
+    The first step has the size of the learning rate, whatever the size of the gradient:
+
+    >>> import numpy as np
+    >>> parameters = np.array([1.0, 1.0])
+    >>> Adam(learning_rate=0.1).step(parameters, np.array([0.001, -1000.0]))
+    >>> parameters.round(4)
+    array([0.9, 1.1])
+
+    References
+    ----------
+    Kingma and Ba (2015), Adam: a method for stochastic optimization.
+    """
+
+    def __init__(
+        self,
+        learning_rate=0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        amsgrad: bool = False,
+        weight_decay: float = 0.0,
+        decay_biases: bool = False,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
+    ):
+        super().__init__(learning_rate, weight_decay, decay_biases, clip_value, clip_norm)
+        self.require(0 <= beta_1 < 1, "beta_1", beta_1, "at least 0 and less than 1")
+        self.require(0 <= beta_2 < 1, "beta_2", beta_2, "at least 0 and less than 1")
+        self.require(epsilon > 0, "epsilon", epsilon, "greater than 0")
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.amsgrad = amsgrad
+
+    @property
+    def slots(self) -> tuple[str, ...]:
+        return ("mean", "mean_square", *(("largest_mean_square",) if self.amsgrad else ()))
+
+    def move(self, parameters, gradients, learning_rate, mean, mean_square, largest=None):
+        mean += (1 - self.beta_1) * (gradients - mean)
+        mean_square += (1 - self.beta_2) * (gradients * gradients - mean_square)
+        if largest is not None:
+            np.maximum(largest, mean_square, out=largest)
+            mean_square = largest
+        step_size = learning_rate / (1 - self.beta_1**self.steps)
+        root = np.sqrt(mean_square / (1 - self.beta_2**self.steps))
+        parameters -= step_size * mean / (root + self.epsilon)
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: w = w - a d w beside Adam's own step.
+
+    The decay pulls all weights alike, where Adam's coupled decay hardly pulls those with large gradients.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule, default=0.001
+    beta_1, beta_2 : float, default=0.9 and 0.999
+    epsilon : float, default=1e-8
+    amsgrad : bool, default=False
+    weight_decay : float, default=0.01
+        d in the formula, multiplied by the learning rate (as in PyTorch).
+    decay_biases, clip_value, clip_norm
+        See `Optimizer`.
+
+    References
+    ----------
+    Loshchilov and Hutter (2019), Decoupled weight decay regularization.
+    """
+
+    decoupled = True
+
+    def __init__(
+        self,
+        learning_rate=0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        amsgrad: bool = False,
+        weight_decay: float = 0.01,
+        decay_biases: bool = False,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
+    ):
+        super().__init__(
+            learning_rate,
+            beta_1,
+            beta_2,
+            epsilon,
+            amsgrad,
+            weight_decay,
+            decay_biases,
+            clip_value,
+            clip_norm,
+        )
+
+
+class NAdam(Optimizer):
+    """Adam with Nesterov's look-ahead and a momentum that warms up.
+
+    With b_t = beta_1 (1 - 0.5 * 0.96**(t * momentum_decay)) and P_t the product of b_1 to b_t:
+
+        m = beta_1 m + (1 - beta_1) g,   v = beta_2 v + (1 - beta_2) g**2
+        w = w - a ((1 - b_t) g / (1 - P_t) + b_{t+1} m / (1 - P_{t+1})) / (sqrt(v / (1 - beta_2**t)) + epsilon).
+
+    As in PyTorch; Keras differs in no term. Weight decay is coupled.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule, default=0.002
+    beta_1, beta_2 : float, default=0.9 and 0.999
+        At least 0 and less than 1.
+    epsilon : float, default=1e-8
+    momentum_decay : float, default=0.004
+    weight_decay, decay_biases, clip_value, clip_norm
+        See `Optimizer`.
+
+    References
+    ----------
+    Dozat (2016), Incorporating Nesterov momentum into Adam.
+    """
+
+    slots = ("mean", "mean_square")
+
+    def __init__(
+        self,
+        learning_rate=0.002,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        momentum_decay: float = 0.004,
+        weight_decay: float = 0.0,
+        decay_biases: bool = False,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
+    ):
+        super().__init__(learning_rate, weight_decay, decay_biases, clip_value, clip_norm)
+        self.require(0 <= beta_1 < 1, "beta_1", beta_1, "at least 0 and less than 1")
+        self.require(0 <= beta_2 < 1, "beta_2", beta_2, "at least 0 and less than 1")
+        self.require(epsilon > 0, "epsilon", epsilon, "greater than 0")
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.momentum_decay = momentum_decay
+
+    def move(self, parameters, gradients, learning_rate, mean, mean_square):
+        mean += (1 - self.beta_1) * (gradients - mean)
+        mean_square += (1 - self.beta_2) * (gradients * gradients - mean_square)
+        now, ahead = self._momentum(self.steps), self._momentum(self.steps + 1)
+        product = self._momentum_product(self.steps)
+        look_ahead = (1 - now) / (1 - product) * gradients + ahead / (1 - product * ahead) * mean
+        root = np.sqrt(mean_square / (1 - self.beta_2**self.steps))
+        parameters -= learning_rate * look_ahead / (root + self.epsilon)
+
+    def _momentum(self, step):
+        return self.beta_1 * (1 - 0.5 * 0.96 ** (step * self.momentum_decay))
+
+    def _momentum_product(self, step):
+        # Kept from step to step, and worked out anew where there was a jump (a loaded state).
+        known_step, product = getattr(self, "_product", (0, 1.0))
+        if known_step > step:
+            known_step, product = 0, 1.0
+        product *= math.prod(self._momentum(s) for s in range(known_step + 1, step + 1))
+        self._product = (step, product)
+        return product

@@ -1,0 +1,99 @@
+"""Steps divided by the size that gradients had before: RMSProp, Adagrad."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from layernet.optimizers.optimizer import Optimizer
+
+
+class RMSProp(Optimizer):
+    """Divide each gradient by a running root mean square of itself.
+
+    v = rho v + (1 - rho) g**2 with v zero at first, and w = w - a g / (sqrt(v) + epsilon).
+
+    Epsilon is outside the root, as in PyTorch and in cs231n; Keras has it inside. Weight decay is coupled.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule, default=0.001
+    rho : float, default=0.99
+        At least 0 and less than 1.
+    epsilon : float, default=1e-8
+    weight_decay, decay_biases, clip_value, clip_norm
+        See `Optimizer`.
+
+    References
+    ----------
+    Tieleman and Hinton (2012), lecture 6.5 of Neural networks for machine learning.
+    """
+
+    slots = ("mean_square",)
+
+    def __init__(
+        self,
+        learning_rate=0.001,
+        rho: float = 0.99,
+        epsilon: float = 1e-8,
+        weight_decay: float = 0.0,
+        decay_biases: bool = False,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
+    ):
+        super().__init__(learning_rate, weight_decay, decay_biases, clip_value, clip_norm)
+        self.require(0 <= rho < 1, "rho", rho, "at least 0 and less than 1")
+        self.require(epsilon > 0, "epsilon", epsilon, "greater than 0")
+        self.rho = rho
+        self.epsilon = epsilon
+
+    def move(self, parameters, gradients, learning_rate, mean_square):
+        mean_square += (1 - self.rho) * (gradients * gradients - mean_square)
+        parameters -= learning_rate * gradients / (np.sqrt(mean_square) + self.epsilon)
+
+
+class Adagrad(Optimizer):
+    """Divide each gradient by the root of the sum of its squares so far: steps that only get smaller.
+
+    s = s + g**2, and w = w - a g / (sqrt(s) + epsilon), with s = initial_sum at first.
+
+    Epsilon is outside the root, as in PyTorch. Weight decay is coupled.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule, default=0.01
+    initial_sum : float, default=0.0
+        At least 0.
+    epsilon : float, default=1e-10
+    weight_decay, decay_biases, clip_value, clip_norm
+        See `Optimizer`.
+
+    References
+    ----------
+    Duchi, Hazan and Singer (2011), Adaptive subgradient methods for online learning and stochastic
+    optimization.
+    """
+
+    slots = ("sum_of_squares",)
+
+    def __init__(
+        self,
+        learning_rate=0.01,
+        initial_sum: float = 0.0,
+        epsilon: float = 1e-10,
+        weight_decay: float = 0.0,
+        decay_biases: bool = False,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
+    ):
+        super().__init__(learning_rate, weight_decay, decay_biases, clip_value, clip_norm)
+        self.require(initial_sum >= 0, "initial_sum", initial_sum, "at least 0")
+        self.require(epsilon > 0, "epsilon", epsilon, "greater than 0")
+        self.initial_sum = initial_sum
+        self.epsilon = epsilon
+
+    def first_slot(self, name, parameters):
+        return np.full_like(parameters, self.initial_sum)
+
+    def move(self, parameters, gradients, learning_rate, sum_of_squares):
+        sum_of_squares += gradients * gradients
+        parameters -= learning_rate * gradients / (np.sqrt(sum_of_squares) + self.epsilon)

@@ -1,0 +1,204 @@
+"""What every optimizer does: clip, decay and move the one parameter vector of a network, block by block."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from layernet.layer import Layer
+from layernet.representation import Described
+
+# Formulas with temporaries run as fast as memory allows while a block of each vector fits into the cache.
+BLOCK_SIZE = 16384
+
+
+class Optimizer(Described):
+    """Moves parameters against their gradients, one step at a time.
+
+    A subclass names its memory in `slots`, vectors that start at zero, and moves a block of parameters in
+    `move(parameters, gradients, learning_rate, *slots)`, in place. It never changes the gradients.
+
+    In every step, in this order: gradients are clipped by value, then by global norm; weight decay is added to
+    the gradients (coupled) or taken off the parameters (decoupled); the formula moves the parameters.
+
+    Parameters
+    ----------
+    learning_rate : float or Schedule, default depends on the optimizer
+        A schedule is a function of the number of steps done before.
+    weight_decay : float, default=0.0
+        d >= 0. Coupled: gradients + d * parameters, the derivative of an L2 penalty d / 2 * |parameters|**2.
+        Decoupled: parameters - learning_rate * d * parameters, whatever the gradients (Loshchilov and Hutter,
+        2019). Each optimizer says which.
+    decay_biases : bool, default=False
+        Whether weight decay also applies to biases and to the scales of normalisations.
+    clip_value : float, default=None
+        Each entry of the gradient is clipped to ±clip_value.
+    clip_norm : float, default=None
+        The whole gradient is scaled down to this Euclidean length if it is longer (Pascanu et al., 2013).
+
+    Attributes
+    ----------
+    steps : int
+        How many steps were done.
+    last_learning_rate : float or None
+        The learning rate of the last step.
+    """
+
+    slots: tuple[str, ...] = ()
+    decoupled = False
+    steps = 0
+    last_learning_rate: float | None = None
+    _memory: dict[str, np.ndarray] | None = None
+
+    def __init__(
+        self,
+        learning_rate: float | Callable[[int], float],
+        weight_decay: float = 0.0,
+        decay_biases: bool = False,
+        clip_value: float | None = None,
+        clip_norm: float | None = None,
+    ):
+        if not callable(learning_rate):
+            self.require(learning_rate >= 0, "learning_rate", learning_rate, "at least 0")
+        self.require(weight_decay >= 0, "weight_decay", weight_decay, "at least 0")
+        for name, bound in (("clip_value", clip_value), ("clip_norm", clip_norm)):
+            self.require(bound is None or bound > 0, name, bound, "None or greater than 0")
+        self.learning_rate = learning_rate
+        self.weight_decay = weight_decay
+        self.decay_biases = decay_biases
+        self.clip_value = clip_value
+        self.clip_norm = clip_norm
+
+    def update(self, network: Layer) -> None:
+        """Move a network's parameters by the gradients of its last backward pass, and end its step.
+
+        Parameters
+        ----------
+        network : Layer
+            Built. Its `end_step` is called once, after the move.
+        """
+        decayed = None if self.decay_biases or not self.weight_decay else network.decayed
+        self.step(network.parameter_vector, network.gradient_vector, decayed)
+        network.end_step()
+
+    def step(self, parameters: np.ndarray, gradients: np.ndarray, decayed: np.ndarray | None = None) -> None:
+        """Move a vector of parameters, in place.
+
+        Parameters
+        ----------
+        parameters : ndarray of shape (n_parameters,), float32 or float64
+            Changed in place.
+        gradients : ndarray of shape (n_parameters,)
+            Left as they are.
+        decayed : ndarray of shape (n_parameters,), default=None
+            1 where weight decay applies, 0 where it does not; None applies it everywhere.
+
+        Raises
+        ------
+        ValueError
+            If the optimizer has moved a vector of another size before.
+        """
+        memory = self._memory_for(parameters)
+        learning_rate = self.last_learning_rate = self.current_learning_rate()
+        self.steps += 1
+        shrink = self._norm_factor(gradients)
+        for start in range(0, parameters.size, BLOCK_SIZE):
+            block = slice(start, start + BLOCK_SIZE)
+            values, gradient = parameters[block], gradients[block]
+            if self.clip_value is not None:
+                gradient = np.clip(gradient, -self.clip_value, self.clip_value)
+            if shrink != 1:
+                gradient = gradient * shrink
+            if self.weight_decay:
+                pull = self.weight_decay * (values if decayed is None else values * decayed[block])
+                if self.decoupled:
+                    values -= learning_rate * pull
+                else:
+                    gradient = gradient + pull
+            self.move(values, gradient, learning_rate, *(slot[block] for slot in memory))
+
+    def move(
+        self, parameters: np.ndarray, gradients: np.ndarray, learning_rate: float, *slots: np.ndarray
+    ) -> None:
+        """Apply the optimizer's formula to a block of parameters and of its memory, both in place."""
+        raise NotImplementedError
+
+    def current_learning_rate(self) -> float:
+        """The learning rate of the step that comes next."""
+        if callable(self.learning_rate):
+            return float(self.learning_rate(self.steps))
+        return float(self.learning_rate)
+
+    def state(self) -> dict[str, Any]:
+        """A copy of all that the next step depends on beside the constructor's arguments.
+
+        Returns
+        -------
+        dict
+            `steps`, the learning rate where it is a number or a schedule with a state, and a vector for each
+            slot once there was a step.
+        """
+        own = {name: vector.copy() for name, vector in (self._memory or {}).items()}
+        if not callable(self.learning_rate):
+            own["learning_rate"] = self.learning_rate
+        elif hasattr(self.learning_rate, "state"):
+            own["schedule"] = self.learning_rate.state()
+        return {"steps": self.steps, **own}
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take over a state that `state()` of an optimizer of the same kind returned.
+
+        Raises
+        ------
+        ValueError
+            If the state is of another kind of optimizer; nothing is changed then.
+        """
+        vectors = {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
+        others = set(state) - set(vectors) - {"steps", "learning_rate", "schedule"}
+        if others or "steps" not in state or set(vectors) not in (set(), set(self.slots)):
+            raise ValueError(
+                f"{type(self).__name__} remembers {list(self.slots)}, got a state with {sorted(state)}. "
+                "Load a state of the same optimizer."
+            )
+        if "schedule" in state:
+            self.learning_rate.load_state(state["schedule"])
+        self.learning_rate = state.get("learning_rate", self.learning_rate)
+        self.steps = state["steps"]
+        self._memory = {name: vectors[name].copy() for name in self.slots} if vectors else None
+
+    def require(self, condition: bool, name: str, value: Any, expected: str) -> None:
+        """Raise an error for an argument that is out of range."""
+        if not condition:
+            raise ValueError(f"{type(self).__name__}: {name} must be {expected}, got {value!r}.")
+
+    def _memory_for(self, parameters):
+        if self._memory is None:
+            self._memory = {name: self.first_slot(name, parameters) for name in self.slots}
+        memory = list(self._memory.values())
+        if memory and memory[0].shape != parameters.shape:
+            raise ValueError(
+                f"This {type(self).__name__} has moved {memory[0].size} parameters before and was given "
+                f"{parameters.size} now. Use a new optimizer for another network."
+            )
+        return memory
+
+    def first_slot(self, name: str, parameters: np.ndarray) -> np.ndarray:
+        """A vector of the memory before the first step: zeros, unless an optimizer says otherwise."""
+        return np.zeros_like(parameters)
+
+    def _norm_factor(self, gradients):
+        if self.clip_norm is None:
+            return 1
+        if self.clip_value is not None:
+            gradients = np.clip(gradients, -self.clip_value, self.clip_value)
+        # In double precision: the squares of float32 gradients overflow beyond 1e19.
+        norm = math.sqrt(sum(float(np.vdot(b, b)) for b in _in_double_precision(gradients)))
+        return 1 if norm <= self.clip_norm else self.clip_norm / norm
+
+
+def _in_double_precision(vector):
+    for start in range(0, vector.size, BLOCK_SIZE):
+        yield vector[start : start + BLOCK_SIZE].astype(np.float64, copy=False)

@@ -1,0 +1,251 @@
+"""Callbacks: what may look on while a network trains, and may change its course."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from layernet.layer import Layer
+from layernet.losses.loss import Loss
+from layernet.optimizers.optimizer import Optimizer
+from layernet.representation import Described
+from layernet.schedules import Schedule
+from layernet.training.history import History
+
+
+@dataclass
+class Run:
+    """A training as it stands: what callbacks are given.
+
+    Attributes
+    ----------
+    network, loss, optimizer
+        What is trained, on what, and how.
+    epochs : int
+        How many are planned.
+    steps_per_epoch : int
+    history : History
+        What the finished epochs came to.
+    epoch : int
+        The epoch under way, counting from 1.
+    batch : int
+        The batch done last in it, counting from 1.
+    batch_loss : float
+        The loss of that batch, before its update.
+    stop_reason : str or None
+        Set by `stop`.
+    """
+
+    network: Layer
+    loss: Loss
+    optimizer: Optimizer
+    epochs: int
+    steps_per_epoch: int
+    history: History = field(default_factory=History)
+    epoch: int = 0
+    batch: int = 0
+    batch_loss: float = math.nan
+    stop_reason: str | None = None
+
+    def stop(self, reason: str) -> None:
+        """End the training after the epoch under way, and say why in the history."""
+        self.stop_reason = reason
+
+
+class Callback(Described):
+    """Something that looks on while a network trains; define those methods that you need.
+
+    Examples
+    --------
+    >>> class PrintLoss(Callback):
+    ...     def on_epoch_end(self, run):
+    ...         print(f"epoch {run.epoch}: {run.history['loss'][-1]:.2f}")
+    """
+
+    def on_train_begin(self, run: Run) -> None:
+        """Called before the first batch."""
+
+    def on_batch_end(self, run: Run) -> None:
+        """Called after every update."""
+
+    def on_epoch_end(self, run: Run) -> None:
+        """Called when the history has the epoch's row; the network is in inference mode."""
+
+    def on_train_end(self, run: Run) -> None:
+        """Called once after training, also when it was interrupted or diverged."""
+
+
+class Snapshot:
+    """A copy of a network's parameters and state, to go back to."""
+
+    def __init__(self, network: Layer):
+        self.network = network
+        self.parameters = network.parameter_vector.copy()
+        self.state = network.state()
+
+    def restore(self) -> None:
+        """Give the network the parameters and the state of the snapshot."""
+        self.network.parameter_vector[:] = self.parameters
+        self.network.load_state(self.state)
+
+
+class EarlyStopping(Callback):
+    """Stop when a value has not become better for a while, and go back to where it was best.
+
+    Parameters
+    ----------
+    monitor : str or callable, default="val_loss"
+        A column of the history; or a function of the network that returns a number, called once an epoch.
+    patience : int, default=10
+        So many epochs in a row without a new best before training stops.
+    min_delta : float, default=0.0
+        How much better a new best must be.
+    larger_is_better : bool, default=False
+        True for an accuracy, false for a loss.
+    restore_best : bool, default=True
+        Whether the network gets the parameters and the state of the best epoch back in the end.
+
+    Attributes
+    ----------
+    best_value : float
+    best_epoch : int
+        Counting from 1; 0 if there was none.
+    """
+
+    def __init__(
+        self,
+        monitor: str | Callable[[Layer], float] = "val_loss",
+        patience: int = 10,
+        min_delta: float = 0.0,
+        larger_is_better: bool = False,
+        restore_best: bool = True,
+    ):
+        if patience < 1:
+            raise ValueError(f"EarlyStopping: patience must be at least 1, got {patience!r}.")
+        self.monitor = monitor
+        self.patience = patience
+        self.min_delta = min_delta
+        self.larger_is_better = larger_is_better
+        self.restore_best = restore_best
+
+    def on_train_begin(self, run):
+        self.best_epoch = 0
+        self.best_value = -math.inf if self.larger_is_better else math.inf
+        self._snapshot = None
+
+    def on_epoch_end(self, run):
+        value = watched_value(self.monitor, run, "EarlyStopping")
+        gain = value - self.best_value if self.larger_is_better else self.best_value - value
+        if gain > self.min_delta:
+            self.best_value, self.best_epoch = value, run.epoch
+            if self.restore_best:
+                self._snapshot = Snapshot(run.network)
+        elif run.epoch - self.best_epoch >= self.patience:
+            name = self.monitor if isinstance(self.monitor, str) else "the monitored value"
+            run.stop(f"{name} has not improved for {self.patience} epochs; best was epoch {self.best_epoch}.")
+
+    def on_train_end(self, run):
+        if self._snapshot is not None:
+            self._snapshot.restore()
+            self._snapshot = None
+
+
+class LearningRateSchedule(Callback):
+    """Set the optimizer's learning rate from a schedule, once an epoch or once a step.
+
+    A schedule in steps can also be the optimizer's own `learning_rate`, without a callback.
+
+    Parameters
+    ----------
+    schedule : Schedule or callable
+        A function of the number of epochs (or steps) done in this training.
+    per : {"epoch", "step"}, default="epoch"
+        What the schedule counts.
+    monitor : str or callable, default="loss"
+        What a schedule that observes (`ReduceOnPlateau`) is told after every epoch; see `EarlyStopping`.
+    """
+
+    def __init__(
+        self,
+        schedule: Schedule | Callable[[int], float],
+        per: str = "epoch",
+        monitor: str | Callable[[Layer], float] = "loss",
+    ):
+        if per not in ("epoch", "step"):
+            raise ValueError(f"LearningRateSchedule: per must be 'epoch' or 'step', got {per!r}.")
+        self.schedule = schedule
+        self.per = per
+        self.monitor = monitor
+
+    def on_train_begin(self, run):
+        self._time = 0
+        run.optimizer.learning_rate = self.schedule(0)
+
+    def on_batch_end(self, run):
+        if self.per == "step":
+            self._advance(run)
+
+    def on_epoch_end(self, run):
+        if hasattr(self.schedule, "observe"):
+            self.schedule.observe(watched_value(self.monitor, run, "LearningRateSchedule"))
+        if self.per == "epoch":
+            self._advance(run)
+
+    def _advance(self, run):
+        self._time += 1
+        run.optimizer.learning_rate = self.schedule(self._time)
+
+
+class ProgressBar(Callback):
+    """A bar of the steps done, with the last epoch's losses: in the terminal, or in a notebook.
+
+    Parameters
+    ----------
+    **options
+        For tqdm: `file=`, `leave=`, ...
+    """
+
+    def __init__(self, **options: Any):
+        self.options = options
+
+    def __repr__(self) -> str:
+        return f"ProgressBar({', '.join(f'{name}={value!r}' for name, value in self.options.items())})"
+
+    def on_train_begin(self, run):
+        with warnings.catch_warnings():
+            # Without ipywidgets tqdm warns and falls back to text, which is all we want.
+            warnings.simplefilter("ignore")
+            from tqdm.auto import tqdm
+
+            self._bar = tqdm(
+                total=run.epochs * run.steps_per_epoch, unit="step", **{"leave": True, **self.options}
+            )
+
+    def on_batch_end(self, run):
+        self._bar.update()
+
+    def on_epoch_end(self, run):
+        shown = {
+            name: f"{values[-1]:.4g}"
+            for name, values in run.history.items()
+            if name not in ("epoch", "learning_rate", "seconds")
+        }
+        self._bar.set_postfix(epoch=f"{run.epoch}/{run.epochs}", **shown)
+
+    def on_train_end(self, run):
+        self._bar.close()
+
+
+def watched_value(monitor: str | Callable[[Layer], float], run: Run, who: str) -> float:
+    """The value to watch: the last entry of a column of the history, or what a function says."""
+    if callable(monitor):
+        return float(monitor(run.network))
+    if monitor not in run.history:
+        raise ValueError(
+            f"{who}: monitor={monitor!r} is not in the history, which has {list(run.history)}. "
+            "Give fit validation_data or metrics, or watch one of these."
+        )
+    return float(run.history[monitor][-1])

@@ -1,0 +1,292 @@
+"""The training loop: epochs of batches, each a step of the plan."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from layernet.engine.plan import FormulaPlan, NotFiniteError, all_finite
+from layernet.layer import Layer, unchanged_on_error
+from layernet.losses.loss import Loss, as_weights
+from layernet.optimizers.optimizer import Optimizer
+from layernet.representation import find_by_name
+from layernet.training.batches import batches
+from layernet.training.callbacks import Callback, ProgressBar, Run, Snapshot
+from layernet.training.history import History
+from layernet.training.metrics import as_metrics
+from layernet.validation import as_float_array, as_generator, require_finite
+
+EVALUATION_BATCH_SIZE = 1024
+
+
+class DivergenceError(ArithmeticError):
+    """Training came to a loss or a gradient that is no finite number.
+
+    Attributes
+    ----------
+    epoch, batch : int
+        Where, counting from 1.
+    history : History
+        What the epochs before came to.
+    """
+
+    def __init__(self, message: str, epoch: int = 0, batch: int = 0, history: History | None = None):
+        super().__init__(message)
+        self.epoch = epoch
+        self.batch = batch
+        self.history = History() if history is None else history
+
+
+def fit(
+    network: Layer,
+    X: Any,
+    y: Any,
+    loss: str | Loss,
+    optimizer: str | Optimizer = "adam",
+    epochs: int = 10,
+    batch_size: int = 32,
+    shuffle: bool = True,
+    validation_data: tuple | None = None,
+    sample_weight: Any = None,
+    callbacks: Iterable[Callback] = (),
+    metrics: Any = (),
+    random_state: Any = None,
+    verbose: int = 0,
+) -> History:
+    """Train a network on data by gradient descent on batches.
+
+    Parameters
+    ----------
+    network : Layer
+        Built with the shape and the type of `X` if it is not built yet. Training goes on from the
+        parameters that it has.
+    X : array-like of shape (n_samples, ...)
+        Finite numbers; converted once to the network's type.
+    y : array-like of shape (n_samples, ...)
+        Targets as the loss takes them.
+    loss : str or Loss
+        `"cross_entropy"` or `CrossEntropy(label_smoothing=0.1)`, for instance.
+    optimizer : str or Optimizer, default="adam"
+        An optimizer object keeps its memory from one training to the next.
+    epochs : int, default=10
+        How often all rows are seen, at least 1.
+    batch_size : int, default=32
+        Rows a step; the last batch of an epoch may be smaller.
+    shuffle : bool, default=True
+        Whether rows are put in a new order in every epoch.
+    validation_data : tuple (X, y) or (X, y, sample_weight), default=None
+        Evaluated after every epoch, never trained on.
+    sample_weight : array-like of shape (n_samples,), default=None
+        Every batch divides its weighted sum by its size times the mean weight of all data, so that a weight
+        means the same in every batch.
+    callbacks : iterable of Callback, default=()
+    metrics : str, callable or sequence of these, default=()
+        `"accuracy"`, or functions of (targets, outputs); the mean over the batches of an epoch, and the value
+        on the validation data.
+    random_state : int, numpy.random.Generator, numpy.random.RandomState or None, default=None
+        Draws first the initial parameters, if the network is not built, then the order of the rows.
+    verbose : int, default=0
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    History
+
+    Raises
+    ------
+    ValueError, TypeError
+        If an argument does not fit; the network is as it was then.
+    DivergenceError
+        If a loss or a gradient is not finite; the network has its last finite parameters then.
+
+    Notes
+    -----
+    Ctrl-C ends the training, as a callback's `run.stop` does: the history says where, and the network is as
+    the last step left it.
+
+    Examples
+    --------
+    >>> from layernet import Dense, Sequential
+    >>> net = Sequential([Dense(1)])
+    >>> history = fit(net, [[0.0], [1.0]], [1.0, 3.0], loss="mean_squared_error", epochs=500,
+    ...               optimizer="sgd", batch_size=1, random_state=0)
+    >>> net.forward_pass([[2.0]]).round(1)
+    array([[5.]])
+    """
+    loss = find_by_name(Loss, loss, "loss")
+    optimizer = find_by_name(Optimizer, optimizer, "optimizer")
+    metrics = as_metrics(metrics)
+    epochs, batch_size = as_count(epochs, "epochs"), as_count(batch_size, "batch_size")
+    random = as_generator(random_state)
+    with unchanged_on_error(network):
+        data = TrainingData(network, loss, X, y, sample_weight, random)
+        validation = None if validation_data is None else check_validation(network, loss, validation_data)
+    run = Run(network, loss, optimizer, epochs, -(-data.n_samples // batch_size))
+    callbacks = [*callbacks, *([ProgressBar()] if verbose else [])]
+    try:
+        for callback in callbacks:
+            callback.on_train_begin(run)
+        for run.epoch in range(1, epochs + 1):
+            row = train_epoch(run, data, batch_size, random if shuffle else None, metrics, callbacks)
+            if validation is not None:
+                values = evaluate(network, *validation, loss=loss, metrics=metrics)
+                row |= {f"val_{name}": value for name, value in values.items()}
+            run.history.add(**row)
+            for callback in callbacks:
+                callback.on_epoch_end(run)
+            if run.stop_reason is not None:
+                break
+    except KeyboardInterrupt:
+        run.stop(f"Interrupted in epoch {run.epoch} of {epochs}, after batch {run.batch}.")
+    finally:
+        for callback in callbacks:
+            callback.on_train_end(run)
+    run.history.stopped = run.stop_reason or f"All {epochs} epochs are done."
+    return run.history
+
+
+def train_epoch(
+    run: Run,
+    data: TrainingData,
+    batch_size: int,
+    random: np.random.Generator | None,
+    metrics: dict,
+    callbacks: list[Callback],
+) -> dict[str, Any]:
+    """See all rows once, a step a batch; what the epoch came to, as a row of the history."""
+    began = time.perf_counter()
+    plan = FormulaPlan(run.network, run.loss, run.optimizer)
+    lookers_on = [c for c in callbacks if type(c).on_batch_end is not Callback.on_batch_end]
+    before = Snapshot(run.network)
+    totals = dict.fromkeys(["loss", *metrics], 0.0)
+    run.batch = 0
+    with run.network.training_mode(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        for rows in batches(data.n_samples, batch_size, random):
+            inputs, targets, weights, normalizer = data.batch(rows)
+            try:
+                run.batch_loss, outputs = plan.step(inputs, targets, weights, normalizer)
+            except NotFiniteError as reason:
+                if not all_finite(run.network.parameter_vector):
+                    before.restore()
+                raise divergence(reason, run, data) from None
+            run.batch += 1
+            totals["loss"] += run.batch_loss * len(inputs)
+            for name, metric in metrics.items():
+                totals[name] += metric(targets, outputs) * len(inputs)
+            for callback in lookers_on:
+                callback.on_batch_end(run)
+    means = {name: total / data.n_samples for name, total in totals.items()}
+    return {
+        "epoch": run.epoch,
+        **means,
+        "learning_rate": run.optimizer.last_learning_rate,
+        "seconds": time.perf_counter() - began,
+    }
+
+
+def evaluate(
+    network: Layer, X: Any, y: Any, sample_weight: Any = None, *, loss: str | Loss, metrics: Any = ()
+) -> dict[str, float]:
+    """The loss and metrics of a network on data, in inference mode.
+
+    Parameters
+    ----------
+    network : Layer
+        Built.
+    X : array-like of shape (n_samples, ...)
+    y : array-like of shape (n_samples, ...)
+    sample_weight : array-like of shape (n_samples,), default=None
+        For the loss; metrics weigh all samples the same.
+    loss : str or Loss
+    metrics : str, callable or sequence or dict of these, default=()
+
+    Returns
+    -------
+    dict of str to float
+        `"loss"`, then the metrics by name.
+    """
+    loss = find_by_name(Loss, loss, "loss")
+    metrics = metrics if isinstance(metrics, dict) else as_metrics(metrics)
+    inputs = np.asarray(X)
+    parts = [network.forward_pass(inputs[rows]) for rows in batches(len(inputs), EVALUATION_BATCH_SIZE)]
+    outputs = np.concatenate(parts)
+    values = {"loss": float(loss.bind(y, sample_weight).forward_pass(outputs))}
+    targets = loss.prepare(y, outputs.shape[1:], outputs.dtype)
+    return {**values, **{name: float(metric(targets, outputs)) for name, metric in metrics.items()}}
+
+
+class TrainingData:
+    """Inputs, targets and weights as the steps of training take them, checked once for all batches."""
+
+    def __init__(self, network: Layer, loss: Loss, X, y, sample_weight, random):
+        inputs = check_inputs(network, X, "X")
+        if network.input_shape is None:
+            network.build(inputs.shape[1:], random, inputs.dtype)
+        if len(network.parameter_vector) == 0:
+            raise ValueError(f"{network!r} has no parameters to train: add a Dense layer, for instance.")
+        self.inputs = network.admit_inputs(inputs)
+        self.n_samples = len(inputs)
+        self.targets = check_targets(network, loss, y, self.n_samples, "y")
+        given = None if sample_weight is None else as_weights(sample_weight, self.n_samples)
+        self.weights = loss.sample_weights(self.targets, given)
+        self.mean_weight = 1.0 if self.weights is None else float(self.weights.mean())
+        if not self.mean_weight > 0:
+            raise ValueError("The sample weights (times the class weights) are all 0: nothing to train on.")
+
+    def batch(self, rows):
+        """Inputs, targets, weights and the normalizer of some rows."""
+        inputs, targets = self.inputs[rows], self.targets[rows]
+        if self.weights is None:
+            return inputs, targets, None, None
+        return inputs, targets, self.weights[rows], len(inputs) * self.mean_weight
+
+
+def check_inputs(network: Layer, X: Any, name: str) -> np.ndarray:
+    """Inputs as an array of finite numbers with at least one row."""
+    inputs = as_float_array(X, network.dtype, network.has_parameters, name)
+    if inputs.ndim == 0 or len(inputs) == 0:
+        raise ValueError(f"{name} must have at least one sample, got the shape {inputs.shape}.")
+    require_finite(inputs, name)
+    return inputs
+
+
+def check_targets(network: Layer, loss: Loss, y: Any, n_samples: int, name: str) -> np.ndarray:
+    """Targets as the loss takes them, one for each sample."""
+    if len(y) != n_samples:
+        raise ValueError(f"{name} must have one target for each of {n_samples} samples, got {len(y)}.")
+    return loss.prepare(y, network.output_shape, network.dtype)
+
+
+def check_validation(network: Layer, loss: Loss, validation_data: Any) -> tuple:
+    """Validation data, checked before the first step and not after the first epoch."""
+    if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
+        raise ValueError("validation_data must be a tuple (X, y) or (X, y, sample_weight).")
+    X, y, *weights = validation_data
+    inputs = check_inputs(network, X, "X of validation_data")
+    network.admit_inputs(inputs)
+    check_targets(network, loss, y, len(inputs), "y of validation_data")
+    return (inputs, y, *(as_weights(weight, len(inputs)) for weight in weights if weight is not None))
+
+
+def as_count(value: Any, name: str) -> int:
+    """A whole number of at least 1."""
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.")
+    return int(value)
+
+
+def divergence(reason: NotFiniteError, run: Run, data: TrainingData) -> DivergenceError:
+    """The error for a training that diverged, with what is known of it and what to try."""
+    rate = run.optimizer.current_learning_rate()
+    largest = float(np.abs(data.inputs).max())
+    return DivergenceError(
+        f"Training diverged in epoch {run.epoch}, batch {run.batch + 1}: {reason}. The network keeps its last "
+        f"finite parameters. Try a smaller learning rate (it is {rate:g}), clip_norm=1.0 in the optimizer, or "
+        f"inputs scaled to about 1 (the largest is {largest:g}).",
+        run.epoch,
+        run.batch + 1,
+        run.history,
+    )

@@ -1,0 +1,88 @@
+"""What users give (numbers, arrays, shapes, random states), checked and turned into what formulas expect."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+FLOAT_TYPES = (np.dtype(np.float32), np.dtype(np.float64))
+
+
+def as_float_array(value: Any, dtype: np.dtype | None, convert: bool, name: str) -> np.ndarray:
+    """A float32 or float64 array from anything that NumPy takes for numbers.
+
+    Parameters
+    ----------
+    value : array-like
+    dtype : numpy.dtype or None
+        The wanted type; None for float64.
+    convert : bool
+        Whether float32 and float64 too are converted to `dtype`, or only what is neither.
+    name : str
+        What the value is, for the error.
+
+    Returns
+    -------
+    ndarray
+        The value itself where nothing had to be done.
+
+    Raises
+    ------
+    TypeError
+        For objects, strings, complex numbers, dates and sparse matrices.
+    """
+    if hasattr(value, "toarray"):
+        raise TypeError(f"{name} must be a dense array, got the sparse {type(value).__name__}. Use .toarray().")
+    array = np.asarray(value)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(
+            f"{name} must be numbers, got an array of type {array.dtype}. Convert it with .astype(float)."
+        )
+    if array.dtype in FLOAT_TYPES and not convert:
+        return array
+    return array.astype(dtype or np.float64, copy=False)
+
+
+def as_feature_shape(shape: Any) -> tuple[int, ...]:
+    """A feature shape, without the batch axis, from an integer or a tuple of integers."""
+    sizes = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+    for size in sizes:
+        if not isinstance(size, (int, np.integer)) or isinstance(size, bool) or size < 1:
+            raise ValueError(
+                f"input_shape must be a positive integer or a tuple of them, without the batch axis; "
+                f"got {shape!r}."
+            )
+    return tuple(int(size) for size in sizes)
+
+
+def as_generator(random_state: Any) -> np.random.Generator:
+    """A random generator from None, an integer, a Generator or a legacy RandomState."""
+    if isinstance(random_state, np.random.RandomState):
+        return np.random.default_rng(random_state.randint(0, 2**32, size=4, dtype=np.uint32))
+    if isinstance(random_state, np.random.Generator):
+        return random_state
+    if random_state is not None and not isinstance(random_state, (int, np.integer)):
+        raise TypeError(
+            "random_state must be None, an integer, a numpy Generator or a RandomState, "
+            f"got {type(random_state).__name__}."
+        )
+    return np.random.default_rng(random_state)
+
+
+def require_finite(array: np.ndarray, name: str) -> None:
+    """Raise an error if an array of floats has a NaN or an infinity in it, and say where the first one is."""
+    if array.dtype.kind != "f" or np.isfinite(array).all():
+        return
+    place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+    count = int((~np.isfinite(array)).sum())
+    raise ValueError(
+        f"{name} must be finite, got {array[place]} at {place} ({count} such values). Impute or drop them."
+    )
+
+
+def require_positive(value: float, name: str) -> float:
+    """The value, or an error if it is not greater than 0."""
+    if not value > 0:
+        raise ValueError(f"{name} must be greater than 0, got {value!r}.")
+    return value
