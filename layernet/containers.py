@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from layernet.layer import Layer, refuse_repeated
+from layernet.guards import refuse_repeated
+from layernet.layer import Layer
 
 
 class Sequential(Layer):

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import copy
-import functools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from layernet.initializers import as_initializer
-from layernet.parameters import Segment, pack, segment_of
-from layernet.representation import Described
+from layernet.guards import (
+    describe_shape,
+    refuse_half_a_layer,
+    refuse_repeated,
+    unchanged_on_error,
+    with_checked_gradient,
+    with_checked_inputs,
+    with_samples,
+)
+from layernet.holder import Holder, NotBuiltError
+from layernet.parameters import pack
 from layernet.validation import as_feature_shape, as_float_array, as_generator
 
-
-class NotBuiltError(ValueError, AttributeError):
-    """Something was asked of a layer that it has only once it knows the shape of its inputs."""
+__all__ = ["Layer", "NotBuiltError"]
 
 
-class Layer(Described):
+class Layer(Holder):
     """A function with a way back: the one thing that a network is made of.
 
     A subclass says what it computes by two methods, as on the slides::
@@ -82,24 +86,14 @@ class Layer(Described):
 
     layers: Sequence[Layer] = ()
     training = False
-    input_shape: tuple[int, ...] | None = None
     output_shape: tuple[int, ...] | None = None
-    dtype: np.dtype | None = None
-    has_parameters = False
-    parameter_shapes: dict[str, tuple[int, ...]] = {}
-    segment: Segment | None = None
-    # All of these are set by `build`, on the instance: nobody has to call `super().__init__()`.
-    _without_decay: frozenset[str] = frozenset()
-    _views: dict[str, np.ndarray] = {}
-    _state_names: tuple[str, ...] = ()
-    _random: np.random.Generator | None = None
     _is_abstract = True
 
     def __init_subclass__(cls, abstract: bool = False, **options: Any) -> None:
         super().__init_subclass__(**options)
         cls._is_abstract = abstract
         if not abstract:
-            refuse_half_a_layer(cls)
+            refuse_half_a_layer(cls, Layer)
         for name in ("forward_pass", "record"):
             if name in vars(cls):
                 setattr(cls, name, with_checked_inputs(vars(cls)[name]))
@@ -287,48 +281,6 @@ class Layer(Described):
             Without the batch axis.
         """
 
-    def add_parameter(
-        self, name: str, shape: tuple[int, ...] | int, initializer="glorot_uniform", decay: bool = True
-    ) -> None:
-        """Give the layer a parameter, `self.<name>`, and its gradient, `self.grad_<name>`.
-
-        An array that was assigned to `self.<name>` before the layer was built is the initial value.
-
-        Parameters
-        ----------
-        name : str
-        shape : tuple of int
-        initializer : str or callable, default="glorot_uniform"
-        decay : bool, default=True
-            Whether weight decay applies to it; false for a bias.
-        """
-        shape = (shape,) if isinstance(shape, int) else tuple(shape)
-        given = vars(self).pop(name, None)
-        if given is None:
-            given = as_initializer(initializer, f"{name} of {self!r}")(shape, self._random)
-        self.parameter_shapes = {**self.parameter_shapes, name: shape}
-        if not decay:
-            self._without_decay = self._without_decay | {name}
-        initial = checked_copy(given, shape, self.dtype, f"{self!r}.{name}")
-        self._views = {**self._views, name: initial, f"grad_{name}": np.zeros_like(initial)}
-        vars(self).update(self._views)
-        self.has_parameters = True
-
-    def add_state(self, name: str, value: Any) -> None:
-        """Give the layer a piece of state, `self.<name>`: changed by `end_step` and not by gradients.
-
-        Parameters
-        ----------
-        name : str
-        value : ndarray or int
-            The value to start with. Floating-point arrays take the layer's type.
-        """
-        if isinstance(value, np.ndarray) and value.dtype.kind == "f":
-            value = value.astype(self.dtype)
-        if name not in vars(self):
-            setattr(self, name, value)
-        self._state_names = (*self._state_names, name)
-
     def build_inside(self, layer: Layer, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Build one of the layers inside this one; for the `create_parameters` of a container.
 
@@ -367,108 +319,6 @@ class Layer(Described):
         finally:
             del self._random
 
-    def _forget(self):
-        for name in [*self._views, *self._state_names, *_BUILT_ATTRIBUTES]:
-            vars(self).pop(name, None)
-
-    def _set_type(self, dtype):
-        for layer in self.walk():
-            layer.dtype = dtype
-            for name in layer._state_names:
-                if isinstance(getattr(layer, name), np.ndarray):
-                    setattr(layer, name, getattr(layer, name).astype(dtype))
-
-    # --- parameters, gradients and state, by name and as vectors ---
-
-    def walk(self) -> Iterator[Layer]:
-        """The layer itself and all layers inside it, depth first."""
-        yield self
-        for layer in self.layers:
-            yield from layer.walk()
-
-    @property
-    def parameters(self) -> dict[str, np.ndarray]:
-        """The parameters by name, those of layers inside as `"0.weights"`: views, not copies."""
-        return self._collect("")
-
-    @property
-    def gradients(self) -> dict[str, np.ndarray]:
-        """The gradients that the last backward pass wrote, by the names of their parameters."""
-        return self._collect("grad_")
-
-    @property
-    def parameter_vector(self) -> np.ndarray:
-        """All parameters as one vector, of which the layers' own are views; write into it with `[:] =`."""
-        segment = self._own_segment()
-        return segment.vector.values[segment.start : segment.stop]
-
-    @property
-    def gradient_vector(self) -> np.ndarray:
-        """All gradients as one vector, in the order of `parameter_vector`."""
-        segment = self._own_segment()
-        return segment.vector.gradients[segment.start : segment.stop]
-
-    @property
-    def decayed(self) -> np.ndarray:
-        """1 where weight decay applies to `parameter_vector`, 0 where it does not."""
-        segment = self._own_segment()
-        return segment.vector.decayed[segment.start : segment.stop]
-
-    def state(self) -> dict[str, Any]:
-        """A copy of all that a step may change beside the parameters: running averages, noise counters.
-
-        Returns
-        -------
-        dict of str to ndarray or int
-            By name, those of layers inside as `"1.running_mean"`.
-        """
-        own = {name: getattr(self, name) for name in self._state_names}
-        own = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in own.items()}
-        for index, layer in enumerate(self.layers):
-            own.update({f"{index}.{name}": value for name, value in layer.state().items()})
-        return own
-
-    def load_state(self, state: dict[str, Any]) -> None:
-        """Take over a state that `state()` returned.
-
-        Raises
-        ------
-        ValueError
-            If the names are not this layer's; nothing is changed then.
-        """
-        if state.keys() != self.state().keys():
-            raise ValueError(
-                f"{self!r} has the state {sorted(self.state())}, got {sorted(state)}. "
-                "Load a state of the same network."
-            )
-        for name, value in state.items():
-            owner, own_name = self._find(name)
-            setattr(owner, own_name, value.copy() if isinstance(value, np.ndarray) else value)
-
-    def end_step(self) -> None:
-        """Let the layer move on after an update of the parameters: the only place where state changes."""
-        for layer in self.layers:
-            layer.end_step()
-
-    def astype(self, dtype) -> Layer:
-        """A copy of a built layer that computes in another type.
-
-        Parameters
-        ----------
-        dtype : float32 or float64
-
-        Returns
-        -------
-        Layer
-        """
-        self._require_built("type")
-        twin = copy.deepcopy(self)
-        twin._set_type(np.dtype(dtype))
-        for layer in twin.walk():
-            layer.segment = None
-        pack(twin)
-        return twin
-
     @contextmanager
     def training_mode(self) -> Iterator[Layer]:
         """Within `with net.training_mode():` the layers behave as in training; inference is the default."""
@@ -480,76 +330,6 @@ class Layer(Described):
         finally:
             for layer, training in before:
                 layer.training = training
-
-    def lay_into(self, segment: Segment) -> None:
-        """Move the layer's own parameters into a segment of a vector, and look at them from there on."""
-        views = {}
-        start = segment.start
-        for name, shape in self.parameter_shapes.items():
-            size = int(np.prod(shape))
-            for prefix, vector in (("", segment.vector.values), ("grad_", segment.vector.gradients)):
-                view = vector[start : start + size].reshape(shape)
-                view[...] = self._views[prefix + name]
-                views[prefix + name] = view
-            segment.vector.decayed[start : start + size] = name not in self._without_decay
-            start += size
-        self.segment, self._views = segment, views
-        vars(self).update(views)
-
-    def _collect(self, prefix):
-        self._require_built("parameters")
-        found = {name: self._views[prefix + name] for name in self.parameter_shapes}
-        for index, layer in enumerate(self.layers):
-            inside = layer.parameters if prefix == "" else layer.gradients
-            found.update({f"{index}.{name}": array for name, array in inside.items()})
-        return found
-
-    def _find(self, name):
-        head, dot, rest = name.partition(".")
-        return self.layers[int(head)]._find(rest) if dot else (self, head)
-
-    def _own_segment(self):
-        self._require_built("parameter vector")
-        return segment_of(self)
-
-    def _require_built(self, wanted):
-        if self.input_shape is None:
-            raise NotBuiltError(
-                f"{type(self).__name__} is not built yet, so it has no {wanted}. Call build(input_shape), "
-                "or pass inputs through it once."
-            )
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        view = self._views.get(name)
-        if view is None:
-            object.__setattr__(self, name, value)
-        elif value is not view:
-            view[...] = checked_copy(value, view.shape, view.dtype, f"{self!r}.{name}", copy=False)
-
-    def __getattr__(self, name: str) -> Any:
-        if not name.startswith("__") and self.input_shape is None:
-            raise NotBuiltError(
-                f"{type(self).__name__} has no {name!r}. It is not built yet, so it has no parameters: call "
-                "build(input_shape), or pass inputs through it once."
-            )
-        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}.")
-
-    # --- copies: the views must share one vector again, in the copy too ---
-
-    def __getstate__(self) -> dict[str, Any]:
-        kept = dict(vars(self))
-        for name in [*self._views, "_views", "segment", "training"]:
-            kept.pop(name, None)
-        values = {name: self._views[name].copy() for name in self.parameter_shapes}
-        return {**kept, "_values": values}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        values = state.pop("_values")
-        vars(self).update(state)
-        self._views = {**values, **{f"grad_{name}": np.zeros_like(v) for name, v in values.items()}}
-        vars(self).update(self._views)
-        if self.input_shape is not None:
-            pack(self)
 
     # --- what comes in ---
 
@@ -592,109 +372,3 @@ class Layer(Described):
                 f"got {grad_output.shape}."
             )
         return grad_output
-
-
-_BUILT_ATTRIBUTES = (
-    "input_shape",
-    "output_shape",
-    "dtype",
-    "parameter_shapes",
-    "segment",
-    "_without_decay",
-    "_views",
-    "_state_names",
-    "has_parameters",
-)
-
-
-def with_checked_inputs(formula):
-    """A pass that converts its inputs, builds the layer on first use, and refuses what does not fit."""
-
-    @functools.wraps(formula)
-    def checked(self, inputs):
-        return formula(self, self.admit_inputs(inputs))
-
-    return checked
-
-
-def with_checked_gradient(formula):
-    """A backward pass that checks its inputs and its gradient, which NumPy might stretch to fit."""
-
-    @functools.wraps(formula)
-    def checked(self, inputs, grad_output):
-        inputs = self.admit_inputs(inputs)
-        output_shape = (len(inputs), *self.infer_output_shape(inputs.shape[1:]))
-        return formula(self, inputs, self.admit_gradient(grad_output, output_shape, inputs.dtype))
-
-    return checked
-
-
-@contextmanager
-def unchanged_on_error(layer: Layer) -> Iterator[None]:
-    """Put a layer and all inside it back to how they were if building them, or what follows it, fails."""
-    before = [(inner, dict(vars(inner))) for inner in layer.walk()]
-    try:
-        yield
-    except BaseException:
-        for inner, attributes in before:
-            vars(inner).clear()
-            vars(inner).update(attributes)
-        raise
-
-
-def refuse_half_a_layer(cls: type[Layer]) -> None:
-    """Raise an error for a class whose two ways of doing a pass are missing or would disagree."""
-
-    def definer(name):
-        return next(base for base in cls.__mro__ if name in vars(base))
-
-    for direction, plain, reusing in (
-        ("way forward", "forward_pass", "record"),
-        ("way back", "backward_pass", "backward_from"),
-    ):
-        if definer(plain) is Layer and definer(reusing) is Layer:
-            raise TypeError(
-                f"{cls.__name__} has no {direction}: define {plain}, or {reusing} for one that reuses work."
-            )
-        for mine, other in ((plain, reusing), (reusing, plain)):
-            # What an abstract class defines is made to go with the methods of its subclasses.
-            if definer(mine) is cls and definer(other) is not cls and not definer(other)._is_abstract:
-                raise TypeError(
-                    f"{cls.__name__} defines {mine} but inherits {other} from {definer(other).__name__}, and "
-                    f"the two would disagree. Define {other} too."
-                )
-    if definer("record") is not Layer and definer("backward_from") is Layer:
-        raise TypeError(
-            f"{cls.__name__} defines record but not backward_from, so nothing reads the record. "
-            "Define backward_from(record, grad_output)."
-        )
-
-
-def refuse_repeated(layer: Layer) -> None:
-    """Raise an error if one layer object stands twice in a network: its gradients would be overwritten."""
-    seen: set[int] = set()
-    for inner in layer.walk():
-        if id(inner) in seen:
-            raise ValueError(
-                f"{inner!r} stands twice in one network, as one object. Make a second object, or use "
-                "copy.deepcopy(layer)."
-            )
-        seen.add(id(inner))
-
-
-def checked_copy(value: Any, shape: tuple[int, ...], dtype, name: str, copy: bool = True) -> np.ndarray:
-    """An array of exactly this shape and type from a value that someone assigns to a parameter."""
-    array = as_float_array(value, dtype, True, name)
-    if array.shape != shape:
-        raise ValueError(f"{name} has the shape {shape}, got an array of shape {array.shape}.")
-    return array.copy() if copy else array
-
-
-def describe_shape(shape: tuple[int, ...]) -> str:
-    """A feature shape in words."""
-    return f"{shape[0]} features" if len(shape) == 1 else f"features of shape {shape}"
-
-
-def with_samples(shape: tuple[int, ...]) -> str:
-    """A feature shape with the batch axis in front, as it is written in docstrings."""
-    return f"({', '.join(['n_samples', *map(str, shape)])})"

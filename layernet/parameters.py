@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from layernet.layer import Layer
+    from layernet.holder import Holder
 
 
 class ParameterVector:
@@ -38,12 +38,8 @@ class Segment(NamedTuple):
     start: int
     stop: int
 
-    @property
-    def is_whole(self) -> bool:
-        return self.stop - self.start == self.vector.values.size
 
-
-def pack(layer: Layer) -> None:
+def pack(layer: Holder) -> None:
     """Move all parameters of a layer, and of those inside it, into one vector.
 
     Layers whose parameters already lie side by side in one vector stay where they are: a slice of a network,
@@ -66,7 +62,7 @@ def pack(layer: Layer) -> None:
         start += size
 
 
-def segment_of(layer: Layer) -> Segment:
+def segment_of(layer: Holder) -> Segment:
     """The segment that a built layer and the layers inside it own together.
 
     Raises
@@ -85,7 +81,7 @@ def segment_of(layer: Layer) -> Segment:
     return Segment(owners[0].segment.vector, owners[0].segment.start, owners[-1].segment.stop)
 
 
-def lie_side_by_side(owners: Iterable[Layer]) -> bool:
+def lie_side_by_side(owners: Iterable[Holder]) -> bool:
     """Whether the layers' own segments follow each other in one vector."""
     previous = None
     for owner in owners:
@@ -98,7 +94,7 @@ def lie_side_by_side(owners: Iterable[Layer]) -> bool:
     return True
 
 
-def refuse_shared(owners: Iterable[Layer]) -> None:
+def refuse_shared(owners: Iterable[Holder]) -> None:
     """Raise an error if a vector that some of the layers lie in belongs to other layers too."""
     claimed: dict[int, int] = {}
     for owner in owners:

@@ -1,5 +1,7 @@
 """The contract test: every layer of the package keeps the laws of a layer, and broken ones are found out."""
 
+import sys
+
 import numpy as np
 import pytest
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from layernet.engine.plan import FormulaPlan, NotFiniteError, all_finite
-from layernet.layer import Layer, unchanged_on_error
+from layernet.guards import unchanged_on_error
+from layernet.layer import Layer
 from layernet.losses.loss import Loss, as_weights
 from layernet.optimizers.optimizer import Optimizer
 from layernet.representation import find_by_name

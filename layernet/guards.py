@@ -1,0 +1,103 @@
+"""What keeps layers honest: half a layer, a layer that stands twice, and inputs that do not fit are refused."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from layernet.layer import Layer
+
+
+def with_checked_inputs(formula):
+    """A pass that converts its inputs, builds the layer on first use, and refuses what does not fit."""
+
+    @functools.wraps(formula)
+    def checked(self, inputs):
+        return formula(self, self.admit_inputs(inputs))
+
+    return checked
+
+
+def with_checked_gradient(formula):
+    """A backward pass that checks its inputs and its gradient, which NumPy might stretch to fit."""
+
+    @functools.wraps(formula)
+    def checked(self, inputs, grad_output):
+        inputs = self.admit_inputs(inputs)
+        output_shape = (len(inputs), *self.infer_output_shape(inputs.shape[1:]))
+        return formula(self, inputs, self.admit_gradient(grad_output, output_shape, inputs.dtype))
+
+    return checked
+
+
+@contextmanager
+def unchanged_on_error(layer: Layer) -> Iterator[None]:
+    """Put a layer and all inside it back to how they were if building them, or what follows it, fails."""
+    before = [(inner, dict(vars(inner))) for inner in layer.walk()]
+    try:
+        yield
+    except BaseException:
+        for inner, attributes in before:
+            vars(inner).clear()
+            vars(inner).update(attributes)
+        raise
+
+
+def refuse_half_a_layer(cls: type[Layer], contract: type[Layer]) -> None:
+    """Raise an error for a class whose two ways of doing a pass are missing or would disagree.
+
+    Parameters
+    ----------
+    cls : type
+    contract : type
+        `Layer` itself, whose own methods only turn one way of doing a pass into the other.
+    """
+
+    def definer(name):
+        return next(base for base in cls.__mro__ if name in vars(base))
+
+    for direction, plain, reusing in (
+        ("way forward", "forward_pass", "record"),
+        ("way back", "backward_pass", "backward_from"),
+    ):
+        if definer(plain) is contract and definer(reusing) is contract:
+            raise TypeError(
+                f"{cls.__name__} has no {direction}: define {plain}, or {reusing} for one that reuses work."
+            )
+        for mine, other in ((plain, reusing), (reusing, plain)):
+            # What an abstract class defines is made to go with the methods of its subclasses.
+            if definer(mine) is cls and definer(other) is not cls and not definer(other)._is_abstract:
+                raise TypeError(
+                    f"{cls.__name__} defines {mine} but inherits {other} from {definer(other).__name__}, and "
+                    f"the two would disagree. Define {other} too."
+                )
+    if definer("record") is not contract and definer("backward_from") is contract:
+        raise TypeError(
+            f"{cls.__name__} defines record but not backward_from, so nothing reads the record. "
+            "Define backward_from(record, grad_output)."
+        )
+
+
+def refuse_repeated(layer: Layer) -> None:
+    """Raise an error if one layer object stands twice in a network: its gradients would be overwritten."""
+    seen: set[int] = set()
+    for inner in layer.walk():
+        if id(inner) in seen:
+            raise ValueError(
+                f"{inner!r} stands twice in one network, as one object. Make a second object, or use "
+                "copy.deepcopy(layer)."
+            )
+        seen.add(id(inner))
+
+
+def describe_shape(shape: tuple[int, ...]) -> str:
+    """A feature shape in words."""
+    return f"{shape[0]} features" if len(shape) == 1 else f"features of shape {shape}"
+
+
+def with_samples(shape: tuple[int, ...]) -> str:
+    """A feature shape with the batch axis in front, as it is written in docstrings."""
+    return f"({', '.join(['n_samples', *map(str, shape)])})"

@@ -1,0 +1,271 @@
+"""What a layer holds: parameters and their gradients as views into one vector, and state, all by name."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from layernet.initializers import as_initializer
+from layernet.parameters import Segment, pack, segment_of
+from layernet.representation import Described
+from layernet.validation import as_float_array
+
+
+class NotBuiltError(ValueError, AttributeError):
+    """Something was asked of a layer that it has only once it knows the shape of its inputs."""
+
+
+class Holder(Described):
+    """The side of a `Layer` that keeps numbers, and knows nothing of what is computed with them.
+
+    Every parameter is an attribute, and its gradient another: `weights` and `grad_weights`. Both are views into
+    the vectors of the network that the layer is part of; assigning to one copies into the view.
+    """
+
+    layers: Sequence[Holder] = ()
+    input_shape: tuple[int, ...] | None = None
+    dtype: np.dtype | None = None
+    has_parameters = False
+    parameter_shapes: dict[str, tuple[int, ...]] = {}
+    segment: Segment | None = None
+    # All of these are set by `build`, on the instance: nobody has to call `super().__init__()`.
+    _without_decay: frozenset[str] = frozenset()
+    _views: dict[str, np.ndarray] = {}
+    _state_names: tuple[str, ...] = ()
+    _random: np.random.Generator | None = None
+
+    def add_parameter(
+        self, name: str, shape: tuple[int, ...] | int, initializer="glorot_uniform", decay: bool = True
+    ) -> None:
+        """Give the layer a parameter, `self.<name>`, and its gradient, `self.grad_<name>`.
+
+        An array that was assigned to `self.<name>` before the layer was built is the initial value.
+
+        Parameters
+        ----------
+        name : str
+        shape : tuple of int
+        initializer : str or callable, default="glorot_uniform"
+        decay : bool, default=True
+            Whether weight decay applies to it; false for a bias.
+        """
+        shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        given = vars(self).pop(name, None)
+        if given is None:
+            given = as_initializer(initializer, f"{name} of {self!r}")(shape, self._random)
+        self.parameter_shapes = {**self.parameter_shapes, name: shape}
+        if not decay:
+            self._without_decay = self._without_decay | {name}
+        initial = checked_copy(given, shape, self.dtype, f"{self!r}.{name}")
+        self._views = {**self._views, name: initial, f"grad_{name}": np.zeros_like(initial)}
+        vars(self).update(self._views)
+        self.has_parameters = True
+
+    def add_state(self, name: str, value: Any) -> None:
+        """Give the layer a piece of state, `self.<name>`: changed by `end_step` and not by gradients.
+
+        Parameters
+        ----------
+        name : str
+        value : ndarray or int
+            The value to start with. Floating-point arrays take the layer's type.
+        """
+        if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+            value = value.astype(self.dtype)
+        if name not in vars(self):
+            setattr(self, name, value)
+        self._state_names = (*self._state_names, name)
+
+    def walk(self) -> Iterator[Holder]:
+        """The layer itself and all layers inside it, depth first."""
+        yield self
+        for layer in self.layers:
+            yield from layer.walk()
+
+    @property
+    def parameters(self) -> dict[str, np.ndarray]:
+        """The parameters by name, those of layers inside as `"0.weights"`: views, not copies."""
+        return self._collect("")
+
+    @property
+    def gradients(self) -> dict[str, np.ndarray]:
+        """The gradients that the last backward pass wrote, by the names of their parameters."""
+        return self._collect("grad_")
+
+    @property
+    def parameter_vector(self) -> np.ndarray:
+        """All parameters as one vector, of which the layers' own are views; write into it with `[:] =`."""
+        segment = self._own_segment()
+        return segment.vector.values[segment.start : segment.stop]
+
+    @property
+    def gradient_vector(self) -> np.ndarray:
+        """All gradients as one vector, in the order of `parameter_vector`."""
+        segment = self._own_segment()
+        return segment.vector.gradients[segment.start : segment.stop]
+
+    @property
+    def decayed(self) -> np.ndarray:
+        """1 where weight decay applies to `parameter_vector`, 0 where it does not."""
+        segment = self._own_segment()
+        return segment.vector.decayed[segment.start : segment.stop]
+
+    def state(self) -> dict[str, Any]:
+        """A copy of all that a step may change beside the parameters: running averages, noise counters.
+
+        Returns
+        -------
+        dict of str to ndarray or int
+            By name, those of layers inside as `"1.running_mean"`.
+        """
+        own = {name: getattr(self, name) for name in self._state_names}
+        own = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in own.items()}
+        for index, layer in enumerate(self.layers):
+            own.update({f"{index}.{name}": value for name, value in layer.state().items()})
+        return own
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take over a state that `state()` returned.
+
+        Raises
+        ------
+        ValueError
+            If the names are not this layer's; nothing is changed then.
+        """
+        if state.keys() != self.state().keys():
+            raise ValueError(
+                f"{self!r} has the state {sorted(self.state())}, got {sorted(state)}. "
+                "Load a state of the same network."
+            )
+        for name, value in state.items():
+            owner, own_name = self._find(name)
+            setattr(owner, own_name, value.copy() if isinstance(value, np.ndarray) else value)
+
+    def end_step(self) -> None:
+        """Let the layer move on after an update of the parameters: the only place where state changes."""
+        for layer in self.layers:
+            layer.end_step()
+
+    def astype(self, dtype) -> Holder:
+        """A copy of a built layer that computes in another type.
+
+        Parameters
+        ----------
+        dtype : float32 or float64
+
+        Returns
+        -------
+        Layer
+        """
+        self._require_built("type")
+        twin = copy.deepcopy(self)
+        twin._set_type(np.dtype(dtype))
+        for layer in twin.walk():
+            layer.segment = None
+        pack(twin)
+        return twin
+
+    def lay_into(self, segment: Segment) -> None:
+        """Move the layer's own parameters into a segment of a vector, and look at them from there on."""
+        views = {}
+        start = segment.start
+        for name, shape in self.parameter_shapes.items():
+            size = int(np.prod(shape))
+            for prefix, vector in (("", segment.vector.values), ("grad_", segment.vector.gradients)):
+                view = vector[start : start + size].reshape(shape)
+                view[...] = self._views[prefix + name]
+                views[prefix + name] = view
+            segment.vector.decayed[start : start + size] = name not in self._without_decay
+            start += size
+        self.segment, self._views = segment, views
+        vars(self).update(views)
+
+    def _collect(self, prefix):
+        self._require_built("parameters")
+        found = {name: self._views[prefix + name] for name in self.parameter_shapes}
+        for index, layer in enumerate(self.layers):
+            inside = layer.parameters if prefix == "" else layer.gradients
+            found.update({f"{index}.{name}": array for name, array in inside.items()})
+        return found
+
+    def _find(self, name):
+        head, dot, rest = name.partition(".")
+        return self.layers[int(head)]._find(rest) if dot else (self, head)
+
+    def _own_segment(self):
+        self._require_built("parameter vector")
+        return segment_of(self)
+
+    def _require_built(self, wanted):
+        if self.input_shape is None:
+            raise NotBuiltError(
+                f"{type(self).__name__} is not built yet, so it has no {wanted}. Call build(input_shape), "
+                "or pass inputs through it once."
+            )
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        view = self._views.get(name)
+        if view is None:
+            object.__setattr__(self, name, value)
+        elif value is not view:
+            view[...] = checked_copy(value, view.shape, view.dtype, f"{self!r}.{name}", copy=False)
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("__") and self.input_shape is None:
+            raise NotBuiltError(
+                f"{type(self).__name__} has no {name!r}. It is not built yet, so it has no parameters: call "
+                "build(input_shape), or pass inputs through it once."
+            )
+        raise AttributeError(f"{type(self).__name__} has no attribute {name!r}.")
+
+    # --- copies: the views must share one vector again, in the copy too ---
+
+    def __getstate__(self) -> dict[str, Any]:
+        kept = dict(vars(self))
+        for name in [*self._views, "_views", "segment", "training"]:
+            kept.pop(name, None)
+        values = {name: self._views[name].copy() for name in self.parameter_shapes}
+        return {**kept, "_values": values}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        values = state.pop("_values")
+        vars(self).update(state)
+        self._views = {**values, **{f"grad_{name}": np.zeros_like(v) for name, v in values.items()}}
+        vars(self).update(self._views)
+        if self.input_shape is not None:
+            pack(self)
+
+    def _forget(self):
+        for name in [*self._views, *self._state_names, *_BUILT_ATTRIBUTES]:
+            vars(self).pop(name, None)
+
+    def _set_type(self, dtype):
+        for layer in self.walk():
+            layer.dtype = dtype
+            for name in layer._state_names:
+                if isinstance(getattr(layer, name), np.ndarray):
+                    setattr(layer, name, getattr(layer, name).astype(dtype))
+
+
+_BUILT_ATTRIBUTES = (
+    "input_shape",
+    "output_shape",
+    "dtype",
+    "parameter_shapes",
+    "segment",
+    "_without_decay",
+    "_views",
+    "_state_names",
+    "has_parameters",
+)
+
+
+def checked_copy(value: Any, shape: tuple[int, ...], dtype, name: str, copy: bool = True) -> np.ndarray:
+    """An array of exactly this shape and type from a value that someone assigns to a parameter."""
+    array = as_float_array(value, dtype, True, name)
+    if array.shape != shape:
+        raise ValueError(f"{name} has the shape {shape}, got an array of shape {array.shape}.")
+    return array.copy() if copy else array

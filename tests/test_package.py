@@ -1,0 +1,192 @@
+"""The package as a whole: what is imported when, what is exported, and which way imports point."""
+
+import ast
+import inspect
+import pkgutil
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import layernet
+
+ROOT = Path(layernet.__file__).parent
+MODULES = sorted(ROOT.rglob("*.py"))
+
+# Each may import itself, what stands before it, and nothing else of the package.
+ORDER = [
+    "representation",
+    "validation",
+    "initializers",
+    "parameters",
+    "holder",
+    "guards",
+    "layer",
+    "layers",
+    "containers",
+    "losses",
+    "schedules",
+    "optimizers",
+    "engine",
+    "training",
+    "inspection",
+    "estimators",
+    "__main__",
+]
+
+# What people hold in their hands reaches upwards when it is called: `net.fit`, `net.summary()`, its HTML.
+DOORS = {
+    ("layer.py", "layernet.training.loop"),
+    ("layer.py", "layernet.inspection.summary"),
+}
+
+FOR_TYPES_ONLY = {("parameters.py", "layernet.holder"), ("guards.py", "layernet.layer")}
+
+
+def imports_of(path):
+    """(module, whether inside a function or a block for type checkers) of every import of a file."""
+    tree = ast.parse(path.read_text())
+    top = {id(node) for node in tree.body}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            yield node.module, id(node) not in top
+        elif isinstance(node, ast.Import):
+            for alias in node.names:
+                yield alias.name, id(node) not in top
+
+
+def place(module):
+    """Where a module stands in the order."""
+    return ORDER.index(module.split(".")[1])
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_downwards(path):
+    relative = path.relative_to(ROOT)
+    if relative == Path("__init__.py"):
+        return
+    here = place("layernet." + ".".join(relative.with_suffix("").parts))
+    for module, deferred in imports_of(path):
+        if not module.startswith("layernet."):
+            continue
+        for_types_only = (str(relative), module) in FOR_TYPES_ONLY and deferred
+        is_door = (str(relative), module) in DOORS and deferred
+        assert place(module) <= here or is_door or for_types_only, f"{relative} imports {module}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_the_estimators_and_the_demonstration_import_scikit_learn(path):
+    relative = path.relative_to(ROOT)
+    if relative.parts[0] in ("estimators", "__main__.py"):
+        return
+    assert not any(module.split(".")[0] == "sklearn" for module, _ in imports_of(path))
+
+
+def test_nothing_but_inspection_knows_it():
+    for path in MODULES:
+        relative = path.relative_to(ROOT)
+        if relative.parts[0] in ("inspection", "__main__.py", "__init__.py"):
+            continue
+        for module, _ in imports_of(path):
+            known = module.startswith("layernet.inspection")
+            assert not known or (str(relative), module) in DOORS, f"{relative} imports {module}"
+
+
+def run_python(code):
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    heavy = "sklearn scipy matplotlib tqdm pandas"
+    code = "import sys, layernet; print(*[m for m in {!r}.split() if m in sys.modules])"
+    assert run_python(code.format(heavy)).split() == []
+
+
+def test_training_a_network_imports_neither_scikit_learn_nor_matplotlib():
+    code = """
+import sys
+import numpy as np
+from layernet import Dense, ReLU, Sequential
+net = Sequential([Dense(4), ReLU(), Dense(1)])
+net.fit(np.zeros((8, 2)), np.zeros(8), loss="mean_squared_error", epochs=1)
+print(*[m for m in ("sklearn", "scipy", "matplotlib", "tqdm") if m in sys.modules])
+"""
+    assert run_python(code).split() == []
+
+
+def test_every_public_name_is_there_and_documented():
+    assert len(set(layernet.__all__)) == len(layernet.__all__)
+    for name in layernet.__all__:
+        value = getattr(layernet, name)
+        assert name in dir(layernet)
+        assert inspect.getdoc(value), f"{name} has no docstring"
+        for method, function in inspect.getmembers(value, inspect.isfunction):
+            if not method.startswith("_") and function.__module__.startswith("layernet"):
+                assert inspect.getdoc(getattr(value, method)), f"{name}.{method} has no docstring"
+
+
+def test_subpackages_export_what_they_say():
+    for info in pkgutil.iter_modules([str(ROOT)]):
+        if info.ispkg:
+            package = getattr(layernet, info.name)
+            for name in getattr(package, "__all__", []):
+                assert hasattr(package, name)
+
+
+def test_an_unknown_name_lists_the_known_ones():
+    with pytest.raises(AttributeError, match=r"layernet has no 'Densee'.*Dense, "):
+        layernet.Densee
+
+
+def test_every_public_layer_and_loss_is_exported():
+    for package in (layernet.layers, layernet.losses, layernet.optimizers):
+        hidden = {"BoundLoss"}
+        assert set(package.__all__) - hidden <= set(layernet.__all__)
+
+
+def test_no_module_is_long():
+    for path in MODULES:
+        lines = len(path.read_text().splitlines())
+        assert lines <= 450, f"{path.relative_to(ROOT)} has {lines} lines"
+
+
+def test_every_module_opens_with_a_sentence():
+    for path in MODULES:
+        docstring = ast.get_docstring(ast.parse(path.read_text()))
+        assert docstring, path
+        assert docstring.splitlines()[0].endswith((".", ":", ",")) or "\n" in docstring, path
+
+
+README = (ROOT.parent / "README.md").read_text() if (ROOT.parent / "README.md").exists() else ""
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md"])
+def test_the_code_in_the_documents_runs(document):
+    text = (ROOT.parent / document).read_text()
+    blocks = re.findall(r"^ *```python\n(.*?)^ *```", text, re.MULTILINE | re.DOTALL)
+    assert blocks
+    namespace = {"__name__": "document"}
+    for block in blocks:
+        exec(inspect.cleandoc("\n" + block), namespace)
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/design.md"])
+def test_links_in_the_documents_lead_somewhere(document):
+    folder = (ROOT.parent / document).parent
+    for target in re.findall(r"\]\(([^)#]+)\)", (ROOT.parent / document).read_text()):
+        assert (folder / target).exists(), target
+
+
+def test_the_readme_has_two_commands_and_finds_every_layer():
+    commands = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
+    assert [len(command.strip().splitlines()) for command in commands] == [1, 1]
+    table = README[README.index("## What's where") :]
+    for name in layernet.layers.__all__:
+        if name == "Activation":
+            continue
+        path = Path(inspect.getfile(getattr(layernet, name))).relative_to(ROOT.parent)
+        assert f"]({path})" in table, f"{name} in {path} is not two clicks from the README"
