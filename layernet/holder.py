@@ -236,6 +236,7 @@ class Holder(Described):
         self._views = {**values, **{f"grad_{name}": np.zeros_like(v) for name, v in values.items()}}
         vars(self).update(self._views)
         if self.input_shape is not None:
+            self.dtype = np.dtype(self.dtype.type)  # unpickled types are equal to NumPy's own, but not the same
             pack(self)
 
     def _forget(self):

@@ -10,6 +10,7 @@ import numpy as np
 
 from layernet.guards import (
     describe_shape,
+    fits,
     refuse_half_a_layer,
     refuse_repeated,
     unchanged_on_error,
@@ -147,7 +148,8 @@ class Layer(Holder):
             For `backward_from`, and for nobody else. It may hold the inputs and the outputs themselves: leave
             both as they are until the way back is done.
         """
-        inputs = self.admit_inputs(inputs)
+        if not fits(self, inputs):
+            inputs = self.admit_inputs(inputs)
         return self.forward_pass(inputs), inputs
 
     def backward_from(self, record: Any, grad_output: np.ndarray) -> np.ndarray:
@@ -343,13 +345,6 @@ class Layer(Holder):
         ValueError
             If the shape is not the one that the layer was built for.
         """
-        if (
-            type(inputs) is np.ndarray
-            and inputs.dtype == self.dtype
-            and inputs.shape[1:] == self.input_shape
-            and inputs.ndim
-        ):
-            return inputs  # the common case, decided quickly
         inputs = as_float_array(inputs, self.dtype, self.has_parameters, f"inputs of {type(self).__name__}")
         if inputs.ndim == 0:
             raise ValueError(f"{self!r} expects inputs of shape (n_samples, ...), got a single number.")

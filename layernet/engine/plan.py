@@ -34,6 +34,10 @@ class FormulaPlan:
         self.network = network
         self.loss = loss
         self.optimizer = optimizer
+        # Looked up once: finding them walks through the whole network.
+        self.parameters = network.parameter_vector
+        self.gradients = network.gradient_vector
+        self.decayed = optimizer.decayed_entries(network)
 
     def step(
         self,
@@ -74,15 +78,13 @@ class FormulaPlan:
             raise NotFiniteError(f"the loss is {value}")
         grad_output = weighted_rows(self.loss.gradient_from(loss_record, targets), factors)
         self.network.parameter_gradients(record, grad_output)
-        if not all_finite(self.network.gradient_vector):
+        if not all_finite(self.gradients):
             raise NotFiniteError("a gradient is not finite")
-        self.optimizer.update(self.network)
+        self.optimizer.step(self.parameters, self.gradients, self.decayed)
+        self.network.end_step()
         return value, outputs
 
 
 def all_finite(vector: np.ndarray) -> bool:
     """Whether all entries are finite, found by one product that only overflow makes us look at twice."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        if math.isfinite(np.vdot(vector, vector)):
-            return True
-    return bool(np.isfinite(vector).all())
+    return math.isfinite(np.vdot(vector, vector)) or bool(np.isfinite(vector).all())

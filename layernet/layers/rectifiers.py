@@ -28,7 +28,7 @@ class ReLU(Activation):
         return np.maximum(inputs, 0)
 
     def backward_from(self, outputs, grad_output):
-        return grad_output * (outputs > 0)
+        return grad_output * (outputs > 0).astype(outputs.dtype)
 
 
 class LeakyReLU(Activation):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from layernet.layers.saturating import logistic
+from layernet.layers.softmax import largest_of_rows
 from layernet.losses.loss import Loss
 
 
@@ -82,10 +84,10 @@ class CrossEntropy(Loss):
 
     def record(self, outputs, targets):
         targets = self._probabilities(outputs, targets)
-        shifted = outputs - outputs.max(axis=1, keepdims=True)
+        shifted = outputs - largest_of_rows(outputs)
         exponentials = np.exp(shifted)
         total = exponentials.sum(axis=1, keepdims=True)
-        losses = np.log(total[:, 0]) - (targets * shifted).sum(axis=1)
+        losses = np.log(total[:, 0]) - np.vecdot(targets, shifted)
         return losses, (exponentials / total, targets)
 
     def gradient_from(self, record, targets):
@@ -95,7 +97,7 @@ class CrossEntropy(Loss):
     def _probabilities(self, outputs, targets):
         n_classes = outputs.shape[1]
         if targets.ndim == 1:
-            targets = np.eye(n_classes, dtype=outputs.dtype)[targets]
+            targets = unit_rows(n_classes, outputs.dtype)[targets]
         if self.label_smoothing:
             targets = (1 - self.label_smoothing) * targets + self.label_smoothing / n_classes
         return targets
@@ -198,6 +200,14 @@ class Hinge(Loss):
 
     def gradient_from(self, record, targets):
         return record
+
+
+@functools.lru_cache(maxsize=8)
+def unit_rows(n_classes: int, dtype: np.dtype) -> np.ndarray:
+    """For each class the row of targets that is 1 there and 0 elsewhere; the same for every batch."""
+    rows = np.eye(n_classes, dtype=dtype)
+    rows.flags.writeable = False
+    return rows
 
 
 def as_class_numbers(targets: np.ndarray, n_classes: int, loss: Loss) -> np.ndarray:

@@ -126,12 +126,13 @@ def fit(
         data = TrainingData(network, loss, X, y, sample_weight, random)
         validation = None if validation_data is None else check_validation(network, loss, validation_data)
     run = Run(network, loss, optimizer, epochs, -(-data.n_samples // batch_size))
+    plan = FormulaPlan(network, loss, optimizer)
     callbacks = [*callbacks, *([ProgressBar()] if verbose else [])]
     try:
         for callback in callbacks:
             callback.on_train_begin(run)
         for run.epoch in range(1, epochs + 1):
-            row = train_epoch(run, data, batch_size, random if shuffle else None, metrics, callbacks)
+            row = train_epoch(run, plan, data, batch_size, random if shuffle else None, metrics, callbacks)
             if validation is not None:
                 values = evaluate(network, *validation, loss=loss, metrics=metrics)
                 row |= {f"val_{name}": value for name, value in values.items()}
@@ -151,6 +152,7 @@ def fit(
 
 def train_epoch(
     run: Run,
+    plan: FormulaPlan,
     data: TrainingData,
     batch_size: int,
     random: np.random.Generator | None,
@@ -159,7 +161,6 @@ def train_epoch(
 ) -> dict[str, Any]:
     """See all rows once, a step a batch; what the epoch came to, as a row of the history."""
     began = time.perf_counter()
-    plan = FormulaPlan(run.network, run.loss, run.optimizer)
     lookers_on = [c for c in callbacks if type(c).on_batch_end is not Callback.on_batch_end]
     before = Snapshot(run.network)
     totals = dict.fromkeys(["loss", *metrics], 0.0)
