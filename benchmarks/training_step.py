@@ -3,8 +3,8 @@
     python benchmarks/training_step.py
 
 Both train the same network (float32, ReLU, Adam, no weight decay) on the same random data, in turn, several
-rounds in one process; a time is that of a whole `fit` divided by its steps. The matrix products of the same step,
-on arrays of the same shapes and nothing else, are the floor.
+rounds in one process; a time is that of a whole `fit` divided by its steps. The matrix products of the same
+step, on arrays of the same shapes and nothing else, are the floor.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import argparse
 import statistics
 import time
 import warnings
+from itertools import pairwise
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -32,7 +33,7 @@ CASES = [
 
 def make_data(sizes, batch_size, seconds):
     """Random data for about so many seconds of training, in whole batches, and the epochs it takes."""
-    multiplications = 3 * batch_size * sum(a * b for a, b in zip(sizes, sizes[1:], strict=False))
+    multiplications = 3 * batch_size * sum(a * b for a, b in pairwise(sizes))
     steps = int(np.clip(seconds / (2e-4 + multiplications / 3e10), 4, 2000))
     steps_per_epoch = min(steps, 50)
     random = np.random.default_rng(0)
@@ -75,7 +76,7 @@ def time_scikit_learn(X, y, sizes, batch_size, epochs):
 def time_products(sizes, batch_size, steps):
     """The matrix products of as many steps: forward, for the weights, and for the inputs but the first."""
     random = np.random.default_rng(0)
-    shapes = list(zip(sizes, sizes[1:], strict=False))
+    shapes = list(pairwise(sizes))
     inputs = [random.standard_normal((batch_size, a)).astype(np.float32) for a, _ in shapes]
     weights = [random.standard_normal((a, b)).astype(np.float32) for a, b in shapes]
     gradients = [random.standard_normal((batch_size, b)).astype(np.float32) for _, b in shapes]

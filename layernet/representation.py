@@ -92,7 +92,7 @@ def find_by_name(kind: type[Kind], value: str | Kind, argument: str) -> Kind:
     Raises
     ------
     ValueError
-        If the name is unknown; the known ones are listed.
+        If the name is unknown (the known ones are listed), or stands for what has no defaults.
     TypeError
         If it is neither a name nor an object of the kind.
     """
@@ -105,8 +105,15 @@ def find_by_name(kind: type[Kind], value: str | Kind, argument: str) -> Kind:
     if not isinstance(value, str):
         raise TypeError(f"{argument} must be a {kind.__name__} or the name of one, got {type(value).__name__}.")
     known = subclasses_by_name(kind)
-    try:
-        return known[value.replace("_", "").lower()]()
-    except KeyError:
-        names = ", ".join(sorted(found.__name__ for found in known.values()))
-        raise ValueError(f"{argument}={value!r} is not known. Known are: {names}.") from None
+    found = known.get(value.replace("_", "").lower())
+    if found is None:
+        names = ", ".join(sorted(each.__name__ for each in known.values()))
+        raise ValueError(f"{argument}={value!r} is not known. Known are: {names}.")
+    needed = [
+        name
+        for name, parameter in inspect.signature(found).parameters.items()
+        if parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+    ]
+    if needed:
+        raise ValueError(f"{argument}={value!r} needs {needed}: give an object, {found.__name__}(...).")
+    return found()

@@ -1,8 +1,13 @@
-"""What all tests share: digits, and the layers that the contract test runs over."""
+"""What all tests share."""
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from sklearn.datasets import load_digits
+
+# The same examples in every run: a failure can be made again, and a slow machine is no failure.
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(scope="session")

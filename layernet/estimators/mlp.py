@@ -176,7 +176,8 @@ class MLPClassifier(ClassifierMixin, _MLP):
         -------
         ndarray of shape (n_samples,)
         """
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(axis=1)]
 
 
 class MLPRegressor(RegressorMixin, _MLP):

@@ -79,7 +79,7 @@ class Adam(Optimizer):
         if largest is not None:
             np.maximum(largest, mean_square, out=largest)
             mean_square = largest
-        # The formula, its quotient extended by sqrt(1 - beta_2**t), so that fewer operations run over the block.
+        # The formula with its quotient extended by sqrt(1 - beta_2**t): one operation less on the block.
         root_correction = math.sqrt(1 - self.beta_2**self.steps)
         step_size = learning_rate * root_correction / (1 - self.beta_1**self.steps)
         parameters -= step_size * mean / (np.sqrt(mean_square) + self.epsilon * root_correction)

@@ -173,6 +173,7 @@ def train_epoch(
             except NotFiniteError as reason:
                 if not all_finite(run.network.parameter_vector):
                     before.restore()
+                run.batch += 1
                 raise divergence(reason, run, data) from None
             run.batch += 1
             totals["loss"] += run.batch_loss * len(inputs)
@@ -180,6 +181,9 @@ def train_epoch(
                 totals[name] += metric(targets, outputs) * len(inputs)
             for callback in lookers_on:
                 callback.on_batch_end(run)
+    if not all_finite(run.network.parameter_vector):  # the last update overflowed, and no loss has shown it yet
+        before.restore()
+        raise divergence("a parameter is not finite", run, data)
     means = {name: total / data.n_samples for name, total in totals.items()}
     return {
         "epoch": run.epoch,
@@ -280,15 +284,15 @@ def as_count(value: Any, name: str) -> int:
     return int(value)
 
 
-def divergence(reason: NotFiniteError, run: Run, data: TrainingData) -> DivergenceError:
+def divergence(reason: NotFiniteError | str, run: Run, data: TrainingData) -> DivergenceError:
     """The error for a training that diverged, with what is known of it and what to try."""
     rate = run.optimizer.current_learning_rate()
     largest = float(np.abs(data.inputs).max())
     return DivergenceError(
-        f"Training diverged in epoch {run.epoch}, batch {run.batch + 1}: {reason}. The network keeps its last "
+        f"Training diverged in epoch {run.epoch}, batch {run.batch}: {reason}. The network keeps its last "
         f"finite parameters. Try a smaller learning rate (it is {rate:g}), clip_norm=1.0 in the optimizer, or "
         f"inputs scaled to about 1 (the largest is {largest:g}).",
         run.epoch,
-        run.batch + 1,
+        run.batch,
         run.history,
     )

@@ -1,0 +1,343 @@
+"""Optimizers against loops written from the papers, and the laws that all of them keep."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose
+
+from layernet import (
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    BatchNorm,
+    CosineSchedule,
+    Dense,
+    Lion,
+    NAdam,
+    ReduceOnPlateau,
+    RMSProp,
+    Sequential,
+)
+from layernet.optimizers.optimizer import BLOCK_SIZE
+
+ALL = [
+    SGD(0.1),
+    SGD(0.1, momentum=0.9),
+    SGD(0.1, momentum=0.9, dampening=0.5),
+    SGD(0.1, momentum=0.9, nesterov=True),
+    Adam(0.1),
+    Adam(0.1, amsgrad=True),
+    AdamW(0.1),
+    NAdam(0.1),
+    RMSProp(0.1),
+    Adagrad(0.1),
+    Adagrad(0.1, initial_sum=0.5),
+    Lion(0.1),
+]
+
+
+def again(optimizer):
+    return type(optimizer)(**optimizer.configuration())
+
+
+def gradients_for(n_steps, size=7, seed=0):
+    return np.random.default_rng(seed).standard_normal((n_steps, size))
+
+
+def run(optimizer, gradients, start=None, decayed=None):
+    parameters = np.linspace(-1, 1, gradients.shape[1]) if start is None else start.copy()
+    for gradient in gradients:
+        optimizer.step(parameters, gradient, decayed)
+    return parameters
+
+
+# --- each formula, one number at a time ---
+
+
+def sgd(w, gradients, a, m=0.0, dampening=0.0, nesterov=False):
+    v = 0.0
+    for g in gradients:
+        v = m * v - a * (1 - dampening) * g
+        w += m * v - a * (1 - dampening) * g if nesterov else v
+    return w
+
+
+def adam(w, gradients, a, b1=0.9, b2=0.999, epsilon=1e-8, amsgrad=False, decay=0.0):
+    m = v = largest = 0.0
+    for t, g in enumerate(gradients, start=1):
+        w -= a * decay * w
+        m = b1 * m + (1 - b1) * g
+        v = b2 * v + (1 - b2) * g**2
+        largest = max(largest, v)
+        m_hat, v_hat = m / (1 - b1**t), (largest if amsgrad else v) / (1 - b2**t)
+        w -= a * m_hat / (math.sqrt(v_hat) + epsilon)
+    return w
+
+
+def nadam(w, gradients, a, b1=0.9, b2=0.999, epsilon=1e-8, decay=0.004):
+    m = v = 0.0
+    product = 1.0
+    for t, g in enumerate(gradients, start=1):
+        now = b1 * (1 - 0.5 * 0.96 ** (t * decay))
+        ahead = b1 * (1 - 0.5 * 0.96 ** ((t + 1) * decay))
+        product *= now
+        m = b1 * m + (1 - b1) * g
+        v = b2 * v + (1 - b2) * g**2
+        step = (1 - now) * g / (1 - product) + ahead * m / (1 - product * ahead)
+        w -= a * step / (math.sqrt(v / (1 - b2**t)) + epsilon)
+    return w
+
+
+def rmsprop(w, gradients, a, rho=0.99, epsilon=1e-8):
+    v = 0.0
+    for g in gradients:
+        v = rho * v + (1 - rho) * g**2
+        w -= a * g / (math.sqrt(v) + epsilon)
+    return w
+
+
+def adagrad(w, gradients, a, s=0.0, epsilon=1e-10):
+    for g in gradients:
+        s += g**2
+        w -= a * g / (math.sqrt(s) + epsilon)
+    return w
+
+
+def lion(w, gradients, a, b1=0.9, b2=0.99, decay=0.0):
+    m = 0.0
+    for g in gradients:
+        w -= a * decay * w
+        direction = b1 * m + (1 - b1) * g
+        w -= a * math.copysign(1, direction)
+        m = b2 * m + (1 - b2) * g
+    return w
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "formula"),
+    [
+        (SGD(0.1), lambda w, g: sgd(w, g, 0.1)),
+        (SGD(0.1, momentum=0.9), lambda w, g: sgd(w, g, 0.1, 0.9)),
+        (SGD(0.1, momentum=0.9, dampening=0.5), lambda w, g: sgd(w, g, 0.1, 0.9, 0.5)),
+        (SGD(0.1, momentum=0.9, nesterov=True), lambda w, g: sgd(w, g, 0.1, 0.9, nesterov=True)),
+        (Adam(0.1), lambda w, g: adam(w, g, 0.1)),
+        (Adam(0.1, 0.5, 0.6, 0.1), lambda w, g: adam(w, g, 0.1, 0.5, 0.6, 0.1)),
+        (Adam(0.1, 0.5, 0.6, amsgrad=True), lambda w, g: adam(w, g, 0.1, 0.5, 0.6, amsgrad=True)),
+        (AdamW(0.1, weight_decay=0.3), lambda w, g: adam(w, g, 0.1, decay=0.3)),
+        (NAdam(0.1), lambda w, g: nadam(w, g, 0.1)),
+        (NAdam(0.1, momentum_decay=0.5), lambda w, g: nadam(w, g, 0.1, decay=0.5)),
+        (RMSProp(0.1, rho=0.8, epsilon=1e-3), lambda w, g: rmsprop(w, g, 0.1, 0.8, 1e-3)),
+        (Adagrad(0.1), lambda w, g: adagrad(w, g, 0.1)),
+        (Adagrad(0.1, initial_sum=0.5), lambda w, g: adagrad(w, g, 0.1, 0.5)),
+        (Lion(0.1, weight_decay=0.2), lambda w, g: lion(w, g, 0.1, decay=0.2)),
+    ],
+    ids=lambda value: repr(value) if not callable(value) else "",
+)
+def test_formulas(optimizer, formula):
+    gradients = gradients_for(12)
+    expected = [formula(w, column) for w, column in zip(np.linspace(-1, 1, 7), gradients.T, strict=True)]
+    assert_allclose(run(again(optimizer), gradients), expected, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("optimizer", ALL, ids=repr)
+def test_float32_stays_float32(optimizer):
+    gradients = gradients_for(3).astype(np.float32)
+    optimizer = again(optimizer)
+    parameters = run(optimizer, gradients, np.linspace(-1, 1, 7, dtype=np.float32))
+    assert parameters.dtype == np.float32
+    assert all(v.dtype == np.float32 for v in optimizer.state().values() if isinstance(v, np.ndarray))
+    expected = run(again(optimizer), gradients.astype(float))
+    assert_allclose(parameters, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("optimizer", ALL, ids=repr)
+def test_a_vector_is_moved_alike_in_blocks_and_in_parts(optimizer):
+    gradients = gradients_for(3, size=2 * BLOCK_SIZE + 11)
+    start = np.linspace(-1, 1, gradients.shape[1])
+    whole = run(again(optimizer), gradients, start)
+    parts = [slice(0, 100), slice(100, BLOCK_SIZE + 1), slice(BLOCK_SIZE + 1, None)]
+    pieces = [run(again(optimizer), gradients[:, part], start[part]) for part in parts]
+    assert np.array_equal(whole, np.concatenate(pieces))
+
+
+@pytest.mark.parametrize("optimizer", ALL, ids=repr)
+@pytest.mark.parametrize("options", [{}, {"clip_value": 0.3}, {"clip_norm": 0.5}, {"weight_decay": 0.1}])
+def test_gradients_are_left_as_they_are(optimizer, options):
+    optimizer = type(optimizer)(**{**optimizer.configuration(), **options})
+    gradients = gradients_for(3)
+    before = gradients.copy()
+    run(optimizer, gradients)
+    assert np.array_equal(gradients, before)
+
+
+@pytest.mark.parametrize("optimizer", ALL, ids=repr)
+@pytest.mark.parametrize("schedule", [None, CosineSchedule(0.1, duration=8, warm_up=2)])
+def test_a_loaded_state_goes_on_exactly(optimizer, schedule):
+    options = {} if schedule is None else {"learning_rate": schedule}
+    whole = type(optimizer)(**{**optimizer.configuration(), **options})
+    gradients = gradients_for(9)
+    expected = run(whole, gradients)
+    first = type(optimizer)(**{**optimizer.configuration(), **options})
+    parameters = run(first, gradients[:4])
+    state = first.state()
+    run(first, gradients[4:], parameters)  # the state is a copy: what comes later does not change it
+    second = type(optimizer)(**{**optimizer.configuration(), **options})
+    second.load_state(state)
+    assert np.array_equal(run(second, gradients[4:], parameters), expected)
+    assert second.steps == 9
+
+
+def test_the_state_of_a_schedule_is_part_of_it():
+    first = SGD(ReduceOnPlateau(1.0, patience=1))
+    for value in (1.0, 2.0, 3.0):
+        first.learning_rate.observe(value)
+    second = SGD(ReduceOnPlateau(1.0, patience=1))
+    second.load_state(first.state())
+    assert second.current_learning_rate() == 0.25
+
+
+def test_a_changed_learning_rate_is_part_of_the_state():
+    first, second = SGD(0.1), SGD(0.1)
+    first.learning_rate = 0.02
+    second.load_state(first.state())
+    assert second.learning_rate == 0.02
+
+
+def test_a_state_of_another_optimizer_is_refused_and_changes_nothing():
+    first, second = Adam(), SGD(momentum=0.9)
+    run(first, gradients_for(2))
+    run(second, gradients_for(2))
+    before = second.state()
+    with pytest.raises(ValueError, match=r"SGD remembers \['velocity'\], got a state with"):
+        second.load_state(first.state())
+    assert second.steps == 2
+    assert np.array_equal(second.state()["velocity"], before["velocity"])
+
+
+def test_another_networks_vector_is_refused():
+    optimizer = Adam()
+    run(optimizer, gradients_for(1, size=7))
+    with pytest.raises(ValueError, match=r"moved 7 parameters before and was given 8 now. Use a new"):
+        run(optimizer, gradients_for(1, size=8))
+
+
+# --- weight decay and clipping ---
+
+
+@pytest.mark.parametrize("kind", [SGD, Adam, NAdam, RMSProp, Adagrad])
+def test_coupled_decay_is_the_gradient_of_a_penalty(kind):
+    gradients, start = gradients_for(1), np.linspace(-1, 1, 7)
+    decayed = run(kind(0.1, weight_decay=0.3), gradients, start)
+    assert_allclose(decayed, run(kind(0.1), gradients + 0.3 * start, start), rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [AdamW, Lion])
+def test_decoupled_decay_does_not_look_at_gradients(kind):
+    start = np.linspace(-1, 1, 7)
+    kept = run(kind(0.1, weight_decay=0.3), np.zeros((1, 7)), start)
+    assert_allclose(kept, (1 - 0.1 * 0.3) * start, rtol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [SGD, Adam, AdamW, NAdam, RMSProp, Adagrad, Lion])
+def test_biases_and_scales_do_not_decay_unless_asked(kind):
+    for decay_biases in (False, True):
+        net = Sequential([Dense(3, bias_initializer="ones"), BatchNorm(), Dense(2)]).build(4, random_state=0)
+        net.gradient_vector[:] = 0
+        before = {name: array.copy() for name, array in net.parameters.items()}
+        kind(0.1, weight_decay=0.5, decay_biases=decay_biases).update(net)
+        for name, array in net.parameters.items():
+            moved = not np.array_equal(before[name], array)
+            is_weights = name.endswith("weights")
+            assert moved == (is_weights or (decay_biases and bool(before[name].any()))), name
+
+
+def test_update_ends_the_networks_step():
+    net = Sequential([BatchNorm(momentum=0.5)]).build(1)
+    with net.training_mode():
+        net.forward_pass([[2.0], [4.0]])
+    SGD().update(net)
+    assert net[0].running_mean == [1.5]
+
+
+@given(
+    st.lists(st.floats(-1e6, 1e6, width=32), min_size=1, max_size=20),
+    st.floats(1e-3, 1e3),
+)
+def test_clip_norm_never_lengthens_and_keeps_the_direction(gradient, clip_norm):
+    gradient = np.array(gradient)
+    start = np.zeros_like(gradient)
+    moved = -run(SGD(1.0, clip_norm=clip_norm), gradient[None], start)
+    length = np.linalg.norm(gradient)
+    assert np.linalg.norm(moved) <= min(clip_norm, length) * (1 + 1e-9) + 1e-300
+    if length > 0:
+        assert_allclose(moved, gradient * min(1, clip_norm / length), rtol=1e-9)
+
+
+@given(st.lists(st.floats(-10, 10), min_size=1, max_size=20), st.floats(0.1, 5))
+def test_clip_value_clips_every_entry(gradient, clip_value):
+    moved = -run(SGD(1.0, clip_value=clip_value), np.array([gradient]), np.zeros(len(gradient)))
+    assert_allclose(moved, np.clip(gradient, -clip_value, clip_value))
+
+
+def test_clipping_by_value_comes_before_clipping_by_norm():
+    moved = -run(SGD(1.0, clip_value=3.0, clip_norm=2.5), np.array([[100.0, 4.0, 0.0]]), np.zeros(3))
+    clipped = np.array([3.0, 3.0, 0.0])
+    assert_allclose(moved, clipped * 2.5 / np.linalg.norm(clipped))
+
+
+def test_the_norm_of_large_float32_gradients_does_not_overflow():
+    gradient = np.full((1, 4), 1e30, np.float32)
+    moved = run(SGD(1.0, clip_norm=1.0), gradient, np.zeros(4, np.float32))
+    assert_allclose(moved, -0.5, rtol=1e-6)
+
+
+# --- arguments ---
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: SGD(-1), "SGD: learning_rate must be at least 0, got -1"),
+        (lambda: SGD(momentum=1), "momentum must be at least 0 and less than 1"),
+        (lambda: SGD(nesterov=True), "momentum must be greater than 0 with nesterov=True"),
+        (lambda: SGD(dampening=2), "dampening must be between 0 and 1"),
+        (lambda: Adam(beta_1=1), "beta_1"),
+        (lambda: Adam(beta_2=-0.1), "beta_2"),
+        (lambda: Adam(epsilon=0), "epsilon must be greater than 0"),
+        (lambda: NAdam(beta_1=2), "beta_1"),
+        (lambda: RMSProp(rho=1), "rho"),
+        (lambda: Adagrad(initial_sum=-1), "initial_sum"),
+        (lambda: Lion(beta_2=1), "beta_2"),
+        (lambda: AdamW(weight_decay=-1), "AdamW: weight_decay must be at least 0"),
+        (lambda: Adam(clip_norm=0), "clip_norm must be None or greater than 0"),
+        (lambda: Adam(clip_value=-1), "clip_value"),
+        (lambda: Adam(learning_rate=float("nan")), "learning_rate"),
+    ],
+)
+def test_arguments_out_of_range(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("optimizer", ALL, ids=repr)
+def test_repr_makes_it_again(optimizer):
+    names = {kind.__name__: kind for kind in (SGD, Adam, AdamW, NAdam, RMSProp, Adagrad, Lion)}
+    assert eval(repr(optimizer), names).configuration() == optimizer.configuration()
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.sampled_from(ALL), st.integers(0, 1000))
+def test_a_bowl_is_descended(optimizer, seed):
+    """Every optimizer, at a small learning rate, gets closer to the minimum of a convex function."""
+    random = np.random.default_rng(seed)
+    center, scale = random.standard_normal(5), random.uniform(0.5, 2, 5)
+    optimizer = type(optimizer)(**{**optimizer.configuration(), "learning_rate": 0.01, "weight_decay": 0.0})
+    parameters = center + 3
+    before = np.sum(scale * (parameters - center) ** 2)
+    for _ in range(50):
+        optimizer.step(parameters, 2 * scale * (parameters - center))
+    assert np.sum(scale * (parameters - center) ** 2) < before

@@ -1,0 +1,85 @@
+"""Initialisers: variances, limits, and an orthogonal matrix that is one."""
+
+import math
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from layernet import (
+    Constant,
+    GlorotNormal,
+    GlorotUniform,
+    HeNormal,
+    HeUniform,
+    LeCunNormal,
+    LeCunUniform,
+    Ones,
+    Orthogonal,
+    Zeros,
+)
+from layernet.initializers import Initializer, as_initializer, fans
+
+SHAPE = (300, 200)
+
+
+@pytest.mark.parametrize(
+    ("initializer", "variance"),
+    [
+        (GlorotUniform(), 2 / 500),
+        (GlorotNormal(), 2 / 500),
+        (HeUniform(), 2 / 300),
+        (HeNormal(), 2 / 300),
+        (LeCunUniform(), 1 / 300),
+        (LeCunNormal(), 1 / 300),
+    ],
+    ids=repr,
+)
+def test_variances(initializer, variance, random):
+    values = initializer(SHAPE, random)
+    assert values.shape == SHAPE
+    # Five standard errors: the variance of the square is at most 2 variance**2.
+    assert abs(values.var() / variance - 1) < 5 * math.sqrt(2 / values.size)
+    assert abs(values.mean()) < 5 * math.sqrt(variance / values.size)
+    if "Uniform" in type(initializer).__name__:
+        limit = math.sqrt(3 * variance)
+        assert 0.99 * limit < np.abs(values).max() <= limit
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (3, 5), (4, 4), (2, 3, 4)])
+def test_orthogonal(shape, random):
+    matrix = Orthogonal(gain=2.0)(shape, random).reshape(-1, shape[-1]) / 2
+    small = matrix.T @ matrix if matrix.shape[0] >= matrix.shape[1] else matrix @ matrix.T
+    assert_allclose(small, np.eye(len(small)), atol=1e-12)
+
+
+def test_orthogonal_matrices_are_not_biased_to_one_sign(random):
+    """Without the signs of the triangle, the corner of a random orthogonal matrix has always the same sign."""
+    corners = [Orthogonal()((3, 3), random)[0, 0] for _ in range(200)]
+    assert 60 < np.sum(np.array(corners) > 0) < 140
+
+
+def test_plain_values(random):
+    assert Zeros()((2, 3), random).tolist() == [[0, 0, 0]] * 2
+    assert Ones()((2,), random).tolist() == [1, 1]
+    assert Constant(0.5)((2,), random).tolist() == [0.5, 0.5]
+
+
+def test_fans():
+    assert fans((3, 5)) == (3, 5)
+    assert fans((7,)) == (7, 7)
+    assert fans((2, 3, 5)) == (6, 5)
+    assert fans(()) == (1, 1)
+
+
+def test_names_and_callables(random):
+    assert isinstance(as_initializer("he_normal", "weights"), HeNormal)
+    assert as_initializer(np.zeros, "weights") is np.zeros
+    with pytest.raises(ValueError, match=r"weights='magic' is not known. Known are: Constant, GlorotNormal"):
+        as_initializer("magic", "weights")
+    with pytest.raises(ValueError, match=r"bias='constant' needs \['value'\]: give an object, Constant"):
+        as_initializer("constant", "bias")
+    with pytest.raises(TypeError, match="is the class HeNormal, not an object of it"):
+        as_initializer(HeNormal, "weights")
+    names = {kind.__name__: kind for kind in Initializer.__subclasses__()}
+    assert eval(repr(Orthogonal(gain=2.0)), names).gain == 2.0

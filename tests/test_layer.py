@@ -1,0 +1,399 @@
+"""The contract and its guards: building, parameters as views, copies, modes, and what is refused."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import layernet
+from layernet import (
+    SGD,
+    BatchNorm,
+    Concat,
+    Dense,
+    Dropout,
+    Flatten,
+    Layer,
+    MeanSquaredError,
+    NotBuiltError,
+    ReLU,
+    Reshape,
+    Residual,
+    Sequential,
+    Sigmoid,
+    Tanh,
+    check_gradients,
+)
+
+
+def small_net(**options):
+    return Sequential([Dense(4), ReLU(), Dense(2)]).build(3, random_state=0, **options)
+
+
+# --- one vector ---
+
+
+def test_parameters_are_views_into_one_vector():
+    net = small_net()
+    assert list(net.parameters) == ["0.weights", "0.bias", "2.weights", "2.bias"]
+    assert net.parameter_vector.size == 3 * 4 + 4 + 4 * 2 + 2
+    net.parameter_vector[:] = np.arange(26)
+    assert net[0].weights.tolist() == np.arange(12).reshape(3, 4).tolist()
+    assert net[2].bias.tolist() == [24, 25]
+    net[0].bias[1] = -1
+    assert net.parameter_vector[13] == -1
+    assert net.decayed.tolist() == [1] * 12 + [0] * 4 + [1] * 8 + [0] * 2
+
+
+def test_assignment_copies_into_the_view():
+    net = small_net()
+    given = np.ones((3, 4))
+    net[0].weights = given
+    given[:] = 7
+    assert net.parameter_vector[:12].tolist() == [1] * 12
+    net[0].weights += 1
+    assert net.parameter_vector[:12].tolist() == [2] * 12
+    net[0].bias = [1, 2, 3, 4]
+    assert net[0].bias.dtype == np.float64
+
+
+@pytest.mark.parametrize("wrong", [np.ones((4, 3)), np.ones(12), 1.0, np.ones((1, 3, 4))])
+def test_assignment_of_another_shape_is_refused(wrong):
+    net = small_net()
+    before = net.parameter_vector.copy()
+    with pytest.raises(ValueError, match=r"Dense\(4\)\.weights has the shape \(3, 4\), got an array of shape"):
+        net[0].weights = wrong
+    assert np.array_equal(net.parameter_vector, before)
+
+
+def test_values_assigned_before_building_are_the_initial_ones():
+    dense = Dense(2)
+    dense.weights = [[1.0, 2.0], [3.0, 4.0]]
+    assert dense.forward_pass([[1.0, 1.0]]).tolist() == [[4.0, 6.0]]
+    dense = Dense(2)
+    dense.weights = np.ones((3, 3))
+    with pytest.raises(ValueError, match=r"weights has the shape \(2, 2\)"):
+        dense.forward_pass([[1.0, 1.0]])
+
+
+def test_the_vector_survives_copies():
+    net = Sequential([Flatten(), Dense(4), BatchNorm(), Residual(Sequential([Dense(4), Tanh()])), Dense(1)])
+    net.build((3, 1), random_state=0)
+    net[2].running_mean = np.arange(4.0)
+    X = np.random.default_rng(0).standard_normal((5, 3, 1))
+    for twin in (copy.deepcopy(net), pickle.loads(pickle.dumps(net)), net.astype(np.float64)):
+        assert np.array_equal(twin.forward_pass(X), net.forward_pass(X))
+        assert not np.shares_memory(twin.parameter_vector, net.parameter_vector)
+        twin.parameter_vector[:] = 0
+        assert all(not array.any() for array in twin.parameters.values())
+        assert np.array_equal(twin[2].running_mean, np.arange(4.0))
+    assert net.parameter_vector.any()
+    half = net.astype(np.float32)
+    assert half.forward_pass(X).dtype == np.float32
+    assert half[2].running_mean.dtype == np.float32
+
+
+def test_a_shallow_copy_leaves_the_original_whole():
+    net = small_net()
+    twin = copy.copy(net)
+    assert np.shares_memory(twin.parameter_vector, net.parameter_vector)
+
+
+def test_a_pickle_is_little_more_than_its_parameters():
+    net = Sequential([Dense(300), ReLU(), Dense(10)]).build(100)
+    net.backward_pass(np.ones((2, 100)), np.ones((2, 10)))
+    assert len(pickle.dumps(net)) < 1.05 * net.parameter_vector.nbytes
+
+
+def test_slices_share_the_network_and_its_parameters():
+    net = small_net()
+    part = net[1:]
+    assert repr(part) == "Sequential([ReLU(), Dense(2)])"
+    assert np.shares_memory(part.parameter_vector, net.parameter_vector)
+    X = np.ones((2, 3))
+    assert np.array_equal(part.forward_pass(net[:1].forward_pass(X)), net.forward_pass(X))
+    part.parameter_vector[:] = 0
+    assert not net[2].weights.any()
+    assert net[0].weights.any()
+    assert net[-1] is net.layers[2]
+    assert list(net) == net.layers
+    assert len(net) == 3
+
+
+def test_layers_of_another_network_are_refused_and_both_stay_whole():
+    net = small_net()
+    with pytest.raises(ValueError, match=r"already part of another network.*copy.deepcopy"):
+        Sequential([*net[:2], Dense(5)]).build(3)
+    assert net.parameter_vector.size == 26
+    new_head = Sequential([*copy.deepcopy(net[:2]), Dense(5)]).build(3, random_state=1)
+    assert np.array_equal(new_head[0].weights, net[0].weights)
+    assert not np.shares_memory(new_head.parameter_vector, net.parameter_vector)
+
+
+def test_a_built_network_can_become_part_of_a_larger_one():
+    net = small_net()
+    before = net.parameter_vector.copy()
+    larger = Sequential([net, Dense(5)]).build(3, random_state=1)
+    assert np.array_equal(larger.parameter_vector[:26], before)
+    assert np.shares_memory(net.parameter_vector, larger.parameter_vector)
+    SGD(1.0).update(larger)
+    assert larger.parameter_vector.size == 26 + 15
+
+
+# --- building ---
+
+
+def test_shapes_are_inferred_and_random_values_come_from_one_state():
+    net = Sequential([Reshape((2, 8)), Flatten(), Dense(4), Residual(Dense(4)), Concat([ReLU(), Dense(3)])])
+    net.build(16, random_state=5)
+    assert net.output_shape == (7,)
+    again = copy.deepcopy(net).build(16, random_state=np.random.default_rng(5))
+    assert np.array_equal(net.parameter_vector, again.parameter_vector)
+    other = copy.deepcopy(net).build(16, random_state=6)
+    assert not np.array_equal(net.parameter_vector, other.parameter_vector)
+    Sequential([Dense(2)]).build(3, random_state=np.random.RandomState(0))
+
+
+def test_building_anew_starts_anew_for_another_shape():
+    net = small_net()
+    net.build(6, random_state=0)
+    assert net[0].weights.shape == (6, 4)
+    assert net.parameter_vector.size == 6 * 4 + 4 + 8 + 2
+
+
+def test_the_first_inputs_build():
+    net = Sequential([Dense(4), Dropout(0.5), Dense(2)])
+    assert net.forward_pass(np.zeros((5, 3), np.float32)).dtype == np.float32
+    assert net.dtype == np.float32
+    assert net.input_shape == (3,)
+
+
+def test_a_failed_build_changes_nothing():
+    inner = Dense(4)
+    net = Sequential([inner, Reshape((3, 3)), Dense(2)])
+    with pytest.raises(ValueError, match="cannot hold the 4 values") as failure:
+        net.build(3)
+    assert failure.value.__notes__ == ["This was layer 1 of a Sequential of 3 layers."]
+    assert net.input_shape is None
+    assert inner.input_shape is None
+    built = small_net()
+    vector = built.parameter_vector
+    with pytest.raises(ValueError, match="input_shape must be a positive integer"):
+        built.build(0)
+    with pytest.raises(ValueError, match="Flatten"):
+        built.build((3, 3))
+    assert built.parameter_vector is not None
+    assert np.shares_memory(built.parameter_vector, vector)
+    assert built.input_shape == (3,)
+
+
+@pytest.mark.parametrize("attribute", ["weights", "parameter_vector", "parameters", "gradients", "grad_bias"])
+def test_an_unbuilt_layer_says_so(attribute):
+    with pytest.raises(NotBuiltError, match=r"is not built yet.*build"):
+        getattr(Dense(3), attribute)
+    with pytest.raises(NotBuiltError, match="is not built yet"):
+        Sequential([Dense(3)]).parameter_vector
+    assert not hasattr(Dense(3), "weights")
+    with pytest.raises(AttributeError, match="Dense has no attribute 'wieghts'"):
+        Dense(3).build(2).wieghts
+
+
+def test_a_layer_built_for_another_width_is_refused():
+    with pytest.raises(ValueError, match="was built for 3 features and would get 5 features here"):
+        Sequential([Dense(5), Dense(2).build(3)]).build(3)
+
+
+# --- what is refused ---
+
+
+@pytest.mark.parametrize(
+    ("inputs", "error", "message"),
+    [
+        (
+            np.zeros((2, 4)),
+            ValueError,
+            r"expects inputs of shape \(n_samples, 3\), got \(2, 4\). It was built for",
+        ),
+        (np.zeros(3), ValueError, r"got \(3,\)"),
+        (np.zeros((2, 3, 1)), ValueError, r"got \(2, 3, 1\)"),
+        (5.0, ValueError, "got a single number"),
+        ([["a", "b", "c"]], TypeError, "must be numbers, got an array of type"),
+        (np.zeros((2, 3), complex), TypeError, "complex128"),
+        (np.array([[1, 2, None]]), TypeError, "object"),
+    ],
+)
+def test_inputs_that_do_not_fit(inputs, error, message):
+    net = small_net()
+    for layer in (net, net[0]):
+        with pytest.raises(error, match=message):
+            layer.forward_pass(inputs)
+        with pytest.raises(error, match=message):
+            layer.backward_pass(inputs, np.zeros((2, 2)))
+
+
+def test_integers_booleans_and_lists_are_converted():
+    net = small_net()
+    expected = net.forward_pass(np.array([[1.0, 0.0, 1.0]]))
+    for inputs in ([[1, 0, 1]], np.array([[True, False, True]]), np.array([[1, 0, 1]], np.int8)):
+        assert np.array_equal(net.forward_pass(inputs), expected)
+    assert Sigmoid().forward_pass([[0]]).dtype == np.float64
+    assert small_net(dtype=np.float32).forward_pass(np.ones((1, 3))).dtype == np.float32
+
+
+def test_sparse_inputs_are_refused_by_name():
+    from scipy.sparse import csr_array
+
+    with pytest.raises(TypeError, match=r"must be a dense array, got the sparse csr_array. Use .toarray()"):
+        small_net().forward_pass(csr_array(np.eye(3)))
+
+
+@pytest.mark.parametrize("layer", [Dense(2).build(3), Sigmoid(), small_net()], ids=["Dense", "Sigmoid", "net"])
+def test_gradients_that_do_not_fit(layer):
+    outputs = layer.forward_pass(np.ones((4, 3)))
+    for wrong in (np.ones((3, outputs.shape[1])), np.ones(outputs.shape[1]), 1.0, np.ones((4, 1, 1))):
+        with pytest.raises(ValueError, match="expects grad_output of the shape of its outputs"):
+            layer.backward_pass(np.ones((4, 3)), wrong)
+
+
+def test_what_a_container_refuses():
+    with pytest.raises(TypeError, match="layer 1 must be a Layer, got str"):
+        Sequential([Dense(2), "relu"])
+    with pytest.raises(TypeError, match=r"layer 0 is the class ReLU, not an object of it: write ReLU\(...\)"):
+        Sequential([ReLU])
+    with pytest.raises(TypeError, match=r"takes a list of layers, got the layer Dense\(2\)"):
+        Sequential(Dense(2))
+    with pytest.raises(ValueError, match="An empty Sequential computes nothing"):
+        Sequential([]).build(3)
+    with pytest.raises(ValueError, match="An empty Concat computes nothing"):
+        Concat([]).build(3)
+    relu = ReLU()
+    with pytest.raises(ValueError, match=r"ReLU\(\) stands twice in one network"):
+        Sequential([relu, Sequential([relu])])
+    with pytest.raises(ValueError, match="adds the outputs of its body to its inputs"):
+        Residual(Dense(2)).build(3)
+    with pytest.raises(ValueError, match="joins outputs along the last axis"):
+        Concat([Flatten(), ReLU()]).build((2, 3))
+
+
+def test_append_before_build_and_not_after():
+    net = Sequential([])
+    net.append(Dense(3))
+    net.append(ReLU())
+    assert net.build(2).output_shape == (3,)
+    with pytest.raises(
+        ValueError, match=r"A built Sequential cannot grow. Make a new one: Sequential\(\[\*net"
+    ):
+        net.append(ReLU())
+    dense = Dense(3)
+    unbuilt = Sequential([dense])
+    with pytest.raises(ValueError, match="stands twice"):
+        unbuilt.append(dense)
+    assert len(unbuilt) == 1
+
+
+# --- mode and state ---
+
+
+def test_training_mode_holds_inside_and_comes_back_after_an_error():
+    net = Sequential([Dropout(0.5), Residual(Dropout(0.5))]).build(3)
+    with net.training_mode():
+        assert all(layer.training for layer in net.walk())
+        with net[0].training_mode():
+            pass
+        assert net[0].training
+    assert not any(layer.training for layer in net.walk())
+    with pytest.raises(RuntimeError, match="stop"), net.training_mode():
+        raise RuntimeError("stop")
+    assert not any(layer.training for layer in net.walk())
+    with net.training_mode():
+        assert not copy.deepcopy(net).training
+
+
+def test_state_by_name():
+    net = Sequential([Dense(2), BatchNorm(), Residual(Dropout(0.5))]).build(3, random_state=0)
+    state = net.state()
+    assert list(state) == ["1.running_mean", "1.running_variance", "2.0.seed", "2.0.step"]
+    net.end_step()
+    net[1].running_mean[:] = 5
+    assert net.state()["2.0.step"] == 1
+    net.load_state(state)
+    assert net.state()["2.0.step"] == 0
+    assert not net[1].running_mean.any()
+    with pytest.raises(ValueError, match="Load a state of the same network"):
+        net.load_state({"1.running_mean": np.zeros(2)})
+
+
+def test_first_gradients_are_not_computed_in_training_but_parameters_are():
+    calls = []
+
+    class Counts(Dense):
+        def backward_from(self, inputs, grad_output):
+            calls.append("backward_from")
+            return super().backward_from(inputs, grad_output)
+
+    net = Sequential([Flatten(), Counts(3), ReLU(), Dense(1)]).build((2, 2), random_state=0)
+    X, y = np.random.default_rng(0).standard_normal((8, 2, 2)), np.arange(8.0)
+    loss = MeanSquaredError().bind(y)
+    outputs, record = net.record(X)
+    net.parameter_gradients(record, loss.backward_pass(outputs))
+    assert calls == []
+    found = net.gradient_vector.copy()
+    net.backward_pass(X, loss.backward_pass(outputs))
+    assert calls == ["backward_from"]
+    assert np.array_equal(found, net.gradient_vector)
+
+
+# --- laws over random networks ---
+
+shapes_kept = st.sampled_from([ReLU, Tanh, Sigmoid, BatchNorm, lambda: Dropout(0.3)])
+blocks = st.one_of(
+    st.integers(1, 5).map(Dense),
+    shapes_kept.map(lambda make: make()),
+    shapes_kept.map(lambda make: Residual(make())),
+    st.tuples(st.integers(1, 3), st.integers(1, 3)).map(lambda u: Concat([Dense(u[0]), Dense(u[1])])),
+    st.integers(1, 3).map(lambda units: Sequential([Dense(units), Tanh()])),
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(blocks, min_size=1, max_size=5), st.integers(1, 4), st.booleans(), st.integers(0, 100))
+def test_random_networks_have_right_gradients(layers, width, training, seed):
+    net = Sequential(copy.deepcopy(layers)).build(width, random_state=seed)
+    X = np.random.default_rng(seed).standard_normal((3, width))
+    # A batch norm over three rows may divide by a variance close to 0, where differences lose digits.
+    report = check_gradients(net, X, training=training, tolerance=1e-6, random_state=seed)
+    assert report, report
+    known = {name: getattr(layernet, name) for name in layernet.__all__}
+    again = eval(repr(net), known).build(width, random_state=seed)
+    assert np.array_equal(again.parameter_vector, net.parameter_vector)
+
+
+def test_a_layer_of_ones_own_is_one_class():
+    class Twice(Layer):
+        def forward_pass(self, inputs):
+            return 2 * inputs
+
+        def backward_pass(self, inputs, grad_output):
+            return 2 * grad_output
+
+    net = Sequential([Dense(3), Twice(), Dense(1)])
+    history = net.fit(np.eye(4), np.arange(4.0), loss="mean_squared_error", epochs=30, random_state=0)
+    assert history["loss"][-1] < history["loss"][0]
+
+
+def test_summary_in_words_and_in_html():
+    net = Sequential([Dense(4), Residual(Sequential([Dense(4), ReLU()])), Dense(2)])
+    assert "not built" in net.summary()
+    net.build(3)
+    lines = net.summary().splitlines()
+    assert lines[0].split() == ["layer", "output", "shape", "parameters"]
+    assert "Dense(4)" in lines[3]
+    assert lines[3].split()[-1] == "16"
+    assert "46 parameters (float64), inputs of shape (n, 3)." in lines[-1]
+    html = net._repr_html_()
+    assert html.startswith("<details open><summary>Sequential: 46 parameters")
+    assert html.count("<tr>") == 1 + len(lines) - 3
+    assert "<script" not in html

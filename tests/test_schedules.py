@@ -1,0 +1,136 @@
+"""Schedules: known values, bounds, and the one that observes."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from layernet import (
+    SGD,
+    ConstantSchedule,
+    CosineSchedule,
+    ExponentialSchedule,
+    InverseScalingSchedule,
+    OneCycleSchedule,
+    ReduceOnPlateau,
+    StepSchedule,
+)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "values"),
+    [
+        (ConstantSchedule(0.3), {0: 0.3, 100: 0.3}),
+        (StepSchedule(1.0, every=3, factor=0.1), {0: 1, 2: 1, 3: 0.1, 5: 0.1, 6: 0.01}),
+        (ExponentialSchedule(2.0, factor=0.5), {0: 2, 1: 1, 3: 0.25}),
+        (InverseScalingSchedule(1.0), {0: 1, 3: 0.5, 8: 1 / 3}),
+        (InverseScalingSchedule(1.0, power=1.0), {0: 1, 1: 0.5, 9: 0.1}),
+        (CosineSchedule(1.0, duration=10), {0: 1, 5: 0.5, 10: 0, 50: 0}),
+        (CosineSchedule(1.0, duration=10, final=0.2), {0: 1, 5: 0.6, 10: 0.2}),
+        (CosineSchedule(1.0, duration=14, warm_up=4), {0: 0.25, 1: 0.5, 3: 1, 4: 1, 9: 0.5, 14: 0}),
+        (CosineSchedule(1.0, duration=4), {1: (1 + math.cos(math.pi / 4)) / 2}),
+        (OneCycleSchedule(1.0, duration=10), {0: 0.04, 3: 1, 10: 4e-6, 99: 4e-6}),
+        (OneCycleSchedule(1.0, 10, rising=0.5, start_factor=4, final_factor=2), {0: 0.25, 5: 1, 10: 0.125}),
+    ],
+    ids=lambda value: repr(value) if not isinstance(value, dict) else "",
+)
+def test_known_values(schedule, values):
+    for time, expected in values.items():
+        assert schedule(time) == pytest.approx(expected, rel=1e-12, abs=1e-15)
+
+
+rates = st.floats(1e-6, 10)
+
+
+@given(rates, st.integers(1, 500), st.integers(0, 1000))
+def test_falling_schedules_fall(rate, duration, time):
+    for schedule in (
+        StepSchedule(rate, every=duration),
+        ExponentialSchedule(rate, factor=0.99),
+        InverseScalingSchedule(rate),
+        CosineSchedule(rate, duration),
+    ):
+        assert 0 <= schedule(time + 1) <= schedule(time) <= rate
+
+
+@given(rates, st.integers(2, 300), st.data())
+def test_warm_up_rises_to_the_highest_and_never_beyond(rate, duration, data):
+    warm_up = data.draw(st.integers(1, duration - 1))
+    schedule = CosineSchedule(rate, duration, warm_up)
+    values = [schedule(time) for time in range(duration + 1)]
+    assert values[:warm_up] == sorted(values[:warm_up])
+    assert max(values) == pytest.approx(rate)
+    assert values[warm_up:] == sorted(values[warm_up:], reverse=True)
+
+
+@given(rates, st.integers(4, 300))
+def test_one_cycle_is_a_rise_and_a_fall(rate, duration):
+    schedule = OneCycleSchedule(rate, duration)
+    values = [schedule(time) for time in range(duration + 1)]
+    top = values.index(max(values))
+    assert values[: top + 1] == sorted(values[: top + 1])
+    assert values[top:] == sorted(values[top:], reverse=True)
+    assert max(values) <= rate * (1 + 1e-12)
+
+
+def test_reduce_on_plateau_drops_after_patience_and_not_before():
+    schedule = ReduceOnPlateau(1.0, factor=0.1, patience=2, threshold=0.0, lowest=0.02)
+    rates = []
+    for value in (3.0, 2.0, 2.0, 2.0, 1.0, 1.5, 1.5, 1.5, 1.5):
+        schedule.observe(value)
+        rates.append(schedule(0))
+    assert rates == pytest.approx([1, 1, 1, 0.1, 0.1, 0.1, 0.02, 0.02, 0.02])
+
+
+def test_reduce_on_plateau_takes_nan_for_no_progress():
+    schedule = ReduceOnPlateau(1.0, patience=2)
+    for value in (1.0, math.nan, math.nan):
+        schedule.observe(value)
+    assert schedule(0) == 0.5
+
+
+def test_reduce_on_plateau_state():
+    first, second = ReduceOnPlateau(1.0, patience=3), ReduceOnPlateau(1.0, patience=3)
+    for value in (1.0, 2.0, 2.0):
+        first.observe(value)
+    second.load_state(first.state())
+    for schedule in (first, second):
+        schedule.observe(2.0)
+        assert schedule(0) == 0.5
+
+
+def test_a_state_of_another_schedule_is_refused():
+    with pytest.raises(ValueError, match="has no state"):
+        ConstantSchedule(1.0).load_state(ReduceOnPlateau(1.0).state())
+    with pytest.raises(ValueError, match="has the state"):
+        ReduceOnPlateau(1.0).load_state({})
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: StepSchedule(1.0, every=0), "StepSchedule: every must be greater than 0"),
+        (lambda: CosineSchedule(1.0, duration=5, warm_up=5), "warm_up must be at least 0 and less than"),
+        (lambda: OneCycleSchedule(1.0, duration=0), "duration"),
+        (lambda: OneCycleSchedule(1.0, 10, rising=1), "rising"),
+        (lambda: ReduceOnPlateau(1.0, factor=1), "factor"),
+        (lambda: ReduceOnPlateau(1.0, patience=0), "patience"),
+    ],
+)
+def test_arguments_out_of_range(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_an_optimizer_follows_a_schedule_step_by_step():
+    import numpy as np
+
+    optimizer, parameters = SGD(StepSchedule(1.0, every=1, factor=0.5)), np.zeros(1)
+    moves = []
+    for _ in range(3):
+        before = parameters.copy()
+        optimizer.step(parameters, np.ones(1))
+        moves.append(float((before - parameters)[0]))
+    assert moves == [1.0, 0.5, 0.25]
+    assert optimizer.last_learning_rate == 0.25

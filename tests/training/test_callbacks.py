@@ -1,0 +1,203 @@
+"""Callbacks and the history: early stopping, schedules, the progress bar, a callback of one's own."""
+
+import io
+import math
+import sys
+
+import numpy as np
+import pytest
+
+from layernet import (
+    SGD,
+    Callback,
+    CosineSchedule,
+    Dense,
+    EarlyStopping,
+    History,
+    LearningRateSchedule,
+    ProgressBar,
+    ReduceOnPlateau,
+    Sequential,
+    StepSchedule,
+    Tanh,
+)
+
+X = np.linspace(-1, 1, 40).reshape(20, 2)
+Y = X[:, 0] * 2 - X[:, 1]
+
+
+def fit(*callbacks, **options):
+    net = Sequential([Dense(4), Tanh(), Dense(1)])
+    options = {"loss": "mean_squared_error", "optimizer": SGD(0.1), "epochs": 6, "batch_size": 5, **options}
+    return net, net.fit(X, Y, callbacks=callbacks, random_state=0, **options)
+
+
+class Script(Callback):
+    """Keeps the parameters of every epoch, and plays the values that an early stopping watches."""
+
+    def __init__(self, values):
+        self.values = values
+        self.seen = []
+
+    def on_epoch_end(self, run):
+        self.seen.append(run.network.parameter_vector.copy())
+
+    def __call__(self, network):
+        return self.values[len(self.seen) - 1]
+
+
+@pytest.mark.parametrize(
+    ("values", "options", "best_epoch", "epochs"),
+    [
+        ([5, 4, 3, 3, 3, 3], {"patience": 2}, 3, 5),
+        ([1, 2, 3, 4, 5, 6], {"patience": 3}, 1, 4),
+        ([6, 5, 4, 3, 2, 1], {"patience": 1}, 6, 6),
+        ([5, 4, 3.9, 3.8, 3.7, 3.6], {"patience": 2, "min_delta": 0.5}, 2, 4),
+        ([0.1, 0.5, 0.4, 0.4, 0.9, 0.9], {"patience": 2, "larger_is_better": True}, 2, 4),
+        ([math.nan, 2, math.nan, math.nan, 1, 1], {"patience": 2}, 2, 4),
+    ],
+)
+def test_early_stopping(values, options, best_epoch, epochs):
+    script = Script(values)
+    stopping = EarlyStopping(script, **options)
+    net, history = fit(script, stopping)
+    assert len(history["loss"]) == epochs
+    assert stopping.best_epoch == best_epoch
+    assert np.array_equal(net.parameter_vector, script.seen[best_epoch - 1])
+    if epochs < 6:
+        assert "has not improved" in history.stopped
+
+
+def test_early_stopping_without_restoring():
+    script = Script([1, 2, 3, 4, 5, 6])
+    net, _ = fit(script, EarlyStopping(script, patience=2, restore_best=False))
+    assert np.array_equal(net.parameter_vector, script.seen[-1])
+
+
+def test_early_stopping_watches_a_column_of_the_history():
+    _, history = fit(EarlyStopping("val_loss", patience=1, min_delta=1e9), validation_data=(X, Y), epochs=9)
+    assert history.stopped == "val_loss has not improved for 1 epochs; best was epoch 1."
+    with pytest.raises(
+        ValueError, match=r"monitor='val_loss' is not in the history, which has \['epoch', 'loss'"
+    ):
+        fit(EarlyStopping())
+    with pytest.raises(ValueError, match="patience must be at least 1"):
+        EarlyStopping(patience=0)
+
+
+def test_early_stopping_can_watch_a_metric():
+    def error(targets, outputs):
+        return float(np.abs(targets - outputs).max())
+
+    _, history = fit(EarlyStopping("val_error", patience=2), validation_data=(X, Y), metrics=error, epochs=50)
+    assert len(history["val_error"]) == len(history["loss"])
+
+
+def test_learning_rate_schedule_by_epoch():
+    _, history = fit(LearningRateSchedule(StepSchedule(0.1, every=2, factor=0.5)))
+    assert history["learning_rate"] == pytest.approx([0.1, 0.1, 0.05, 0.05, 0.025, 0.025])
+
+
+def test_learning_rate_schedule_by_step_equals_the_optimizers_own():
+    schedule = CosineSchedule(0.1, duration=24)
+    by_callback, first = fit(LearningRateSchedule(schedule, per="step"))
+    by_optimizer, second = fit(optimizer=SGD(schedule))
+    assert first["learning_rate"] == second["learning_rate"]
+    assert np.array_equal(by_callback.parameter_vector, by_optimizer.parameter_vector)
+    with pytest.raises(ValueError, match="per must be 'epoch' or 'step', got 'batch'"):
+        LearningRateSchedule(schedule, per="batch")
+
+
+def test_reduce_on_plateau_is_told_the_loss():
+    script = Script([1.0] * 6)
+    schedule = ReduceOnPlateau(0.1, patience=2, factor=0.5)
+    _, history = fit(script, LearningRateSchedule(schedule, monitor=script))
+    assert history["learning_rate"] == pytest.approx([0.1, 0.1, 0.1, 0.05, 0.05, 0.025])
+
+
+def test_a_callback_of_ones_own_is_called_at_the_right_times():
+    calls = []
+
+    class Log(Callback):
+        def on_train_begin(self, run):
+            calls.append("begin")
+
+        def on_batch_end(self, run):
+            assert run.network.training
+            assert math.isfinite(run.batch_loss)
+            calls.append((run.epoch, run.batch))
+
+        def on_epoch_end(self, run):
+            assert not run.network.training
+            calls.append(run.history["epoch"][-1])
+            if run.epoch == 2:
+                run.stop("Enough.")
+
+        def on_train_end(self, run):
+            calls.append("end")
+
+    _, history = fit(Log())
+    expected = ["begin", (1, 1), (1, 2), (1, 3), (1, 4), 1, (2, 1), (2, 2), (2, 3), (2, 4), 2, "end"]
+    assert calls == expected
+    assert history.stopped == "Enough."
+
+
+def test_progress_bar():
+    stream = io.StringIO()
+    fit(ProgressBar(file=stream, mininterval=0))
+    shown = stream.getvalue()
+    assert "24/24" in shown
+    assert "epoch=6/6" in shown
+    assert "loss=" in shown
+    assert repr(ProgressBar(leave=False)) == "ProgressBar(leave=False)"
+
+
+def test_verbose_shows_a_bar_on_the_standard_error(capsys):
+    fit(verbose=1)
+    assert "24/24" in capsys.readouterr().err
+    fit()
+    assert capsys.readouterr() == ("", "")
+
+
+# --- history ---
+
+
+def test_history_as_a_table_and_as_html():
+    _, history = fit(validation_data=(X, Y), epochs=2)
+    lines = str(history).splitlines()
+    assert lines[0].split() == ["epoch", "loss", "learning_rate", "seconds", "val_loss"]
+    assert len(lines) == 4
+    assert lines[-1] == "All 2 epochs are done."
+    html = history._repr_html_()
+    assert html.count("<tr>") == 3
+    assert "All 2 epochs are done." in html
+    assert str(History()) == "History: no epoch is finished."
+
+
+def test_history_is_a_dict_and_knows_its_best_epoch():
+    history = History(epoch=[1, 2, 3], loss=[3.0, 1.0, 2.0], accuracy=[0.1, 0.3, 0.9])
+    assert dict(history)["loss"] == [3.0, 1.0, 2.0]
+    assert history.best() == 2
+    assert history.best("accuracy", larger_is_better=True) == 3
+
+
+def test_history_plot():
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    _, history = fit(validation_data=(X, Y), metrics=lambda targets, outputs: 0.5)
+    figure = history.plot()
+    assert len(figure.axes) == 2
+    assert [line.get_label() for line in figure.axes[0].lines] == ["loss", "val_loss"]
+    assert figure.axes[0].lines[0].get_ydata().tolist() == history["loss"]
+    own, axes = plt.subplots()
+    assert history.plot(axes=axes) is own
+    plt.close("all")
+
+
+def test_plotting_without_matplotlib_names_the_pip_command(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    with pytest.raises(ImportError, match="pip install matplotlib"):
+        History(epoch=[1], loss=[1.0]).plot()
