@@ -1,0 +1,150 @@
+"""Small drawings for HTML that need nothing else: curves as SVG, and pictures as PNG."""
+
+from __future__ import annotations
+
+import base64
+import math
+import struct
+import zlib
+from html import escape
+
+import numpy as np
+
+WIDTH, HEIGHT = 460, 260
+LEFT, RIGHT, TOP, BOTTOM = 52, 12, 14, 40
+
+
+def curves(
+    lines: dict[str, list[float]], horizontal: list[float], title: str, logarithmic: bool = False
+) -> str:
+    """Draw curves over a common horizontal axis, as an SVG element.
+
+    Parameters
+    ----------
+    lines : dict of str to list of float
+        Values by the name of the curve; at most three curves, coloured by the page's variables
+        `--line-1` to `--line-3`.
+    horizontal : list of float
+        Where the values are.
+    title : str
+        What is drawn, for those who do not see it.
+    logarithmic : bool, default=False
+        Whether the vertical axis shows powers of ten; values must be greater than 0 then.
+
+    Returns
+    -------
+    str
+    """
+    scale = math.log10 if logarithmic else float
+    values = [scale(value) for line in lines.values() for value in line]
+    ticks = (
+        logarithmic_ticks(min(values), max(values)) if logarithmic else round_ticks(min(values), max(values))
+    )
+    low, high = min([*values, scale(ticks[0])]), max([*values, scale(ticks[-1])])
+    first, last = horizontal[0], max(horizontal[-1], horizontal[0] + 1)
+
+    def x(value):
+        return LEFT + (value - first) / (last - first) * (WIDTH - LEFT - RIGHT)
+
+    def y(value):
+        return TOP + (high - scale(value)) / ((high - low) or 1) * (HEIGHT - TOP - BOTTOM)
+
+    parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">']
+    for tick in ticks:
+        parts.append(f'<path class="grid" d="M{LEFT} {y(tick):.1f}H{WIDTH - RIGHT}"/>')
+        parts.append(f'<text x="{LEFT - 6}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:g}</text>')
+    for tick in round_ticks(first, last):
+        if first <= tick <= last and tick == int(tick):
+            parts.append(
+                f'<text x="{x(tick):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{tick:g}</text>'
+            )
+    parts.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 4}" text-anchor="middle">epoch</text>')
+    for number, (name, line) in enumerate(lines.items(), start=1):
+        points = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in zip(horizontal, line, strict=True))
+        parts.append(
+            f'<polyline class="line-{number}" points="{points}"><title>{escape(name)}</title></polyline>'
+        )
+    return "".join([*parts, "</svg>"])
+
+
+def round_ticks(low: float, high: float) -> list[float]:
+    """Three to eight round numbers from about low to about high."""
+    if high <= low:
+        high = low + 1
+    step = 10 ** math.floor(math.log10((high - low) / 3))
+    step *= next(factor for factor in (1, 2, 5, 10) if (high - low) / (step * factor) <= 6)
+    return [round(step * i, 10) for i in range(math.floor(low / step), math.ceil(high / step) + 1)]
+
+
+def logarithmic_ticks(low: float, high: float) -> list[float]:
+    """1, 3, 10, 30, ... from about 10**low to about 10**high."""
+    exponents = range(math.floor(low), math.ceil(high) + 1)
+    ticks = [factor * 10.0**exponent for exponent in exponents for factor in (1, 3)]
+    inside = [tick for tick in ticks if low - 0.3 <= math.log10(tick) <= high + 0.3]
+    return inside or ticks
+
+
+def picture(pixels: np.ndarray, description: str, size: int = 48) -> str:
+    """Show an array as an image element with its pixels inside.
+
+    Parameters
+    ----------
+    pixels : ndarray of shape (height, width) or (height, width, 3), uint8
+        Shades of grey, or red, green and blue.
+    description : str
+        What is seen, for those who do not see it.
+    size : int, default=48
+        How wide it is shown, in CSS pixels.
+
+    Returns
+    -------
+    str
+    """
+    encoded = base64.b64encode(png(pixels)).decode("ascii")
+    return (
+        f'<img src="data:image/png;base64,{encoded}" alt="{escape(description)}" title="{escape(description)}" '
+        f'width="{size}" height="{size * pixels.shape[0] // pixels.shape[1]}">'
+    )
+
+
+def png(pixels: np.ndarray) -> bytes:
+    """Encode an array of shape (height, width) or (height, width, 3), uint8, as a PNG file.
+
+    References
+    ----------
+    Portable Network Graphics specification, second edition (W3C, 2003).
+    """
+    height, width = pixels.shape[:2]
+    color_type = 2 if pixels.ndim == 3 else 0
+    header = struct.pack(">IIBBBBB", width, height, 8, color_type, 0, 0, 0)
+    # Each row begins with the number of its filter: 0, none.
+    rows = b"".join(b"\0" + np.ascontiguousarray(row).tobytes() for row in pixels)
+    return (
+        b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(rows)) + _chunk(b"IEND")
+    )
+
+
+def _chunk(kind: bytes, content: bytes = b"") -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def signed_colors(values: np.ndarray) -> np.ndarray:
+    """Colours for values around zero: blue below, white at zero, red above, the same size both ways.
+
+    Parameters
+    ----------
+    values : ndarray of shape (height, width)
+
+    Returns
+    -------
+    ndarray of shape (height, width, 3), uint8
+    """
+    part = values / (np.abs(values).max() or 1)
+    red, blue = np.array([178, 24, 43]), np.array([33, 102, 172])
+    end = np.where(part[..., None] > 0, red, blue)
+    return (255 + np.abs(part[..., None]) * (end - 255)).round().astype(np.uint8)
+
+
+def shades(values: np.ndarray) -> np.ndarray:
+    """Shades of grey for values of at least zero: white at zero, black at the largest."""
+    return (255 * (1 - values / (values.max() or 1))).round().astype(np.uint8)
