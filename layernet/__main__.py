@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         images / 16, classes, test_size=HELD_OUT, stratify=classes, random_state=0
     )
     network = Sequential(
-        [GaussianNoise(0.1), Dense(128), ReLU(), Dropout(0.3), Dense(10)],
+        [GaussianNoise(0.2), Dense(192), ReLU(), Dropout(0.4), Dense(10)],
     ).build(64, random_state=options.seed)
     print(f"{len(X)} handwritten digits of 8 by 8 pixels to train on, {HELD_OUT} others held out.\n")
     print(network.summary(), end="\n\n", flush=True)
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         X,
         y,
         loss="cross_entropy",
-        optimizer=AdamW(CosineSchedule(0.003, duration=steps), weight_decay=0.02),
+        optimizer=AdamW(CosineSchedule(0.004, duration=steps), weight_decay=0.02),
         epochs=options.epochs,
         batch_size=BATCH_SIZE,
         validation_data=(X_held_out, y_held_out),

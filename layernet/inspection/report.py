@@ -22,7 +22,8 @@ STYLE = """
 body { margin: 0 auto; padding: 1.5rem 1rem 3rem; max-width: 62rem; background: var(--page); color: var(--ink);
        font: 16px/1.5 system-ui, sans-serif }
 h1 { font-size: 1.6rem; margin: 0 } h2 { font-size: 1.15rem; margin: 2.2rem 0 .4rem }
-p { margin: .3rem 0; max-width: 46rem } .faint, figcaption { color: var(--faint) }
+p { margin: .3rem 0; max-width: 46rem }
+.faint, figcaption { color: var(--faint) }
 .charts { display: flex; flex-wrap: wrap; gap: 1rem } .charts figure { flex: 1 1 20rem; margin: 0; min-width: 0 }
 svg { width: 100%; height: auto; display: block } svg text { font-size: 12px; fill: var(--faint) }
 .grid { stroke: var(--rule) } polyline { fill: none; stroke-width: 2; stroke-linejoin: round }
@@ -30,11 +31,13 @@ svg { width: 100%; height: auto; display: block } svg text { font-size: 12px; fi
 .key { display: inline-block; width: 1.4em; border-top: 3px solid; vertical-align: middle; margin: 0 .3em 0 .8em }
 img { image-rendering: pixelated; border: 1px solid var(--rule); background: #fff; display: block }
 .pictures { display: flex; flex-wrap: wrap; gap: .35rem }
-.digits { display: flex; flex-wrap: wrap; gap: .8rem; padding: 0; margin: .5rem 0; list-style: none }
+.digits { display: flex; flex-wrap: wrap; gap: .8rem; padding: 0; margin: .5rem 0;
+          list-style: none }
 .digits li { width: 7.2rem; font-size: .85rem; line-height: 1.35 } .digits img { margin-bottom: .25rem }
 .scroll { overflow-x: auto } table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { padding: .15rem .5rem; text-align: right } thead th, tbody th { color: var(--faint); font-weight: 500 }
-pre { overflow-x: auto; font-size: .85rem; padding: .6rem .8rem; border: 1px solid var(--rule); border-radius: 6px }
+pre { overflow-x: auto; font-size: .85rem; padding: .6rem .8rem; border: 1px solid var(--rule);
+      border-radius: 6px }
 """
 
 

@@ -233,7 +233,7 @@ class ProgressBar(Callback):
             for name, values in run.history.items()
             if name not in ("epoch", "learning_rate", "seconds")
         }
-        self._bar.set_postfix(epoch=f"{run.epoch}/{run.epochs}", **shown)
+        self._bar.set_postfix(refresh=False, epoch=f"{run.epoch}/{run.epochs}", **shown)
 
     def on_train_end(self, run):
         self._bar.close()
