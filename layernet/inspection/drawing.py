@@ -53,11 +53,11 @@ def curves(
     for tick in ticks:
         parts.append(f'<path class="grid" d="M{LEFT} {y(tick):.1f}H{WIDTH - RIGHT}"/>')
         parts.append(f'<text x="{LEFT - 6}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:g}</text>')
-    for tick in round_ticks(first, last):
-        if first <= tick <= last and tick == int(tick):
-            parts.append(
-                f'<text x="{x(tick):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{tick:g}</text>'
-            )
+    parts.extend(
+        f'<text x="{x(tick):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{tick:g}</text>'
+        for tick in round_ticks(first, last)
+        if first <= tick <= last and tick == int(tick)
+    )
     parts.append(f'<text x="{(LEFT + WIDTH - RIGHT) / 2}" y="{HEIGHT - 4}" text-anchor="middle">epoch</text>')
     for number, (name, line) in enumerate(lines.items(), start=1):
         points = " ".join(f"{x(a):.1f},{y(b):.1f}" for a, b in zip(horizontal, line, strict=True))

@@ -163,7 +163,8 @@ def check_gradients(
     reference = layer.astype(np.float64) if single else layer
     moved = {"inputs": inputs.astype(np.float64), **reference.parameters}
     differences = Differences(reference, moved, np.asarray(grad_output, np.float64), step, training)
-    if method == "entries" or (method == "auto" and not single):
+    by_entries = method == "entries" or (method == "auto" and not single)
+    if by_entries:
         compared = {name: (gradient, differences.of_entries(name)) for name, gradient in analytic.items()}
     else:
         compared = {}
@@ -171,7 +172,8 @@ def check_gradients(
             directions = random.standard_normal((10, *gradient.shape))
             along = (directions * gradient).reshape(10, -1).sum(axis=1)
             compared[name] = along, np.array([differences.along(name, d) for d in directions])
-    return GradientReport(repr(layer), relative_errors(compared, analytic, inputs), tolerance)
+    name = repr(layer) if len(repr(layer)) <= 80 else f"a {type(layer).__name__}"
+    return GradientReport(name, relative_errors(compared, by_entries), tolerance)
 
 
 class Differences:
@@ -213,7 +215,7 @@ class Differences:
             return self.layer.forward_pass(self.arrays["inputs"])
 
 
-def relative_errors(compared, analytic, inputs) -> dict[str, GradientError]:
+def relative_errors(compared, by_entries: bool) -> dict[str, GradientError]:
     """The worst entry of each gradient, from pairs of what the backward pass and the differences say."""
     largest = max((np.abs(array).max(initial=0) for pair in compared.values() for array in pair), default=0)
     errors = {}
@@ -227,7 +229,7 @@ def relative_errors(compared, analytic, inputs) -> dict[str, GradientError]:
         errors[name] = GradientError(
             name,
             float(difference[place] / scale) if scale > 0 else float(difference[place]),
-            place if ours.shape == analytic[name].shape else None,
+            place if by_entries else None,
             float(ours[place]),
             float(theirs[place]),
         )

@@ -24,11 +24,13 @@ body { margin: 0 auto; padding: 1.5rem 1rem 3rem; max-width: 62rem; background: 
 h1 { font-size: 1.6rem; margin: 0 } h2 { font-size: 1.15rem; margin: 2.2rem 0 .4rem }
 p { margin: .3rem 0; max-width: 46rem }
 .faint, figcaption { color: var(--faint) }
-.charts { display: flex; flex-wrap: wrap; gap: 1rem } .charts figure { flex: 1 1 20rem; margin: 0; min-width: 0 }
+.charts { display: flex; flex-wrap: wrap; gap: 1rem }
+.charts figure { flex: 1 1 20rem; margin: 0; min-width: 0 }
 svg { width: 100%; height: auto; display: block } svg text { font-size: 12px; fill: var(--faint) }
 .grid { stroke: var(--rule) } polyline { fill: none; stroke-width: 2; stroke-linejoin: round }
 .line-1 { stroke: var(--line-1) } .line-2 { stroke: var(--line-2) }
-.key { display: inline-block; width: 1.4em; border-top: 3px solid; vertical-align: middle; margin: 0 .3em 0 .8em }
+.key { display: inline-block; width: 1.4em; border-top: 3px solid; vertical-align: middle;
+       margin: 0 .3em 0 .8em }
 img { image-rendering: pixelated; border: 1px solid var(--rule); background: #fff; display: block }
 .pictures { display: flex; flex-wrap: wrap; gap: .35rem }
 .digits { display: flex; flex-wrap: wrap; gap: .8rem; padding: 0; margin: .5rem 0;
@@ -90,8 +92,8 @@ def digits_report(
 def learning_curve(history: History) -> str:
     """Loss and accuracy over the epochs, on the training data and on the held-out data."""
     key = (
-        '<p class="faint"><span class="key line-1" style="border-color:var(--line-1)"></span>training, with noise '
-        'and dropout<span class="key line-2" style="border-color:var(--line-2)"></span>held out</p>'
+        '<p class="faint"><span class="key line-1" style="border-color:var(--line-1)"></span>training, '
+        'with noise and dropout<span class="key line-2" style="border-color:var(--line-2)"></span>held out</p>'
     )
     figures = []
     for name, logarithmic in (("loss", True), ("accuracy", False)):
