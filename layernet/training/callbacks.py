@@ -131,6 +131,8 @@ class EarlyStopping(Callback):
         self.larger_is_better = larger_is_better
         self.restore_best = restore_best
 
+    _snapshot: Snapshot | None = None
+
     def on_train_begin(self, run):
         self.best_epoch = 0
         self.best_value = -math.inf if self.larger_is_better else math.inf
@@ -214,6 +216,8 @@ class ProgressBar(Callback):
     def __repr__(self) -> str:
         return f"ProgressBar({', '.join(f'{name}={value!r}' for name, value in self.options.items())})"
 
+    _bar = None
+
     def on_train_begin(self, run):
         with warnings.catch_warnings():
             # Without ipywidgets tqdm warns and falls back to text, which is all we want.
@@ -236,7 +240,8 @@ class ProgressBar(Callback):
         self._bar.set_postfix(refresh=False, epoch=f"{run.epoch}/{run.epochs}", **shown)
 
     def on_train_end(self, run):
-        self._bar.close()
+        if self._bar is not None:  # another callback may have failed before this one began
+            self._bar.close()
 
 
 def watched_value(monitor: str | Callable[[Layer], float], run: Run, who: str) -> float:

@@ -366,6 +366,15 @@ def test_a_failing_callback_leaves_the_network_usable():
     assert np.isfinite(net.forward_pass(X)).all()
 
 
+def test_a_callback_that_fails_at_the_start_is_the_error_that_is_seen():
+    class Fails(Callback):
+        def on_train_begin(self, run):
+            raise RuntimeError("at the start")
+
+    with pytest.raises(RuntimeError, match="at the start"):
+        network().fit(X, Y, loss="cross_entropy", callbacks=[Fails(), EarlyStopping("loss")], verbose=1)
+
+
 def test_a_single_layer_can_be_fitted():
     dense = Dense(1)
     dense.fit(X, 3 * X[:, 0] + 1, loss=MeanSquaredError(), optimizer=SGD(0.1), epochs=100, random_state=0)
