@@ -11,6 +11,7 @@ import numpy as np
 from layernet.guards import (
     describe_shape,
     fits,
+    forward_unchecked,
     refuse_half_a_layer,
     refuse_repeated,
     unchanged_on_error,
@@ -150,7 +151,7 @@ class Layer(Holder):
         """
         if not fits(self, inputs):
             inputs = self.admit_inputs(inputs)
-        return self.forward_pass(inputs), inputs
+        return forward_unchecked(self, inputs), inputs
 
     def backward_from(self, record: Any, grad_output: np.ndarray) -> np.ndarray:
         """Do the backward pass from a record, computing nothing a second time.

@@ -384,6 +384,19 @@ def test_a_layer_of_ones_own_is_one_class():
     assert history["loss"][-1] < history["loss"][0]
 
 
+def test_a_spy_put_on_a_layer_is_called(monkeypatch):
+    net, seen = small_net(), []
+    original = Dense.forward_pass
+
+    def spy(self, inputs):
+        seen.append(inputs.shape)
+        return original(self, inputs)
+
+    monkeypatch.setattr(Dense, "forward_pass", spy)
+    net.record(np.ones((2, 3)))
+    assert seen == [(2, 3), (2, 4)]
+
+
 def test_summary_in_words_and_in_html():
     net = Sequential([Dense(4), Residual(Sequential([Dense(4), ReLU()])), Dense(2)])
     assert "not built" in net.summary()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 
 from layernet.layer import Layer
@@ -93,4 +95,12 @@ class Dense(Layer):
         np.matmul(inputs.T, grad_output, out=self.grad_weights)
         if self.use_bias:
             # The sum of the rows, as a product: twice as fast as a sum that runs down columns.
-            np.matmul(np.ones(len(grad_output), grad_output.dtype), grad_output, out=self.grad_bias)
+            np.matmul(row_of_ones(len(grad_output), grad_output.dtype), grad_output, out=self.grad_bias)
+
+
+@functools.lru_cache(maxsize=8)
+def row_of_ones(n_samples: int, dtype: np.dtype) -> np.ndarray:
+    """Ones for the samples of a batch; the same for every batch of a size."""
+    ones = np.ones(n_samples, dtype)
+    ones.flags.writeable = False
+    return ones
