@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns
     -------
     int
-        The exit code, 0.
+        The exit code: 0, or 1 if training was interrupted before its first epoch was done.
     """
     options = parse(arguments)
     images, classes = load_digits(return_X_y=True)
@@ -54,6 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         random_state=options.seed,
         verbose=1,
     )
+    if len(history.get("epoch", [])) < options.epochs:
+        print(f"\n{history.stopped}", file=sys.stderr)
+    if not history:
+        return 1
     print(f"\n{learning_curve(history)}\n")
     print(f"Accuracy on the held-out digits: {history['val_accuracy'][-1]:.4f}")
     if options.report:
@@ -74,24 +78,38 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f"--epochs must be at least 1, got {options.epochs}")
     if options.seed < 0:
         parser.error(f"--seed must be at least 0, got {options.seed}")
-    if options.report and not options.report.parent.is_dir():
-        parser.error(f"--report: there is no folder {options.report.parent}")
-    if options.report and options.report.is_dir():
-        parser.error(f"--report: {options.report} is a folder; name a file")
+    if options.report and (reason := reason_not_writable(options.report)):
+        parser.error(f"--report: {reason}")
     return options
+
+
+def reason_not_writable(path: Path) -> str | None:
+    """Why a file cannot be written, found by trying, for permissions do not tell all; None if it can."""
+    try:
+        if not path.parent.is_dir():
+            return f"there is no folder {path.parent}"
+        if path.is_dir():
+            return f"{path} is a folder; name a file"
+        is_new = not path.exists()
+        path.open("a").close()
+        if is_new:
+            path.unlink()
+    except OSError as error:
+        return f"cannot write {path}: {error.strerror}"
+    return None
 
 
 def learning_curve(history: History, rows: int = 8, width: int = 40) -> str:
     """The course of a training in a few lines: loss and accuracy on held-out data, with a bar for the latter.
 
-    The bar shows accuracies from 0.8 to 1.
+    The bar shows accuracies from 0.8 to 1, in a character that every terminal can print.
     """
     n_epochs = len(history["epoch"])
     shown = sorted({round(i * (n_epochs - 1) / max(rows - 1, 1)) for i in range(rows)})
     lines = ["epoch    loss  held-out loss  accuracy  0.8" + " " * (width - 7) + "1.0"]
     for i in shown:
         accuracy = history["val_accuracy"][i]
-        bar = "█" * round(width * max(0.0, accuracy - 0.8) / 0.2)
+        bar = "#" * round(width * max(0.0, accuracy - 0.8) / 0.2)
         values = f"{history['epoch'][i]:5d}  {history['loss'][i]:6.4f}  {history['val_loss'][i]:13.4f}"
         lines.append(f"{values}  {accuracy:8.4f}  {bar}")
     return "\n".join(lines)

@@ -7,7 +7,8 @@ import sys
 import pytest
 from html_page import Page
 
-from layernet.__main__ import main
+from layernet import ProgressBar
+from layernet.__main__ import main, reason_not_writable
 
 
 def test_a_whole_run_reaches_097_and_writes_a_report(tmp_path):
@@ -28,6 +29,7 @@ def test_a_short_run_prints_network_curve_and_accuracy(capsys):
     assert main(["--epochs", "2", "--seed", "3"]) == 0
     printed = capsys.readouterr().out
     assert printed.startswith("1437 handwritten digits of 8 by 8 pixels to train on, 360 others held out.")
+    assert printed.isascii()
     assert len(re.findall(r"^ +[12]  \d\.\d{4} +\d\.\d{4} +0\.\d{4}", printed, re.MULTILINE)) == 2
 
 
@@ -47,6 +49,7 @@ def test_the_same_seed_gives_the_same_accuracy(capsys):
         (["--seed", "-1"], "--seed must be at least 0"),
         (["--report", "no/such/folder/report.html"], "there is no folder"),
         (["--report", "."], "is a folder; name a file"),
+        (["--report", "name-too-long" * 100], "cannot write"),
         (["--quick"], "unrecognized arguments"),
     ],
 )
@@ -57,3 +60,27 @@ def test_what_would_fail_is_refused_before_training(arguments, message, capsys):
     captured = capsys.readouterr()
     assert message in captured.err
     assert captured.out == ""
+
+
+def test_trying_whether_a_file_can_be_written_changes_nothing(tmp_path):
+    old, new = tmp_path / "old.html", tmp_path / "new.html"
+    old.write_text("as it was", encoding="utf-8")
+    assert reason_not_writable(old) is None
+    assert reason_not_writable(new) is None
+    assert old.read_text(encoding="utf-8") == "as it was"
+    assert not new.exists()
+
+
+@pytest.mark.parametrize(("interrupted_in", "code"), [(1, 1), (2, 0)])
+def test_ctrl_c_ends_with_what_there_is(interrupted_in, code, capsys, monkeypatch, tmp_path):
+    def interrupt(self, run):
+        if run.epoch == interrupted_in:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(ProgressBar, "on_batch_end", interrupt)
+    report = tmp_path / "digits.html"
+    assert main(["--epochs", "3", "--report", str(report)]) == code
+    captured = capsys.readouterr()
+    assert "interrupted" in captured.err.lower()
+    assert ("Accuracy on the held-out digits" in captured.out) == (code == 0)
+    assert report.exists() == (code == 0)

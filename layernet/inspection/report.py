@@ -29,8 +29,9 @@ p { margin: .3rem 0; max-width: 46rem }
 svg { width: 100%; height: auto; display: block } svg text { font-size: 12px; fill: var(--faint) }
 .grid { stroke: var(--rule) } polyline { fill: none; stroke-width: 2; stroke-linejoin: round }
 .line-1 { stroke: var(--line-1) } .line-2 { stroke: var(--line-2) }
-.key { display: inline-block; width: 1.4em; border-top: 3px solid; vertical-align: middle;
-       margin: 0 .3em 0 .8em }
+.keys span { display: inline-block; margin-right: .8em }
+.keys i { display: inline-block; width: 1.4em; border-top: 3px solid; vertical-align: middle;
+          margin-right: .3em }
 img { image-rendering: pixelated; border: 1px solid var(--rule); background: #fff; display: block }
 .pictures { display: flex; flex-wrap: wrap; gap: .35rem }
 .digits { display: flex; flex-wrap: wrap; gap: .8rem; padding: 0; margin: .5rem 0;
@@ -40,6 +41,7 @@ img { image-rendering: pixelated; border: 1px solid var(--rule); background: #ff
 th, td { padding: .15rem .5rem; text-align: right } thead th, tbody th { color: var(--faint); font-weight: 500 }
 pre { overflow-x: auto; font-size: .85rem; padding: .6rem .8rem; border: 1px solid var(--rule);
       border-radius: 6px }
+@media (max-width: 30rem) { .confusion th, .confusion td { padding: .15rem .3rem } pre { font-size: .65rem } }
 """
 
 
@@ -92,8 +94,8 @@ def digits_report(
 def learning_curve(history: History) -> str:
     """Loss and accuracy over the epochs, on the training data and on the held-out data."""
     key = (
-        '<p class="faint"><span class="key line-1" style="border-color:var(--line-1)"></span>training, '
-        'with noise and dropout<span class="key line-2" style="border-color:var(--line-2)"></span>held out</p>'
+        '<p class="faint keys"><span><i style="border-color:var(--line-1)"></i>training, with noise and '
+        'dropout</span> <span><i style="border-color:var(--line-2)"></i>held out</span></p>'
     )
     figures = []
     for name, logarithmic in (("loss", True), ("accuracy", False)):
@@ -115,8 +117,8 @@ def first_weights(network: Layer, shape: tuple[int, int], most: int = 40) -> str
     ]
     which = "all" if shown == weights.shape[1] else f"the first {shown} of"
     return (
-        f"<p>Ink on a red pixel excites the unit, on a blue one it inhibits it. These are {which} "
-        f'{weights.shape[1]} units.</p>\n<div class="pictures">{"".join(pictures)}</div>'
+        "<p>Ink on a red pixel excites the unit, on a blue one it inhibits it; each picture has its own scale. "
+        f'These are {which} {weights.shape[1]} units.</p>\n<div class="pictures">{"".join(pictures)}</div>'
     )
 
 
