@@ -174,8 +174,8 @@ def backward_needs_no_forward(case: Case) -> None:
     """The backward pass works on a fresh layer, and overwrites the gradients of the one before."""
     fresh = case.backward(case.layer(), case.inputs, case.grad_output)
     used = case.layer()
-    case.forward(used, -case.inputs)
-    case.backward(used, -case.inputs, case.grad_output)
+    case.forward(used, 2 * case.inputs + 1)
+    case.backward(used, 2 * case.inputs + 1, case.grad_output)
     require_all_equal(fresh, case.backward(used, case.inputs, case.grad_output), "after other passes")
     require_all_equal(fresh, case.backward(used, case.inputs, case.grad_output), "when called twice")
 
