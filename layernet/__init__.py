@@ -43,8 +43,11 @@ _MODULES = {
     "layernet.losses": [
         "BinaryCrossEntropy",
         "CrossEntropy",
+        "HalfPoissonDeviance",
+        "HalfSquaredError",
         "Hinge",
         "Huber",
+        "LogLoss",
         "Loss",
         "MeanAbsoluteError",
         "MeanSquaredError",

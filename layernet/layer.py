@@ -88,6 +88,10 @@ class Layer(Holder):
 
     layers: Sequence[Layer] = ()
     training = False
+    # In training, a layer that says it sees the batch is told what the samples weigh, and a number for each.
+    sees_batch = False
+    batch_weights: np.ndarray | None = None
+    batch_rows: np.ndarray | None = None
     output_shape: tuple[int, ...] | None = None
     _is_abstract = True
 
@@ -333,6 +337,8 @@ class Layer(Holder):
         finally:
             for layer, training in before:
                 layer.training = training
+                for name in ("batch_weights", "batch_rows"):
+                    vars(layer).pop(name, None)
 
     # --- what comes in ---
 

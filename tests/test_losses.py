@@ -5,15 +5,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
-from scipy.special import log_softmax
+from scipy.special import expit, log_softmax
 from sklearn import metrics
 
 from layernet import (
     BinaryCrossEntropy,
     CrossEntropy,
     Dense,
+    HalfPoissonDeviance,
+    HalfSquaredError,
     Hinge,
     Huber,
+    LogLoss,
     Loss,
     MeanAbsoluteError,
     MeanSquaredError,
@@ -24,6 +27,7 @@ from layernet import (
     check_gradients,
 )
 from layernet.losses import BoundLoss
+from layernet.representation import subclasses_by_name
 
 RANDOM = np.random.default_rng(0)
 LABELS = RANDOM.integers(0, 4, 6)
@@ -47,6 +51,10 @@ CASES = [
     (Quantile(), NUMBERS),
     (Quantile(0.9), NUMBERS),
     (Poisson(), COUNTS),
+    (HalfSquaredError(), NUMBERS),
+    (HalfPoissonDeviance(), COUNTS),
+    (LogLoss(), YES_NO),
+    (LogLoss(label_smoothing=0.2), YES_NO),
     (Hinge(), LABELS),
     (Hinge(margin=0.3), LABELS),
 ]
@@ -64,7 +72,7 @@ def outputs_for(targets, n_outputs=4, dtype=float, seed=1):
 
 
 def test_every_loss_has_a_case():
-    kinds = {kind for kind in Loss.__subclasses__() if kind.__module__.startswith("layernet.losses.")}
+    kinds = {kind for kind in subclasses_by_name(Loss).values() if kind.__module__.startswith("layernet.")}
     public = {kind for kind in kinds if kind.__name__ != "LogCosh"}  # of an example in a docstring
     assert public == {type(loss) for loss, _ in CASES}
 
@@ -132,7 +140,9 @@ def test_no_samples_and_no_weight_cost_nothing(loss, targets, dtype):
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize(
-    ("loss", "targets"), [case for case in CASES if type(case[0]) is not Poisson], ids=lambda v: repr(v)[:40]
+    ("loss", "targets"),
+    [case for case in CASES if not isinstance(case[0], Poisson)],
+    ids=lambda v: repr(v)[:40],
 )
 def test_outputs_of_any_magnitude(loss, targets, dtype):
     for size in (1e4, 1e-30):
@@ -143,7 +153,19 @@ def test_outputs_of_any_magnitude(loss, targets, dtype):
 
 
 def test_an_infinite_expected_count_is_an_infinite_loss_without_a_warning():
-    assert Poisson().bind([1.0]).forward_pass([[1e4]]) == np.inf
+    for loss in (Poisson(), HalfPoissonDeviance()):
+        assert loss.bind([1.0]).forward_pass([[1e4]]) == np.inf
+
+
+def test_losses_that_sum_over_outputs_against_scikit_learn():
+    outputs = outputs_for(NUMBERS)
+    n_outputs = outputs.shape[1]
+    half_squares = HalfSquaredError().bind(NUMBERS).forward_pass(outputs)
+    assert_allclose(half_squares, n_outputs * metrics.mean_squared_error(NUMBERS, outputs) / 2)
+    deviances = [metrics.mean_poisson_deviance(COUNTS[:, k], np.exp(outputs[:, k])) for k in range(n_outputs)]
+    assert_allclose(HalfPoissonDeviance().bind(COUNTS).forward_pass(outputs), sum(deviances) / 2)
+    log_losses = [metrics.log_loss(YES_NO[:, k], expit(outputs[:, k]), labels=[0, 1]) for k in range(n_outputs)]
+    assert_allclose(LogLoss().bind(YES_NO).forward_pass(outputs), sum(log_losses))
 
 
 # --- known values ---
@@ -245,7 +267,7 @@ def test_a_loss_of_ones_own_is_one_small_class():
 
 
 def test_repr_makes_it_again():
-    names = {kind.__name__: kind for kind in Loss.__subclasses__()}
+    names = {kind.__name__: kind for kind in subclasses_by_name(Loss).values()}
     for loss, _ in CASES:
         assert eval(repr(loss), names).configuration() == loss.configuration()
     bound = MeanSquaredError().bind([[1.0]])

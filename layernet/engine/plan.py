@@ -28,16 +28,23 @@ class FormulaPlan:
         Built, and in training mode while `step` runs.
     loss : Loss
     optimizer : Optimizer
+        What moves the parameters in `step`; None for one that is only asked for gradients.
+    penalty : float, default=0.0
+        penalty / 2 |weights|**2 is added to the sum of a batch's losses (before the division by the
+        normalizer); biases and the scales of normalisations are left out.
     """
 
-    def __init__(self, network: Layer, loss: Loss, optimizer: Optimizer):
+    def __init__(self, network: Layer, loss: Loss, optimizer: Optimizer | None, penalty: float = 0.0):
         self.network = network
         self.loss = loss
         self.optimizer = optimizer
+        self.penalty = penalty
         # Looked up once: finding them walks through the whole network.
         self.parameters = network.parameter_vector
         self.gradients = network.gradient_vector
-        self.decayed = optimizer.decayed_entries(network)
+        self.decayed = None if optimizer is None else optimizer.decayed_entries(network)
+        self.penalized = network.decayed.copy() if penalty else None
+        self.layers_that_see_the_batch = [layer for layer in network.walk() if layer.sees_batch]
 
     def step(
         self,
@@ -45,8 +52,26 @@ class FormulaPlan:
         targets: np.ndarray,
         weights: np.ndarray | None = None,
         normalizer: float | None = None,
+        rows: np.ndarray | None = None,
     ) -> tuple[float, np.ndarray]:
         """Compute the loss of a batch and its gradients, and move the parameters.
+
+        Takes and returns what `gradients_of` does.
+        """
+        value, outputs = self.gradients_of(inputs, targets, weights, normalizer, rows)
+        self.optimizer.step(self.parameters, self.gradients, self.decayed)
+        self.network.end_step()
+        return value, outputs
+
+    def gradients_of(
+        self,
+        inputs: np.ndarray,
+        targets: np.ndarray,
+        weights: np.ndarray | None = None,
+        normalizer: float | None = None,
+        rows: np.ndarray | None = None,
+    ) -> tuple[float, np.ndarray]:
+        """Compute the loss of a batch, and write its gradients into the network's gradient vector.
 
         Parameters
         ----------
@@ -57,31 +82,40 @@ class FormulaPlan:
         weights : ndarray of shape (n_samples,), default=None
         normalizer : float, default=None
             What the weighted sum of losses is divided by; None for the total weight of the batch.
+        rows : ndarray of shape (n_samples,), uint32, default=None
+            A number for each sample, for layers with noise; None counts the rows of the batch.
 
         Returns
         -------
         loss : float
-            Before the move.
         outputs : ndarray
-            Of the network, before the move.
+            Of the network.
 
         Raises
         ------
         NotFiniteError
             If the loss or a gradient is not finite; the parameters are left as they were.
         """
+        for layer in self.layers_that_see_the_batch:
+            layer.batch_weights, layer.batch_rows = weights, rows
         outputs, record = self.network.record(inputs)
         losses, loss_record = self.loss.record(outputs, targets)
         factors = weight_factors(weights, normalizer, len(outputs), outputs.dtype)
         value = float(weighted_sum(losses, factors))
+        if self.penalty:
+            total = (len(outputs) if weights is None else weights.sum()) if normalizer is None else normalizer
+            scale = self.penalty / total if total else 0.0
+            pull = self.parameters * self.penalized
+            value += scale / 2 * float(np.vdot(pull, pull))
         if not math.isfinite(value):
             raise NotFiniteError(f"the loss is {value}")
         grad_output = weighted_rows(self.loss.gradient_from(loss_record, targets), factors)
         self.network.parameter_gradients(record, grad_output)
+        if self.penalty:
+            pull *= self.parameters.dtype.type(scale)
+            self.gradients += pull
         if not all_finite(self.gradients):
             raise NotFiniteError("a gradient is not finite")
-        self.optimizer.step(self.parameters, self.gradients, self.decayed)
-        self.network.end_step()
         return value, outputs
 
 

@@ -1,7 +1,8 @@
 """Layers that add noise in training only: Dropout, GaussianNoise.
 
 The noise is a function of (seed, step, row in the batch, unit) and not of the order of calls: a pass that is
-computed again sees the same noise, until `end_step` moves on to the next.
+computed again sees the same noise, until `end_step` moves on to the next. Training may number the samples
+itself, so that a sample has its noise wherever in the batch it stands.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ LARGEST_SEED = 2**32
 
 class NoiseLayer(Layer, abstract=True):
     """What layers with noise share: a seed drawn at `build`, and a step that `end_step` counts."""
+
+    sees_batch = True
 
     def create_parameters(self, input_shape):
         self.add_state("seed", int(self._random.integers(LARGEST_SEED)))
@@ -66,7 +69,7 @@ class Dropout(NoiseLayer):
     def record(self, inputs):
         if not self.training or self.rate == 0:
             return inputs.copy(), None
-        keep = random_bits(self.seed, self.step, inputs.shape) >= np.uint32(self.rate * 2**32)
+        keep = random_bits(self.seed, self.step, inputs.shape, self.batch_rows) >= np.uint32(self.rate * 2**32)
         mask = keep * inputs.dtype.type(1 / (1 - self.rate))
         return inputs * mask, mask
 
@@ -105,8 +108,8 @@ class GaussianNoise(NoiseLayer):
         if not self.training or self.deviation == 0:
             return inputs.copy()
         # Halves keep both away from 0, where the logarithm is infinite.
-        first = (random_bits(self.seed, 2 * self.step, inputs.shape) + 0.5) / 2**32
-        second = (random_bits(self.seed, 2 * self.step + 1, inputs.shape) + 0.5) / 2**32
+        first = (random_bits(self.seed, 2 * self.step, inputs.shape, self.batch_rows) + 0.5) / 2**32
+        second = (random_bits(self.seed, 2 * self.step + 1, inputs.shape, self.batch_rows) + 0.5) / 2**32
         normal = np.sqrt(-2 * np.log(first)) * np.cos(2 * math.pi * second)
         return inputs + self.deviation * normal.astype(inputs.dtype)
 
@@ -114,7 +117,7 @@ class GaussianNoise(NoiseLayer):
         return grad_output.copy()
 
 
-def random_bits(seed: int, step: int, shape: tuple[int, ...]) -> np.ndarray:
+def random_bits(seed: int, step: int, shape: tuple[int, ...], rows: np.ndarray | None = None) -> np.ndarray:
     """32 random bits for each unit of each row, the same whenever and wherever they are computed.
 
     bits(seed, step, row, unit) = mix(mix(key + row * odd_1) + unit * odd_2), where key = mix(mix(seed) + step)
@@ -126,6 +129,8 @@ def random_bits(seed: int, step: int, shape: tuple[int, ...]) -> np.ndarray:
         Their lowest 32 bits count.
     shape : tuple of int
         Rows first.
+    rows : ndarray of shape (shape[0],), uint32, default=None
+        The number of each row; None counts them from 0. Rows of one number get the same bits.
 
     Returns
     -------
@@ -133,7 +138,9 @@ def random_bits(seed: int, step: int, shape: tuple[int, ...]) -> np.ndarray:
     """
     units = math.prod(shape[1:])
     key = mix(mix(np.array([seed % 2**32], np.uint32)) + np.uint32(step % 2**32))
-    rows = mix(key + np.arange(shape[0], dtype=np.uint32) * np.uint32(0x9E3779B9))
+    if rows is None:
+        rows = np.arange(shape[0], dtype=np.uint32)
+    rows = mix(key + rows * np.uint32(0x9E3779B9))
     columns = np.arange(units, dtype=np.uint32) * np.uint32(0x85EBCA6B)
     return mix(rows[:, None] + columns).reshape(shape)
 

@@ -122,7 +122,7 @@ class BinaryCrossEntropy(Loss):
 
         loss = -t log p - (1 - t) log(1 - p) = log(1 + exp(z)) - t z,   d loss / dz = p - t,
 
-    averaged over the labels of a sample (multilabel).
+    averaged over the labels of a sample (multilabel); `LogLoss` sums over them.
 
     Examples
     --------

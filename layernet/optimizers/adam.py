@@ -32,6 +32,8 @@ class Adam(Optimizer):
     amsgrad : bool, default=False
     weight_decay, decay_biases, clip_value, clip_norm
         See `Optimizer`.
+    correct_epsilon : bool, default=True
+        Whether epsilon is added after the bias correction; if not, before it, as above.
 
     Examples
     --------
@@ -59,6 +61,7 @@ class Adam(Optimizer):
         decay_biases: bool = False,
         clip_value: float | None = None,
         clip_norm: float | None = None,
+        correct_epsilon: bool = True,
     ):
         super().__init__(learning_rate, weight_decay, decay_biases, clip_value, clip_norm)
         self.require(0 <= beta_1 < 1, "beta_1", beta_1, "at least 0 and less than 1")
@@ -68,6 +71,7 @@ class Adam(Optimizer):
         self.beta_2 = beta_2
         self.epsilon = epsilon
         self.amsgrad = amsgrad
+        self.correct_epsilon = correct_epsilon
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -82,7 +86,8 @@ class Adam(Optimizer):
         # The formula with its quotient extended by sqrt(1 - beta_2**t): one operation less on the block.
         root_correction = math.sqrt(1 - self.beta_2**self.steps)
         step_size = learning_rate * root_correction / (1 - self.beta_1**self.steps)
-        parameters -= step_size * mean / (np.sqrt(mean_square) + self.epsilon * root_correction)
+        epsilon = self.epsilon * root_correction if self.correct_epsilon else self.epsilon
+        parameters -= step_size * mean / (np.sqrt(mean_square) + epsilon)
 
 
 class AdamW(Adam):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
 
 def batches(
-    n_samples: int, batch_size: int, random: np.random.Generator | None = None
+    n_samples: int, batch_size: int, random: np.random.Generator | Callable[[int], np.ndarray] | None = None
 ) -> Iterator[np.ndarray | slice]:
     """The rows of each batch of one epoch; the last batch holds what is left and may be smaller.
 
@@ -17,8 +17,8 @@ def batches(
     n_samples : int
     batch_size : int
         At least 1.
-    random : numpy.random.Generator, default=None
-        Shuffles the rows; None leaves them in order.
+    random : numpy.random.Generator or callable, default=None
+        Shuffles the rows; or a function of their number that returns their order. None leaves them in order.
 
     Yields
     ------
@@ -32,7 +32,8 @@ def batches(
     >>> list(batches(5, 2))
     [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
     """
-    order = None if random is None else random.permutation(n_samples)
+    order = getattr(random, "permutation", random)
+    rows = None if order is None else order(n_samples)
     for start in range(0, n_samples, batch_size):
         stop = min(start + batch_size, n_samples)
-        yield slice(start, stop) if order is None else order[start:stop]
+        yield slice(start, stop) if rows is None else rows[start:stop]

@@ -68,6 +68,9 @@ class Callback(Described):
     def on_train_begin(self, run: Run) -> None:
         """Called before the first batch."""
 
+    def on_epoch_begin(self, run: Run) -> None:
+        """Called before the first batch of every epoch; `run.epoch` counts from 1."""
+
     def on_batch_end(self, run: Run) -> None:
         """Called after every update."""
 

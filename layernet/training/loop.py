@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -14,13 +15,13 @@ from layernet.layer import Layer
 from layernet.losses.loss import Loss, as_weights
 from layernet.optimizers.optimizer import Optimizer
 from layernet.representation import find_by_name
+from layernet.training.averaging import WeightAverage
 from layernet.training.batches import batches
 from layernet.training.callbacks import Callback, ProgressBar, Run, Snapshot
+from layernet.training.data import TrainingData, check_inputs, check_targets, outputs_in_blocks
 from layernet.training.history import History
 from layernet.training.metrics import as_metrics
-from layernet.validation import as_float_array, as_generator, require_finite
-
-EVALUATION_BATCH_SIZE = 1024
+from layernet.validation import as_generator
 
 
 class DivergenceError(ArithmeticError):
@@ -49,7 +50,7 @@ def fit(
     optimizer: str | Optimizer = "adam",
     epochs: int = 10,
     batch_size: int = 32,
-    shuffle: bool = True,
+    shuffle: bool | Callable[[int], np.ndarray] = True,
     validation_data: tuple | None = None,
     sample_weight: Any = None,
     callbacks: Iterable[Callback] = (),
@@ -76,8 +77,9 @@ def fit(
         How often all rows are seen, at least 1.
     batch_size : int, default=32
         Rows a step; the last batch of an epoch may be smaller.
-    shuffle : bool, default=True
-        Whether rows are put in a new order in every epoch.
+    shuffle : bool or callable, default=True
+        Whether rows are put in a new order in every epoch; or a function of the number of rows that returns
+        the order of the next epoch, an array of row numbers.
     validation_data : tuple (X, y) or (X, y, sample_weight), default=None
         Evaluated after every epoch, never trained on.
     sample_weight : array-like of shape (n_samples,), default=None
@@ -126,24 +128,80 @@ def fit(
         data = TrainingData(network, loss, X, y, sample_weight, random)
         validation = None if validation_data is None else check_validation(network, loss, validation_data)
     run = Run(network, loss, optimizer, epochs, -(-data.n_samples // batch_size))
-    plan = FormulaPlan(network, loss, optimizer)
-    callbacks = [*callbacks, *([ProgressBar()] if verbose else [])]
+    order = shuffle if callable(shuffle) else random.permutation if shuffle else None
+
+    def validate():
+        values = evaluate(network, *validation, loss=loss, metrics=metrics)
+        return {f"val_{name}": value for name, value in values.items()}
+
+    return train(
+        run,
+        FormulaPlan(network, loss, optimizer),
+        data,
+        batch_size,
+        order,
+        metrics,
+        None if validation is None else validate,
+        [*callbacks, *([ProgressBar()] if verbose else [])],
+    )
+
+
+def train(
+    run: Run,
+    plan: FormulaPlan,
+    data: TrainingData,
+    batch_size: int,
+    order: Callable[[int], np.ndarray] | None,
+    metrics: dict,
+    validate: Callable[[], dict[str, float]] | None,
+    callbacks: list[Callback],
+    average: WeightAverage | None = None,
+) -> History:
+    """Do the epochs of a run whose parts are checked and ready; what `fit` and the estimators share.
+
+    Parameters
+    ----------
+    run : Run
+    plan : FormulaPlan
+        Of the run's network, loss and optimizer.
+    data : TrainingData
+    batch_size : int
+    order : callable or None
+        A function of the number of rows that returns the order of the next epoch; None keeps them in order.
+    metrics : dict of str to callable
+    validate : callable or None
+        Called after every epoch; the columns that it returns are added to the history.
+    callbacks : list of Callback
+    average : WeightAverage, default=None
+        In whose place the network is validated and left.
+
+    Returns
+    -------
+    History
+    """
+    epochs = run.epochs
     try:
+        if average is not None:
+            average.begin(run.network)
         for callback in callbacks:
             callback.on_train_begin(run)
         for run.epoch in range(1, epochs + 1):
-            row = train_epoch(run, plan, data, batch_size, random if shuffle else None, metrics, callbacks)
-            if validation is not None:
-                values = evaluate(network, *validation, loss=loss, metrics=metrics)
-                row |= {f"val_{name}": value for name, value in values.items()}
-            run.history.add(**row)
             for callback in callbacks:
-                callback.on_epoch_end(run)
+                callback.on_epoch_begin(run)
+            row = train_epoch(run, plan, data, batch_size, order, metrics, callbacks, average)
+            with nullcontext() if average is None else average.in_place(run.network):
+                if validate is not None:
+                    row |= validate()
+                run.history.add(**row)
+                for callback in callbacks:
+                    callback.on_epoch_end(run)
             if run.stop_reason is not None:
                 break
     except KeyboardInterrupt:
         run.stop(f"Interrupted in epoch {run.epoch} of {epochs}, after batch {run.batch}.")
     finally:
+        if average is not None:
+            average.end(run.network)
         for callback in callbacks:
             callback.on_train_end(run)
     run.history.stopped = run.stop_reason or f"All {epochs} epochs are done."
@@ -155,9 +213,10 @@ def train_epoch(
     plan: FormulaPlan,
     data: TrainingData,
     batch_size: int,
-    random: np.random.Generator | None,
+    order: Callable[[int], np.ndarray] | None,
     metrics: dict,
     callbacks: list[Callback],
+    average: WeightAverage | None,
 ) -> dict[str, Any]:
     """See all rows once, a step a batch; what the epoch came to, as a row of the history."""
     began = time.perf_counter()
@@ -166,16 +225,18 @@ def train_epoch(
     totals = dict.fromkeys(["loss", *metrics], 0.0)
     run.batch = 0
     with run.network.training_mode(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        for rows in batches(data.n_samples, batch_size, random):
-            inputs, targets, weights, normalizer = data.batch(rows)
+        for rows in batches(data.n_samples, batch_size, order):
+            inputs, targets, *rest = data.batch(rows)
             try:
-                run.batch_loss, outputs = plan.step(inputs, targets, weights, normalizer)
+                run.batch_loss, outputs = plan.step(inputs, targets, *rest)
             except NotFiniteError as reason:
                 if not all_finite(run.network.parameter_vector):
                     before.restore()
                 run.batch += 1
                 raise divergence(reason, run, data) from None
             run.batch += 1
+            if average is not None:
+                average.add(plan.parameters)
             totals["loss"] += run.batch_loss * len(inputs)
             for name, metric in metrics.items():
                 totals[name] += metric(targets, outputs) * len(inputs)
@@ -216,54 +277,10 @@ def evaluate(
     """
     loss = find_by_name(Loss, loss, "loss")
     metrics = metrics if isinstance(metrics, dict) else as_metrics(metrics)
-    inputs = np.asarray(X)
-    parts = [network.forward_pass(inputs[rows]) for rows in batches(len(inputs), EVALUATION_BATCH_SIZE)]
-    outputs = np.concatenate(parts)
+    outputs = outputs_in_blocks(network, np.asarray(X))
     values = {"loss": float(loss.bind(y, sample_weight).forward_pass(outputs))}
     targets = loss.prepare(y, outputs.shape[1:], outputs.dtype)
     return {**values, **{name: float(metric(targets, outputs)) for name, metric in metrics.items()}}
-
-
-class TrainingData:
-    """Inputs, targets and weights as the steps of training take them, checked once for all batches."""
-
-    def __init__(self, network: Layer, loss: Loss, X, y, sample_weight, random):
-        inputs = check_inputs(network, X, "X")
-        if network.input_shape is None:
-            network.build(inputs.shape[1:], random, inputs.dtype)
-        if len(network.parameter_vector) == 0:
-            raise ValueError(f"{network!r} has no parameters to train: add a Dense layer, for instance.")
-        self.inputs = network.admit_inputs(inputs)
-        self.n_samples = len(inputs)
-        self.targets = check_targets(network, loss, y, self.n_samples, "y")
-        given = None if sample_weight is None else as_weights(sample_weight, self.n_samples)
-        self.weights = loss.sample_weights(self.targets, given)
-        self.mean_weight = 1.0 if self.weights is None else float(self.weights.mean())
-        if not self.mean_weight > 0:
-            raise ValueError("The sample weights (times the class weights) are all 0: nothing to train on.")
-
-    def batch(self, rows):
-        """Inputs, targets, weights and the normalizer of some rows."""
-        inputs, targets = self.inputs[rows], self.targets[rows]
-        if self.weights is None:
-            return inputs, targets, None, None
-        return inputs, targets, self.weights[rows], len(inputs) * self.mean_weight
-
-
-def check_inputs(network: Layer, X: Any, name: str) -> np.ndarray:
-    """Inputs as an array of finite numbers with at least one row."""
-    inputs = as_float_array(X, network.dtype, network.has_parameters, name)
-    if inputs.ndim == 0 or len(inputs) == 0:
-        raise ValueError(f"{name} must have at least one sample, got the shape {inputs.shape}.")
-    require_finite(inputs, name)
-    return inputs
-
-
-def check_targets(network: Layer, loss: Loss, y: Any, n_samples: int, name: str) -> np.ndarray:
-    """Targets as the loss takes them, one for each sample."""
-    if len(y) != n_samples:
-        raise ValueError(f"{name} must have one target for each of {n_samples} samples, got {len(y)}.")
-    return loss.prepare(y, network.output_shape, network.dtype)
 
 
 def check_validation(network: Layer, loss: Loss, validation_data: Any) -> tuple:
@@ -287,7 +304,7 @@ def as_count(value: Any, name: str) -> int:
 def divergence(reason: NotFiniteError | str, run: Run, data: TrainingData) -> DivergenceError:
     """The error for a training that diverged, with what is known of it and what to try."""
     rate = run.optimizer.current_learning_rate()
-    largest = float(np.abs(data.inputs).max())
+    largest = float(abs(data.inputs).max())
     return DivergenceError(
         f"Training diverged in epoch {run.epoch}, batch {run.batch}: {reason}. The network keeps its last "
         f"finite parameters. Try a smaller learning rate (it is {rate:g}), clip_norm=1.0 in the optimizer, or "

@@ -1,0 +1,96 @@
+"""Losses as estimators have them, summed over the outputs: HalfSquaredError, HalfPoissonDeviance, LogLoss.
+
+Summed, each output of a sample counts as much as it would if it were predicted alone, and the gradient with
+respect to an output does not depend on how many others there are.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from layernet.layers.saturating import logistic
+from layernet.losses.classification import BinaryCrossEntropy
+from layernet.losses.loss import Loss
+from layernet.losses.regression import Poisson
+
+
+class HalfSquaredError(Loss):
+    """Half the squared length of the error.
+
+    loss = sum of e**2 / 2 over the outputs, d loss / d outputs = e, with e = outputs - targets.
+
+    Examples
+    --------
+    >>> float(HalfSquaredError().bind([[1.0, 1.0]]).forward_pass([[4.0, 1.0]]))
+    4.5
+    """
+
+    def losses(self, outputs, targets):
+        error = outputs - targets
+        return np.vecdot(error, error) / 2
+
+    def gradient(self, outputs, targets):
+        return outputs - targets
+
+
+class HalfPoissonDeviance(Poisson):
+    """Half the deviance of counts from their predicted rates; outputs are logarithms of rates.
+
+    loss = sum over the outputs z of t log t - t z - t + exp(z), which is 0 where exp(z) = t, with t log t = 0
+    for t = 0; d loss / dz = exp(z) - t.
+
+    Examples
+    --------
+    >>> float(HalfPoissonDeviance().bind([1.0]).forward_pass([[0.0]]))
+    0.0
+
+    References
+    ----------
+    McCullagh and Nelder (1989), Generalized linear models.
+    """
+
+    def losses(self, outputs, targets):
+        entropy = targets * np.log(np.where(targets > 0, targets, 1))
+        with np.errstate(over="ignore"):  # an infinite expected count is an infinite loss, no accident
+            return (entropy - targets * outputs - targets + np.exp(outputs)).sum(axis=1)
+
+    def gradient(self, outputs, targets):
+        with np.errstate(over="ignore"):
+            return np.exp(outputs) - targets
+
+
+class LogLoss(BinaryCrossEntropy):
+    """How surprised a classifier is by all labels of a sample together, in nats; outputs are logits.
+
+    The sum of `BinaryCrossEntropy` over the labels: with p = 1 / (1 + exp(-z)) for the output z,
+    loss = sum of log(1 + exp(z)) - t z, d loss / dz = p - t. Label smoothing replaces t by
+    (1 - s) t + s / 2.
+
+    Parameters
+    ----------
+    label_smoothing : float, default=0.0
+        s in the formula, at least 0 and less than 1.
+
+    Examples
+    --------
+    >>> float(LogLoss().bind([[1.0, 0.0]]).forward_pass([[0.0, 0.0]]).round(6))
+    1.386294
+    """
+
+    def __init__(self, label_smoothing: float = 0.0):
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(
+                f"LogLoss: label_smoothing must be at least 0 and less than 1, got {label_smoothing!r}."
+            )
+        self.label_smoothing = label_smoothing
+
+    def losses(self, outputs, targets):
+        return (np.logaddexp(outputs, 0) - self._smoothed(targets) * outputs).sum(axis=1)
+
+    def gradient(self, outputs, targets):
+        return logistic(outputs) - self._smoothed(targets)
+
+    def _smoothed(self, targets):
+        if not self.label_smoothing:
+            return targets
+        return (1 - self.label_smoothing) * targets + self.label_smoothing / 2
