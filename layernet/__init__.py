@@ -87,7 +87,7 @@ _MODULES = {
         "ProgressBar",
     ],
     "layernet.inspection": ["check_gradients", "check_layer"],
-    "layernet.estimators": ["MLPClassifier", "MLPRegressor"],
+    "layernet.estimators": ["MLPClassifier", "MLPRegressor", "NetworkClassifier", "NetworkRegressor"],
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 _SUBPACKAGES = ("estimators", "inspection", "initializers", "layers", "losses", "optimizers", "schedules")

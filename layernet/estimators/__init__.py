@@ -1,5 +1,6 @@
 """Networks as scikit-learn estimators; the only place that imports scikit-learn."""
 
 from layernet.estimators.mlp import MLPClassifier, MLPRegressor
+from layernet.estimators.network import NetworkClassifier, NetworkRegressor
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = ["MLPClassifier", "MLPRegressor", "NetworkClassifier", "NetworkRegressor"]

@@ -1,27 +1,130 @@
-"""Multi-layer perceptrons as scikit-learn estimators: MLPClassifier, MLPRegressor."""
+"""Multi-layer perceptrons by their sizes: MLPClassifier, MLPRegressor, to swap in for scikit-learn's."""
 
 from __future__ import annotations
 
-from typing import Any
+from numbers import Real
 
-import numpy as np
-from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.utils import check_random_state
-from sklearn.utils.multiclass import check_classification_targets
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils._param_validation import Interval, StrOptions
 
-from layernet.containers import Sequential
-from layernet.layers import Dense, Identity, ReLU, Sigmoid, Softmax, Tanh
-from layernet.losses import BinaryCrossEntropy, CrossEntropy, Loss, MeanSquaredError
-from layernet.optimizers import SGD, Adam, Optimizer
-from layernet.training import EarlyStopping
-
-ACTIVATIONS = {"identity": Identity, "logistic": Sigmoid, "tanh": Tanh, "relu": ReLU}
-SOLVERS = {"adam": Adam, "sgd": SGD}
+from layernet.estimators.perceptron import Perceptron
+from layernet.estimators.prediction import ClassifierMethods, RegressorMethods
+from layernet.estimators.targets import CLASSIFIER_LOSSES, REGRESSOR_LOSSES
+from layernet.losses import Loss
 
 
-class _MLP(BaseEstimator):
-    """What the classifier and the regressor share: a network drawn up from their parameters."""
+class MLPClassifier(ClassifierMethods, Perceptron):
+    """A classifier: hidden layers of units, and a probability for each class.
+
+    The first parameters are scikit-learn's, and give its results; those from `loss` on are more.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int, default=(100,)
+        Units of each hidden layer.
+    activation : str, Layer or sequence of these, default="relu"
+        Of all hidden layers, or one for each: "identity", "logistic", "tanh", "relu", "leaky_relu", "elu",
+        "selu", "gelu", "silu", "mish", "softplus", "hard_sigmoid".
+    solver : str or Optimizer, default="adam"
+        "sgd", "adam", "lbfgs" (all rows in every step, with a line search), "adamw", "nadam", "rmsprop",
+        "adagrad", "lion"; or an optimizer object, which is copied for every fit.
+    alpha : float, default=0.0001
+        alpha / 2 |weights|**2 is added to the sum of a batch's losses.
+    batch_size : int or "auto", default="auto"
+        Rows a step; "auto" for 200, or all if there are fewer.
+    learning_rate : {"constant", "invscaling", "adaptive"} or callable, default="constant"
+        With "sgd": learning_rate_init; or learning_rate_init / (samples seen + 1)**power_t; or a fifth of what
+        it was whenever training would otherwise stop, down to 1e-6. A schedule, for all solvers but "lbfgs",
+        is called with the number of epochs done.
+    learning_rate_init : float, default=0.001
+    power_t : float, default=0.5
+    max_iter : int, default=200
+        Epochs at most; with "lbfgs", iterations.
+    shuffle : bool, default=True
+    random_state : int, numpy.random.RandomState or None, default=None
+        Draws the initial parameters, the validation set and the order of the rows, in this order and as
+        scikit-learn does.
+    tol : float, default=1e-4
+        An epoch that is not better by it counts towards `n_iter_no_change`.
+    verbose : bool, default=False
+        Whether to show a progress bar.
+    warm_start : bool, default=False
+        Whether `fit` goes on from where the last fit ended, with the optimizer's memory.
+    momentum : float, default=0.9
+        With "sgd".
+    nesterovs_momentum : bool, default=True
+        With "sgd".
+    early_stopping : bool, default=False
+        Whether the validation score decides when to stop, and which epoch's parameters are kept.
+    validation_fraction : float, default=0.1
+        The part of the training data that is set aside for that, unless `fit` is given X_val and y_val.
+    beta_1, beta_2, epsilon : float, default=0.9, 0.999 and 1e-8
+        With "adam" and its relatives.
+    n_iter_no_change : int or inf, default=10
+    max_fun : int, default=15000
+        With "lbfgs": how often the loss is computed at most.
+    loss : str or Loss, default="log_loss"
+        "log_loss", "hinge", or a loss object.
+    class_weight : dict, "balanced" or None, default=None
+        Multiplied into the samples' weights.
+    label_smoothing : float, default=0.0
+        For the log loss.
+    dropout : float or sequence of float, default=0.0
+        The probability that a hidden unit is silenced in training, of all hidden layers or one for each.
+    normalization : {"batch", "layer", "rms"} or None, default=None
+        Before each activation.
+    clip_norm, clip_value : float or None, default=None
+        The whole gradient is scaled down to this length; each of its entries is clipped to this size.
+    weight_averaging : float or None, default=None
+        The decay of a running average of the parameters, 0.99 for instance, that predicts in their place.
+    scoring : str, callable or None, default=None
+        What the validation score is: a scorer of scikit-learn's, "loss" for the validation loss with its sign
+        turned, None for the accuracy.
+    dtype : {"float32", "float64"} or None, default=None
+        What the network computes in; None for the type of X.
+    callbacks : sequence of Callback, default=()
+        This package's; scikit-learn's are set by `set_callbacks`.
+    keep_optimizer : bool, default=True
+        Whether a fitted estimator keeps what only further training needs: the optimizer's memory (two numbers
+        for each parameter with Adam) and the random state. Without it a pickle is little more than the
+        parameters.
+    exact_compatibility : bool, default=False
+        Whether to do as scikit-learn does where the two differ on purpose; see docs/scikit-learn.md.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+    coefs_, intercepts_ : list of ndarray
+        Weights and biases of each layer.
+    network_ : Sequential
+        The trained network.
+    history_ : History
+        What every epoch of the last fit came to.
+    loss_curve_, validation_loss_curve_, validation_scores_ : list of float
+        An entry for each epoch; the last two with validation data, and with early stopping.
+    loss_, best_loss_, best_validation_score_ : float
+    n_iter_, t_, n_layers_, n_outputs_ : int
+        Epochs of the last fit, samples seen in all fits, layers with the inputs, and outputs.
+    out_activation_ : str
+        What makes predictions of the network's outputs.
+    n_features_in_, feature_names_in_
+        As in all estimators of scikit-learn.
+
+    Examples
+    --------
+    >>> from layernet import MLPClassifier
+    >>> classifier = MLPClassifier((8,), solver="lbfgs", random_state=0)
+    >>> classifier.fit([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], ["no", "yes", "yes", "no"])
+    MLPClassifier(hidden_layer_sizes=(8,), random_state=0, solver='lbfgs')
+    >>> classifier.predict([[0.0, 1.0]])
+    array(['yes'], dtype='<U3')
+    """
+
+    _parameter_constraints: dict = {
+        **Perceptron._parameter_constraints,
+        "loss": [StrOptions(set(CLASSIFIER_LOSSES)), Loss],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "label_smoothing": [Interval(Real, 0, 1, closed="left")],
+    }
 
     def __init__(
         self,
@@ -31,218 +134,183 @@ class _MLP(BaseEstimator):
         solver="adam",
         alpha=0.0001,
         batch_size="auto",
+        learning_rate="constant",
         learning_rate_init=0.001,
+        power_t=0.5,
         max_iter=200,
+        shuffle=True,
         random_state=None,
+        tol=1e-4,
         verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        loss="log_loss",
+        class_weight=None,
+        label_smoothing=0.0,
+        dropout=0.0,
+        normalization=None,
+        clip_norm=None,
+        clip_value=None,
+        weight_averaging=None,
+        scoring=None,
+        dtype=None,
+        callbacks=(),
+        keep_optimizer=True,
+        exact_compatibility=False,
     ):
-        self.hidden_layer_sizes = hidden_layer_sizes
-        self.activation = activation
-        self.solver = solver
-        self.alpha = alpha
-        self.batch_size = batch_size
-        self.learning_rate_init = learning_rate_init
-        self.max_iter = max_iter
-        self.random_state = random_state
-        self.verbose = verbose
-
-    def _draw_network(self, n_outputs: int) -> Sequential:
-        activation = pick(ACTIVATIONS, self.activation, "activation")
-        sizes = np.atleast_1d(np.asarray(self.hidden_layer_sizes, dtype=int))
-        hidden = [layer for size in sizes for layer in (Dense(int(size)), activation())]
-        return Sequential([*hidden, Dense(n_outputs)])
-
-    def _train(self, X: np.ndarray, targets: np.ndarray, n_outputs: int, loss: Loss) -> None:
-        batch_size = min(200, len(X)) if self.batch_size == "auto" else min(self.batch_size, len(X))
-        optimizer: Optimizer = pick(SOLVERS, self.solver, "solver")(
-            # scikit-learn adds alpha / 2 * |weights|**2 to the sum of a batch's losses, not to their mean.
-            learning_rate=self.learning_rate_init,
-            weight_decay=self.alpha / batch_size,
-        )
-        network = self._draw_network(n_outputs)
-        self.history_ = network.fit(
-            X,
-            targets,
-            loss=loss,
-            optimizer=optimizer,
-            epochs=self.max_iter,
-            batch_size=batch_size,
-            callbacks=[EarlyStopping("loss", patience=10, min_delta=1e-4, restore_best=False)],
-            random_state=check_random_state(self.random_state),
-            verbose=int(self.verbose),
-        )
-        self.network_ = network
-        self.loss_curve_ = self.history_["loss"]
-        self.n_iter_ = len(self.loss_curve_)
-
-    def _outputs(self, X: Any) -> np.ndarray:
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=(np.float64, np.float32), reset=False)
-        return self.network_.forward_pass(X)
+        self._keep(locals())
 
 
-class MLPClassifier(ClassifierMixin, _MLP):
-    """A classifier: hidden layers of units, and a probability for each class.
-
-    Parameters
-    ----------
-    hidden_layer_sizes : int or sequence of int, default=(100,)
-        Units of each hidden layer.
-    activation : {"identity", "logistic", "tanh", "relu"}, default="relu"
-        Of the hidden layers.
-    solver : {"adam", "sgd"}, default="adam"
-    alpha : float, default=0.0001
-        Strength of the L2 penalty on the weights, as scikit-learn has it.
-    batch_size : int or "auto", default="auto"
-        Rows a step; "auto" for 200, or all if there are fewer.
-    learning_rate_init : float, default=0.001
-    max_iter : int, default=200
-        Epochs at most; training ends earlier when the loss has not fallen by 0.0001 for 10 epochs.
-    random_state : int, numpy.random.RandomState or None, default=None
-    verbose : bool, default=False
-        Whether to show a progress bar.
-
-    Attributes
-    ----------
-    classes_ : ndarray of shape (n_classes,)
-    network_ : Sequential
-        Its outputs are logits, a single one for two classes.
-    history_ : History
-    loss_curve_ : list of float
-    n_iter_ : int
-        Epochs done.
-
-    Examples
-    --------
-    >>> from layernet import MLPClassifier
-    >>> classifier = MLPClassifier((8,), max_iter=500, learning_rate_init=0.1, random_state=0)
-    >>> classifier.fit([[0.0, 0.0], [0.0, 1.0], [1.0, 0.0], [1.0, 1.0]], ["no", "yes", "yes", "no"])
-    MLPClassifier(hidden_layer_sizes=(8,), learning_rate_init=0.1, max_iter=500,
-                  random_state=0)
-    >>> classifier.predict([[0.0, 1.0]])
-    array(['yes'], dtype='<U3')
-    """
-
-    def fit(self, X, y) -> MLPClassifier:
-        """Train on data.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        y : array-like of shape (n_samples,)
-            Class labels of any kind.
-
-        Returns
-        -------
-        MLPClassifier
-        """
-        X, y = validate_data(self, X, y, dtype=(np.float64, np.float32))
-        check_classification_targets(y)
-        self.classes_, targets = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:
-            raise ValueError(f"MLPClassifier needs samples of at least 2 classes, got {self.classes_[0]!r}.")
-        if len(self.classes_) == 2:
-            self._train(X, targets, 1, BinaryCrossEntropy())
-        else:
-            self._train(X, targets, len(self.classes_), CrossEntropy())
-        return self
-
-    def predict_proba(self, X) -> np.ndarray:
-        """The probability of each class.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_samples, n_classes)
-            In the order of `classes_`; rows sum to 1.
-        """
-        outputs = self._outputs(X)
-        if len(self.classes_) == 2:
-            # The softmax of (0, z) is (1 - s, s) with the logistic function s of z.
-            outputs = np.hstack([np.zeros_like(outputs), outputs])
-        return Softmax().forward_pass(outputs)
-
-    def predict(self, X) -> np.ndarray:
-        """The most probable class.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_samples,)
-        """
-        probabilities = self.predict_proba(X)
-        return self.classes_[probabilities.argmax(axis=1)]
-
-
-class MLPRegressor(RegressorMixin, _MLP):
+class MLPRegressor(RegressorMethods, Perceptron):
     """A regressor: hidden layers of units, and a number for each output.
 
+    The first parameters are scikit-learn's, and give its results; those from `dropout` on are more.
+
     Parameters
     ----------
-    hidden_layer_sizes, activation, solver, alpha, batch_size, learning_rate_init, max_iter
-        As for `MLPClassifier`.
-    random_state, verbose
-        As for `MLPClassifier`.
+    loss : str or Loss, default="squared_error"
+        "squared_error", "poisson" (predictions are exponentials of the outputs), "absolute_error", "huber",
+        "quantile", or a loss object: Quantile(0.9).
+    hidden_layer_sizes : int or sequence of int, default=(100,)
+        Units of each hidden layer.
+    activation : str, Layer or sequence of these, default="relu"
+        Of all hidden layers, or one for each: "identity", "logistic", "tanh", "relu", "leaky_relu", "elu",
+        "selu", "gelu", "silu", "mish", "softplus", "hard_sigmoid".
+    solver : str or Optimizer, default="adam"
+        "sgd", "adam", "lbfgs" (all rows in every step, with a line search), "adamw", "nadam", "rmsprop",
+        "adagrad", "lion"; or an optimizer object, which is copied for every fit.
+    alpha : float, default=0.0001
+        alpha / 2 |weights|**2 is added to the sum of a batch's losses.
+    batch_size : int or "auto", default="auto"
+        Rows a step; "auto" for 200, or all if there are fewer.
+    learning_rate : {"constant", "invscaling", "adaptive"} or callable, default="constant"
+        With "sgd": learning_rate_init; or learning_rate_init / (samples seen + 1)**power_t; or a fifth of what
+        it was whenever training would otherwise stop, down to 1e-6. A schedule, for all solvers but "lbfgs",
+        is called with the number of epochs done.
+    learning_rate_init : float, default=0.001
+    power_t : float, default=0.5
+    max_iter : int, default=200
+        Epochs at most; with "lbfgs", iterations.
+    shuffle : bool, default=True
+    random_state : int, numpy.random.RandomState or None, default=None
+        Draws the initial parameters, the validation set and the order of the rows, in this order and as
+        scikit-learn does.
+    tol : float, default=1e-4
+        An epoch that is not better by it counts towards `n_iter_no_change`.
+    verbose : bool, default=False
+        Whether to show a progress bar.
+    warm_start : bool, default=False
+        Whether `fit` goes on from where the last fit ended, with the optimizer's memory.
+    momentum : float, default=0.9
+        With "sgd".
+    nesterovs_momentum : bool, default=True
+        With "sgd".
+    early_stopping : bool, default=False
+        Whether the validation score decides when to stop, and which epoch's parameters are kept.
+    validation_fraction : float, default=0.1
+        The part of the training data that is set aside for that, unless `fit` is given X_val and y_val.
+    beta_1, beta_2, epsilon : float, default=0.9, 0.999 and 1e-8
+        With "adam" and its relatives.
+    n_iter_no_change : int or inf, default=10
+    max_fun : int, default=15000
+        With "lbfgs": how often the loss is computed at most.
+    dropout : float or sequence of float, default=0.0
+        The probability that a hidden unit is silenced in training, of all hidden layers or one for each.
+    normalization : {"batch", "layer", "rms"} or None, default=None
+        Before each activation.
+    clip_norm, clip_value : float or None, default=None
+        The whole gradient is scaled down to this length; each of its entries is clipped to this size.
+    weight_averaging : float or None, default=None
+        The decay of a running average of the parameters, 0.99 for instance, that predicts in their place.
+    scoring : str, callable or None, default=None
+        What the validation score is: a scorer of scikit-learn's, "loss" for the validation loss with its sign
+        turned, None for the R2.
+    dtype : {"float32", "float64"} or None, default=None
+        What the network computes in; None for the type of X.
+    callbacks : sequence of Callback, default=()
+        This package's; scikit-learn's are set by `set_callbacks`.
+    keep_optimizer : bool, default=True
+        Whether a fitted estimator keeps what only further training needs: the optimizer's memory (two numbers
+        for each parameter with Adam) and the random state. Without it a pickle is little more than the
+        parameters.
+    exact_compatibility : bool, default=False
+        Whether to do as scikit-learn does where the two differ on purpose; see docs/scikit-learn.md.
 
     Attributes
     ----------
+    coefs_, intercepts_ : list of ndarray
+        Weights and biases of each layer.
     network_ : Sequential
+        The trained network.
     history_ : History
-    loss_curve_ : list of float
-        Mean squared errors.
-    n_iter_ : int
-        Epochs done.
+        What every epoch of the last fit came to.
+    loss_curve_, validation_loss_curve_, validation_scores_ : list of float
+        An entry for each epoch; the last two with validation data, and with early stopping.
+    loss_, best_loss_, best_validation_score_ : float
+    n_iter_, t_, n_layers_, n_outputs_ : int
+        Epochs of the last fit, samples seen in all fits, layers with the inputs, and outputs.
+    out_activation_ : str
+        What makes predictions of the network's outputs.
+    n_features_in_, feature_names_in_
+        As in all estimators of scikit-learn.
 
     Examples
     --------
     >>> from layernet import MLPRegressor
-    >>> regressor = MLPRegressor((), learning_rate_init=0.02, max_iter=5000, random_state=0)
-    >>> regressor.fit([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0]).predict([[1.0]]).round(1)
-    array([3.])
+    >>> regressor = MLPRegressor(hidden_layer_sizes=(), solver="lbfgs", alpha=0, random_state=0)
+    >>> regressor.fit([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0]).predict([[3.0]]).round(2)
+    array([7.])
     """
 
-    def fit(self, X, y) -> MLPRegressor:
-        """Train on data.
+    _parameter_constraints: dict = {
+        **Perceptron._parameter_constraints,
+        "loss": [StrOptions(set(REGRESSOR_LOSSES)), Loss],
+    }
 
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-
-        Returns
-        -------
-        MLPRegressor
-        """
-        X, y = validate_data(self, X, y, dtype=(np.float64, np.float32), multi_output=True, y_numeric=True)
-        self._single = y.ndim == 1
-        targets = y.reshape(len(y), -1)
-        self._train(X, targets, targets.shape[1], MeanSquaredError())
-        return self
-
-    def predict(self, X) -> np.ndarray:
-        """The predicted numbers.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features)
-
-        Returns
-        -------
-        ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            Like `y` in `fit`.
-        """
-        outputs = self._outputs(X)
-        return outputs.ravel() if self._single else outputs
-
-
-def pick(table: dict[str, type], name: str, parameter: str) -> type:
-    """What a name stands for, or an error that lists the known ones."""
-    if name not in table:
-        raise ValueError(f"{parameter} must be one of {sorted(table)}, got {name!r}.")
-    return table[name]
+    def __init__(
+        self,
+        loss="squared_error",
+        hidden_layer_sizes=(100,),
+        activation="relu",
+        *,
+        solver="adam",
+        alpha=0.0001,
+        batch_size="auto",
+        learning_rate="constant",
+        learning_rate_init=0.001,
+        power_t=0.5,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        verbose=False,
+        warm_start=False,
+        momentum=0.9,
+        nesterovs_momentum=True,
+        early_stopping=False,
+        validation_fraction=0.1,
+        beta_1=0.9,
+        beta_2=0.999,
+        epsilon=1e-8,
+        n_iter_no_change=10,
+        max_fun=15000,
+        dropout=0.0,
+        normalization=None,
+        clip_norm=None,
+        clip_value=None,
+        weight_averaging=None,
+        scoring=None,
+        dtype=None,
+        callbacks=(),
+        keep_optimizer=True,
+        exact_compatibility=False,
+    ):
+        self._keep(locals())

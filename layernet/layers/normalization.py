@@ -12,11 +12,12 @@ class BatchNorm(Layer):
     """Bring every feature to mean 0 and variance 1 over the batch, then scale and shift it.
 
     outputs = gamma n + beta with n = (inputs - mean) / sqrt(variance + epsilon). In training, mean and variance
-    are those of the batch, over all axes but the last; in inference they are running averages.
+    are those of the batch, over all axes but the last, in which each sample i has its share p_i: 1 / n_samples,
+    or its part of the weight of the batch. In inference they are running averages.
 
-    With H = G gamma: grad_inputs = (H - mean of H - n * mean of (H n)) / sqrt(variance + epsilon) in training,
-    where the two means come from the batch's own mean and variance, which depend on the inputs too; grad_inputs
-    = H / sqrt(variance + epsilon) in inference. grad_gamma = sum of G n, grad_beta = sum of G.
+    With H = G gamma: grad_inputs = (H_i - p_i sum of H - p_i n_i * sum of (H n)) / sqrt(variance + epsilon) in
+    training, where the two sums come from the batch's own mean and variance, which depend on the inputs too;
+    grad_inputs = H / sqrt(variance + epsilon) in inference. grad_gamma = sum of G n, grad_beta = sum of G.
 
     Parameters
     ----------
@@ -50,6 +51,7 @@ class BatchNorm(Layer):
     covariate shift.
     """
 
+    sees_batch = True
     _batch_statistics: tuple[np.ndarray, np.ndarray] | None = None
 
     def __init__(self, momentum: float = 0.9, epsilon: float = 1e-5):
@@ -66,27 +68,40 @@ class BatchNorm(Layer):
         self.add_state("running_variance", np.ones(features))
 
     def record(self, inputs):
-        from_batch = self.training and inputs.size > 0
-        if from_batch:
+        if self.training and inputs.size > 0:
             batch_axes = tuple(range(inputs.ndim - 1))
-            mean, variance = inputs.mean(axis=batch_axes), inputs.var(axis=batch_axes)
+            shares = self._shares(inputs)
+            mean = (inputs * shares).sum(axis=batch_axes)
+            centered = inputs - mean
+            variance = (centered * centered * shares).sum(axis=batch_axes)
             self._batch_statistics = mean, variance
         else:
-            mean, variance = self.running_mean, self.running_variance
+            shares = None
+            centered, variance = inputs - self.running_mean, self.running_variance
         inverse_deviation = 1 / np.sqrt(variance + self.epsilon)
-        normalized = (inputs - mean) * inverse_deviation
-        return self.gamma * normalized + self.beta, (normalized, inverse_deviation, from_batch)
+        normalized = centered * inverse_deviation
+        return self.gamma * normalized + self.beta, (normalized, inverse_deviation, shares)
 
     def backward_from(self, record, grad_output):
-        normalized, inverse_deviation, from_batch = record
+        normalized, inverse_deviation, shares = record
         batch_axes = tuple(range(grad_output.ndim - 1))
         self.grad_gamma = (grad_output * normalized).sum(axis=batch_axes)
         self.grad_beta = grad_output.sum(axis=batch_axes)
         grad_normalized = grad_output * self.gamma
-        if from_batch:
-            along = (grad_normalized * normalized).mean(axis=batch_axes)
-            grad_normalized = grad_normalized - grad_normalized.mean(axis=batch_axes) - normalized * along
+        if shares is not None:
+            along = (grad_normalized * normalized).sum(axis=batch_axes)
+            grad_normalized = grad_normalized - shares * (
+                grad_normalized.sum(axis=batch_axes) + normalized * along
+            )
         return grad_normalized * inverse_deviation
+
+    def _shares(self, inputs):
+        """The share of each sample, spread over its axes but the last: one number if all weigh the same."""
+        size = inputs.size // inputs.shape[-1]
+        if self.batch_weights is None or not self.batch_weights.any():
+            return inputs.dtype.type(1 / size)
+        shares = self.batch_weights / (self.batch_weights.sum() * (size // len(inputs)))
+        return shares.astype(inputs.dtype).reshape(-1, *[1] * (inputs.ndim - 1))
 
     def end_step(self):
         if self._batch_statistics is not None:

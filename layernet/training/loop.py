@@ -303,11 +303,14 @@ def as_count(value: Any, name: str) -> int:
 
 def divergence(reason: NotFiniteError | str, run: Run, data: TrainingData) -> DivergenceError:
     """The error for a training that diverged, with what is known of it and what to try."""
-    rate = run.optimizer.current_learning_rate()
+    optimizer = run.optimizer
+    slower = (
+        "" if optimizer is None else f"a smaller learning rate (it is {optimizer.current_learning_rate():g}), "
+    )
     largest = float(abs(data.inputs).max())
     return DivergenceError(
         f"Training diverged in epoch {run.epoch}, batch {run.batch}: {reason}. The network keeps its last "
-        f"finite parameters. Try a smaller learning rate (it is {rate:g}), clip_norm=1.0 in the optimizer, or "
+        f"finite parameters. Try {slower}clipped gradients, or "
         f"inputs scaled to about 1 (the largest is {largest:g}).",
         run.epoch,
         run.batch,

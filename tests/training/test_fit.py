@@ -69,7 +69,7 @@ def test_weights_give_the_numbers_of_a_loop_by_hand():
     optimizer = SGD(0.1)
     with by_hand.training_mode():
         for rows in batches(70, 32):
-            w = weights[rows]
+            w = by_hand[1].batch_weights = weights[rows]
             loss = CrossEntropy().bind(Y[rows], w, normalizer=len(w) * weights.mean())
             by_hand.backward_pass(X[rows], loss.backward_pass(by_hand.forward_pass(X[rows])))
             optimizer.update(by_hand)

@@ -1,0 +1,398 @@
+"""What all estimators share: a network trained on scikit-learn's terms."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from sklearn.callback import CallbackSupportMixin
+from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state, compute_sample_weight
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.validation import _check_sample_weight, validate_data
+
+from layernet.engine.plan import FormulaPlan
+from layernet.estimators.convergence import Convergence
+from layernet.estimators.fitted import FLOAT_TYPES, FittedNetwork
+from layernet.estimators.hooks import TaskHooks
+from layernet.estimators.parameters import NestedParameters
+from layernet.estimators.rows import ShuffledRows, row_numbers
+from layernet.estimators.starting import copy_parameters, unchanged_on_failure
+from layernet.layer import Layer
+from layernet.layers.noise import NoiseLayer
+from layernet.losses import Loss
+from layernet.optimizers import Optimizer
+from layernet.training import DivergenceError, ProgressBar, Run
+from layernet.training.averaging import WeightAverage
+from layernet.training.callbacks import Callback
+from layernet.training.data import TrainingData, outputs_in_blocks
+from layernet.training.lbfgs import minimize
+from layernet.training.loop import train
+
+# A loss so many times that of a network that has learned nothing is no loss to return a model with.
+DIVERGED = 100
+
+
+class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
+    """Trains a network; subclasses say which, on which targets, and with which optimizer.
+
+    A subclass defines `_network_for(n_features, n_outputs)`, `_optimizer()` (None for L-BFGS) and
+    `_targets_of(y)`, and stores its constructor's arguments.
+    """
+
+    _parameter_constraints: dict = {
+        "loss": [Loss],
+        "alpha": [Interval(Real, 0, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [StrOptions({"constant", "invscaling", "adaptive"}), callable],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        "random_state": ["random_state"],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "verbose": ["verbose"],
+        "warm_start": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="left")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+        "scoring": [str, callable, None],
+        "dtype": [StrOptions({"float32", "float64"}), Options(type, {np.float32, np.float64}), None],
+        "weight_averaging": [Interval(Real, 0, 1, closed="left"), None],
+        "callbacks": ["array-like"],
+        "keep_optimizer": ["boolean"],
+    }
+
+    # Those that only some subclasses have as parameters.
+    power_t = 0.5
+    max_fun = 15000
+    class_weight: Any = None
+    exact_compatibility = False
+
+    def _keep(self, arguments: dict[str, Any]) -> None:
+        """Store a constructor's arguments under their own names."""
+        for name in self._get_param_names():
+            setattr(self, name, arguments[name])
+
+    # --- what subclasses say ---
+
+    def _network_for(self, n_features: int, n_outputs: int) -> Layer:
+        raise NotImplementedError
+
+    def _optimizer_from_parameters(self) -> Optimizer | None:
+        raise NotImplementedError
+
+    def _targets_of(self, y: Any) -> Any:
+        raise NotImplementedError
+
+    def _learning_rate_rule(self) -> tuple[Any, float | None]:
+        """The rule that the learning rate follows from epoch to epoch, and what it starts from."""
+        return self.learning_rate, None
+
+    def _draw_parameters(self, network: Layer, random: np.random.RandomState) -> None:
+        """Draw a built network's parameters anew, in a subclass that wants others than the layers' own."""
+
+    # --- fit ---
+
+    def _fit(
+        self, X, y, sample_weight=None, X_val=None, y_val=None, sample_weight_val=None, init_from=None,
+        incremental=False, classes=None,
+    ):  # fmt: skip
+        self._validate_params()
+        context = self._init_callback_context(max_subtasks=1 if incremental else self.max_iter)
+        with unchanged_on_failure(self):
+            continues = hasattr(self, "network_") and (incremental or self.warm_start)
+            context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+            given = X, y
+            X, y = self._checked_data(X, y, reset=not continues)
+            self._prepare_targets(y, continues, incremental, classes)
+            weights = self._weights_of(X, y, sample_weight, incremental)
+            random = self._random_state_for(continues)
+            network = self._prepare_network(X, random, continues, init_from)
+            validation = self._validation_set(X_val, y_val, sample_weight_val)
+            if self.early_stopping and self._optimizer_from_parameters() is not None:
+                if incremental:
+                    raise ValueError("partial_fit does not support early_stopping=True")
+                if validation is None:
+                    X, y, weights, validation = self._set_aside(X, y, weights, random)
+            data = self._training_data(network, X, y, weights)
+            hooks = [TaskHooks(self, context, *given)] if context._callbacks else []
+            self._train(network, data, validation, hooks, random, continues, incremental)
+            context.call_on_fit_task_end(
+                estimator=self, X=given[0], y=given[1], reconstruction_attributes=self._frozen_network
+            )
+        return self
+
+    def _checked_data(self, X, y, reset):
+        dtype = FLOAT_TYPES if self.dtype is None else np.dtype(self.dtype)
+        X, y = validate_data(
+            self, X, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=dtype, reset=reset,
+            y_numeric=self._takes_numbers,
+        )  # fmt: skip
+        if y.ndim == 2 and y.shape[1] == 1:
+            warnings.warn(
+                "A column-vector y was passed when a 1d array was expected. Please change the shape of y to "
+                "(n_samples,), for example using ravel().",
+                DataConversionWarning,
+                stacklevel=4,
+            )
+            y = y.ravel()
+        return (X.tocsr() if hasattr(X, "tocsr") else X), y
+
+    def _prepare_targets(self, y, continues, incremental, classes):
+        if not continues:
+            self._targets = self._targets_of(y if classes is None else classes)
+            self.n_outputs_ = self._targets.n_outputs
+            self.out_activation_ = self._targets.out_activation
+
+    def _weights_of(self, X, y, sample_weight, incremental):
+        weights = None
+        if sample_weight is not None:
+            weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        if self.class_weight is not None:
+            if incremental and self.class_weight == "balanced":
+                raise ValueError(
+                    "class_weight='balanced' is not supported for partial_fit, which sees a part of the data. "
+                    "Give a dict: compute_class_weight('balanced', classes=classes, y=y)."
+                )
+            of_classes = compute_sample_weight(self.class_weight, y)
+            weights = of_classes if weights is None else weights * of_classes
+        return weights
+
+    def _random_state_for(self, continues):
+        # One stream of random numbers from the first call on, so that no two calls see the same order of rows.
+        if not continues or self.exact_compatibility or not hasattr(self, "_random_state"):
+            self._random_state = check_random_state(self.random_state)
+        return self._random_state
+
+    def _prepare_network(self, X, random, continues, init_from):
+        n_outputs = self._targets.n_outputs
+        network = self._network_for(X.shape[1], n_outputs)
+        if not isinstance(network, Layer):
+            raise TypeError(f"network must be a Layer or return one, got {type(network).__name__}.")
+        if continues:
+            if repr(network) != self._network_repr:
+                raise ValueError(
+                    f"The parameters now make the network {network!r}, and it was trained as "
+                    f"{self._network_repr}. Use warm_start=False to train another one."
+                )
+            return self.network_
+        self._network_repr = repr(network)
+        # From a copy: what the layers draw (seeds of noise) must not move the stream that the rest draws from.
+        network.build(X.shape[1], copy.deepcopy(random), X.dtype)
+        if network.output_shape != (n_outputs,):
+            raise ValueError(
+                f"The network has outputs of shape {network.output_shape}, and {type(self).__name__} needs "
+                f"{n_outputs} for this y: let it end in Dense({n_outputs}), or give a function "
+                "(input_shape, n_outputs) that makes the network."
+            )
+        self._draw_parameters(network, random)
+        if init_from is not None:
+            copy_parameters(init_from, network)
+        self.network_ = network
+        return network
+
+    def _validation_set(self, X_val, y_val, sample_weight_val):
+        if X_val is None and y_val is None:
+            if sample_weight_val is not None:
+                raise ValueError("sample_weight_val was given without X_val and y_val.")
+            return None
+        if X_val is None or y_val is None:
+            raise ValueError("X_val and y_val must be given together.")
+        X_val, y_val = self._checked_data(X_val, y_val, reset=False)
+        if sample_weight_val is not None:
+            sample_weight_val = _check_sample_weight(
+                sample_weight_val, X_val, dtype=np.float64, ensure_non_negative=True
+            )
+        return X_val, y_val, sample_weight_val
+
+    def _set_aside(self, X, y, weights, random):
+        """Split off a part of the training data, drawing as scikit-learn does."""
+        stratify = y if self.n_outputs_ == 1 and not self._takes_numbers else None
+        rows, held_out = train_test_split(
+            np.arange(X.shape[0]), random_state=random, test_size=self.validation_fraction, stratify=stratify
+        )
+        if len(held_out) < 2:
+            raise ValueError(
+                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
+            )
+        parts = [(part[rows], part[held_out]) if part is not None else (None, None) for part in (X, y, weights)]
+        (X, X_val), (y, y_val), (weights, weights_val) = parts
+        return X, y, weights, (X_val, y_val, weights_val)
+
+    def _training_data(self, network, X, y, weights):
+        targets = self._targets.encode(y, network.dtype)
+        loss = self._targets.loss
+        if isinstance(X, np.ndarray):
+            data = TrainingData(network, loss, X, targets, weights, None)
+        else:
+            data = TrainingData.of_sparse(network, loss, X, targets, weights)
+        data.normalize_each_batch = self.exact_compatibility
+        if any(isinstance(layer, NoiseLayer) for layer in network.walk()):
+            data.rows = row_numbers(data.inputs)
+        return data
+
+    def _train(self, network, data, validation, hooks, random, continues, incremental):
+        optimizer = self._optimizer_from_parameters()
+        if not continues:
+            self.t_ = 0
+            self.loss_curve_ = []
+            self.validation_scores_ = [] if self.early_stopping else None
+        n_samples = data.n_samples
+        if self.batch_size != "auto" and self.batch_size > n_samples:
+            warnings.warn(
+                f"Got batch_size={self.batch_size} for {n_samples} samples. It is going to be clipped.",
+                stacklevel=5,
+            )
+        batch_size = min(200 if self.batch_size == "auto" else self.batch_size, n_samples)
+        epochs = 1 if incremental else self.max_iter
+        run = Run(network, self._targets.loss, optimizer, epochs, -(-n_samples // batch_size))
+        callbacks = [*self.callbacks, *hooks, *([ProgressBar()] if self.verbose else [])]
+        for callback in self.callbacks:
+            if not isinstance(callback, Callback):
+                raise TypeError(
+                    f"callbacks must be layernet's, got {type(callback).__name__}. scikit-learn's are set by "
+                    "set_callbacks."
+                )
+        untrained_loss = self._loss_without_learning(network, data)
+        if optimizer is None:
+            self._train_by_lbfgs(run, data, callbacks)
+        else:
+            self._train_by_descent(run, data, batch_size, validation, callbacks, random, continues, incremental)
+        if run.history.get("loss") and run.history["loss"][-1] > DIVERGED * untrained_loss:
+            raise DivergenceError(
+                f"Training diverged: the loss is {run.history['loss'][-1]:g}, and a network that has learned "
+                f"nothing has {untrained_loss:g}. Try a smaller learning rate, clipped gradients, or scaled "
+                "inputs.",
+                run.epoch,
+                run.batch,
+                run.history,
+            )
+        if run.history.stopped.startswith("Interrupted"):
+            warnings.warn("Training interrupted by user.", stacklevel=5)
+        self.history_ = run.history
+        self.n_iter_ = run.epoch
+        self.loss_curve_ = [*self.loss_curve_, *run.history.get("loss", [])]
+        self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else np.inf
+        if "val_loss" in run.history:
+            self.validation_loss_curve_ = run.history["val_loss"]
+
+    def _train_by_descent(self, run, data, batch_size, validation, callbacks, random, continues, incremental):
+        convergence = Convergence(
+            self.tol, self.n_iter_no_change, self.early_stopping, *self._learning_rate_rule(), self.power_t,
+            self.exact_compatibility,
+        )  # fmt: skip
+        convergence.samples_an_epoch = data.n_samples
+        average = None if self.weight_averaging is None else WeightAverage(self.weight_averaging)
+        if continues:
+            if hasattr(self, "_convergence"):
+                convergence.take_over(self._convergence)
+            self._resume(run.optimizer, incremental)
+            average = getattr(self, "_average", average)
+        train(
+            run,
+            FormulaPlan(run.network, run.loss, run.optimizer, self.alpha),
+            data,
+            batch_size,
+            ShuffledRows(random) if self.shuffle else None,
+            {},
+            None if validation is None else self._validator(run.network, *validation),
+            [convergence, *callbacks],
+            average,
+        )
+        self.t_ = convergence.samples_seen
+        self.best_loss_ = None if self.early_stopping else convergence.best_loss
+        self.best_validation_score_ = convergence.best_score if self.early_stopping else None
+        if self.early_stopping:
+            self.validation_scores_ = [*(self.validation_scores_ or []), *run.history.get("val_score", [])]
+        self._convergence = convergence
+        if self.keep_optimizer:
+            self._optimizer = run.optimizer
+            if average is not None:
+                self._average = average
+        else:
+            for name in ("_optimizer", "_average", "_random_state", "_convergence"):
+                vars(self).pop(name, None)
+        if not incremental and run.epoch == self.max_iter and run.stop_reason is None:
+            warnings.warn(
+                f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization "
+                "hasn't converged yet.",
+                ConvergenceWarning,
+                stacklevel=6,
+            )
+
+    def _resume(self, optimizer, incremental):
+        """Give an optimizer the memory of the one before, unless it is of another kind."""
+        earlier = getattr(self, "_optimizer", None)
+        if type(earlier) is not type(optimizer) or (self.exact_compatibility and not incremental):
+            return
+        state = earlier.state()
+        if not incremental or callable(optimizer.learning_rate):
+            state.pop("learning_rate", None)  # a new fit starts from the learning rate that is asked for
+        if set(optimizer.slots) == set(earlier.slots):
+            optimizer.load_state(state)
+
+    def _train_by_lbfgs(self, run, data, callbacks):
+        if any(layer.sees_batch for layer in run.network.walk()):
+            raise ValueError(
+                "solver='lbfgs' needs a loss that does not change from step to step: leave out dropout, noise "
+                "and batch normalization, or use solver='adam'."
+            )
+        wide = run.network.astype(np.float64)
+        data.inputs, data.targets = data.inputs.astype(np.float64), widened(data.targets)
+        narrow, run.network = run.network, wide
+        status = minimize(
+            run, FormulaPlan(wide, run.loss, None, self.alpha), data, callbacks, self.max_fun, self.tol
+        )
+        narrow.parameter_vector[:] = wide.parameter_vector
+        if status != 0:
+            warnings.warn(
+                f"lbfgs failed to converge after {run.epoch} iteration(s): {run.history.stopped} Increase the "
+                "number of iterations to improve the convergence (max_iter, max_fun), or scale the data.",
+                ConvergenceWarning,
+                stacklevel=6,
+            )
+
+    def _loss_without_learning(self, network, data):
+        """The loss of outputs that are all 0, or of the network as it is, whichever is larger."""
+        inputs, targets, *_ = data.batch(slice(0, 200))
+        zeros = np.zeros((len(inputs), self._targets.n_outputs), network.dtype)
+        with np.errstate(over="ignore", invalid="ignore"):
+            outputs = network.forward_pass(inputs)
+            losses = [self._targets.loss.losses(each, targets) for each in (zeros, outputs)]
+        return max(np.nanmax([np.mean(each) for each in losses]), np.finfo(network.dtype).tiny)
+
+    def _validator(self, network, X_val, y_val, weights_val):
+        targets = self._targets.encode(y_val, network.dtype)
+        scorer = None
+        if self.scoring not in (None, "loss") and self.early_stopping:
+            from sklearn.metrics import check_scoring
+
+            scorer = check_scoring(self, self.scoring)
+
+        def validate():
+            outputs = outputs_in_blocks(network, X_val)
+            loss = float(self._targets.loss.bind(targets, weights_val).forward_pass(outputs))
+            values = {"val_loss": loss}
+            if self.early_stopping:
+                if self.scoring == "loss":
+                    values["val_score"] = -loss
+                elif scorer is None:
+                    values["val_score"] = self._targets.score(y_val, outputs, weights_val)
+                else:
+                    weighted = {} if weights_val is None else {"sample_weight": weights_val}
+                    values["val_score"] = float(scorer(self, X_val, y_val, **weighted))
+            return values
+
+        return validate
+
+    def _frozen_network(self):
+        """What a callback needs to make a fitted estimator of the network as it is now."""
+        return {"network_": copy.deepcopy(self.network_)}
+
+
+def widened(targets: np.ndarray) -> np.ndarray:
+    """Numbers in float64; class numbers as they are."""
+    return targets.astype(np.float64) if targets.dtype.kind == "f" else targets

@@ -1,0 +1,92 @@
+"""What a fitted estimator does with new data: outputs, and the activations on the way to them."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from layernet.containers import Sequential
+from layernet.engine.plan import all_finite
+from layernet.layers import Dense
+from layernet.training.data import outputs_in_blocks
+
+FLOAT_TYPES = (np.float64, np.float32)
+
+
+class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+    """An estimator with a trained `network_`."""
+
+    def _outputs(self, X: Any) -> np.ndarray:
+        if "network_" not in vars(self):
+            check_is_fitted(self)
+        network = self.network_
+        as_it_is = (
+            type(X) is np.ndarray
+            and X.ndim == 2
+            and X.dtype == network.dtype
+            and X.shape == (len(X), self.n_features_in_)
+            and len(X) > 0
+            and not hasattr(self, "feature_names_in_")
+            and all_finite(X.reshape(-1))
+        )
+        if not as_it_is:
+            X = validate_data(self, X, accept_sparse=["csr"], dtype=FLOAT_TYPES, reset=False)
+            X = X.astype(network.dtype, copy=False)
+        return outputs_in_blocks(network, X)
+
+    def hidden_activations(self, X) -> list[np.ndarray]:
+        """What goes into each layer with parameters after the first: the activations of each hidden layer.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        list of ndarray of shape (n_samples, n_units)
+        """
+        check_is_fitted(self)
+        inputs = validate_data(self, X, accept_sparse=["csr"], dtype=FLOAT_TYPES, reset=False)
+        inputs = inputs.astype(self.network_.dtype, copy=False)
+        activations = []
+        layers = self.network_.layers if isinstance(self.network_, Sequential) else [self.network_]
+        dense = [index for index, layer in enumerate(layers) if isinstance(layer, Dense)]
+        for start, stop in pairwise(dense):
+            part = Sequential(layers[:stop] if start == dense[0] else layers[start:stop])
+            part.build(part.layers[0].input_shape, dtype=self.network_.dtype)
+            inputs = outputs_in_blocks(part, inputs)
+            activations.append(inputs)
+        return activations
+
+    def transform(self, X) -> np.ndarray:
+        """The activations of the last hidden layer: the data as the network has learned to see them.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_units)
+            The outputs, if there is no hidden layer.
+        """
+        activations = self.hidden_activations(X)
+        return activations[-1] if activations else self._outputs(X)
+
+    @property
+    def _n_features_out(self) -> int:
+        layers = self.network_.layers if isinstance(self.network_, Sequential) else []
+        dense = [layer for layer in layers if isinstance(layer, Dense)]
+        return dense[-1].input_shape[0] if len(dense) > 1 else self.n_outputs_
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "network_" in vars(self)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags

@@ -1,0 +1,223 @@
+"""Any network as an estimator: NetworkClassifier, NetworkRegressor."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+
+from sklearn.utils._param_validation import StrOptions
+
+from layernet.estimators.base import NetworkEstimator
+from layernet.estimators.prediction import ClassifierMethods, RegressorMethods
+from layernet.estimators.targets import CLASSIFIER_LOSSES, REGRESSOR_LOSSES
+from layernet.layer import Layer
+from layernet.losses import Loss
+from layernet.optimizers import Optimizer
+from layernet.representation import find_by_name
+
+
+class _GivenNetwork(NetworkEstimator):
+    """The network and the optimizer are what they were given as."""
+
+    _parameter_constraints: dict = {
+        **NetworkEstimator._parameter_constraints,
+        "network": [Layer, callable],
+        "optimizer": [str, Optimizer],
+        "learning_rate": [callable, None],
+    }
+
+    def _network_for(self, n_features, n_outputs):
+        if isinstance(self.network, Layer):
+            network = copy.deepcopy(self.network)
+            for layer in network.walk():
+                layer._forget()  # one that was trained elsewhere is a plan here; init_from takes its values
+            return network
+        return self.network((n_features,), n_outputs)
+
+    def _optimizer_from_parameters(self):
+        return copy.deepcopy(find_by_name(Optimizer, self.optimizer, "optimizer"))
+
+
+class NetworkClassifier(ClassifierMethods, _GivenNetwork):
+    """A classifier that trains a network of your own.
+
+    Parameters
+    ----------
+    network : Layer or callable
+        A network that is drawn anew in every fit and never changed itself; its outputs are logits, as many as
+        there are classes (one for two classes, but two with a `CrossEntropy`). Or a function
+        (input_shape, n_outputs) that makes one.
+    loss : str or Loss, default="log_loss"
+        "log_loss", "hinge", or a loss object.
+    optimizer : str or Optimizer, default="adam"
+        Copied for every fit.
+    alpha : float, default=0.0
+        alpha / 2 |weights|**2 is added to the sum of a batch's losses.
+    batch_size : int or "auto", default="auto"
+        Rows a step; "auto" for 200, or all if there are fewer.
+    learning_rate : callable or None, default=None
+        A schedule, called with the number of epochs done; None leaves it to the optimizer.
+    max_iter : int, default=200
+        Epochs at most.
+    shuffle : bool, default=True
+    random_state : int, numpy.random.RandomState or None, default=None
+    tol : float, default=1e-4
+        An epoch that is not better by it counts towards `n_iter_no_change`.
+    n_iter_no_change : int or inf, default=10
+    early_stopping : bool, default=False
+        Whether the validation score decides when to stop, and which epoch's parameters are kept.
+    validation_fraction : float, default=0.1
+        The part of the training data that is set aside for that, unless `fit` is given X_val and y_val.
+    scoring : str, callable or None, default=None
+        What the validation score is: a scorer of scikit-learn's, "loss" for the validation loss with its sign
+        turned, None for the accuracy.
+    class_weight : dict, "balanced" or None, default=None
+        Multiplied into the samples' weights.
+    label_smoothing : float, default=0.0
+        For the log loss.
+    weight_averaging : float or None, default=None
+        The decay of a running average of the parameters, 0.99 for instance, that predicts in their place.
+    dtype : {"float32", "float64"} or None, default=None
+        What the network computes in; None for the type of X.
+    warm_start : bool, default=False
+        Whether `fit` goes on from where the last fit ended, with the optimizer's memory.
+    callbacks : sequence of Callback, default=()
+        This package's; scikit-learn's are set by `set_callbacks`.
+    keep_optimizer : bool, default=True
+        Whether a fitted estimator keeps what only further training needs: the optimizer's memory (two numbers
+        for each parameter with Adam) and the random state. Without it a pickle is little more than the
+        parameters.
+    verbose : bool, default=False
+        Whether to show a progress bar.
+
+    Attributes
+    ----------
+    network_ : Layer
+        The trained network.
+    history_ : History
+        What every epoch of the last fit came to.
+    classes_ : ndarray of shape (n_classes,)
+    loss_curve_, validation_loss_curve_, validation_scores_ : list of float
+        An entry for each epoch; the last two with validation data, and with early stopping.
+    loss_, best_loss_, best_validation_score_ : float
+    n_iter_, t_, n_outputs_ : int
+        Epochs of the last fit, samples seen in all fits, and outputs of the network.
+    out_activation_ : str
+        What makes probabilities of the network's outputs.
+    n_features_in_, feature_names_in_
+        As in all estimators of scikit-learn.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_iris
+    >>> from layernet import Dense, NetworkClassifier, ReLU, Sequential
+    >>> X, y = load_iris(return_X_y=True)
+    >>> network = Sequential([Dense(20), ReLU(), Dense(3)])
+    >>> classifier = NetworkClassifier(network, tol=0.01, random_state=0)
+    >>> classifier.set_params(optimizer__learning_rate=0.01).fit(X, y).score(X, y) > 0.9
+    True
+    >>> _ = classifier.set_params(network__0__units=10)
+    >>> classifier.network, classifier.optimizer
+    (Sequential([Dense(10), ReLU(), Dense(3)]), Adam(0.01))
+    """
+
+    _parameter_constraints: dict = {
+        **_GivenNetwork._parameter_constraints,
+        "loss": [StrOptions(set(CLASSIFIER_LOSSES)), Loss],
+        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "label_smoothing": NetworkEstimator._parameter_constraints["validation_fraction"],
+    }
+
+    def __init__(
+        self,
+        network: Layer | Callable[[tuple[int, ...], int], Layer],
+        loss="log_loss",
+        optimizer="adam",
+        *,
+        alpha=0.0,
+        batch_size="auto",
+        learning_rate=None,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        n_iter_no_change=10,
+        early_stopping=False,
+        validation_fraction=0.1,
+        scoring=None,
+        class_weight=None,
+        label_smoothing=0.0,
+        weight_averaging=None,
+        dtype=None,
+        warm_start=False,
+        callbacks=(),
+        keep_optimizer=True,
+        verbose=False,
+    ):
+        self._keep(locals())
+
+
+class NetworkRegressor(RegressorMethods, _GivenNetwork):
+    """A regressor that trains a network of your own.
+
+    Parameters
+    ----------
+    network : Layer or callable
+        A network that is drawn anew in every fit and never changed itself, with an output for each number of a
+        sample's y. Or a function (input_shape, n_outputs) that makes one.
+    loss : str or Loss, default="squared_error"
+        "squared_error", "absolute_error", "poisson" (outputs are logarithms then), "huber", "quantile", or a
+        loss object: Quantile(0.9).
+    optimizer, alpha, batch_size, learning_rate, max_iter, shuffle, random_state, tol, n_iter_no_change
+        As for `NetworkClassifier`.
+    early_stopping, validation_fraction, scoring
+        As for `NetworkClassifier`, with R2 as the score.
+    weight_averaging, dtype, warm_start, callbacks, keep_optimizer, verbose
+        As for `NetworkClassifier`.
+
+    Attributes
+    ----------
+    network_, history_, loss_curve_, validation_loss_curve_, validation_scores_
+        As for `NetworkClassifier`.
+    loss_, best_loss_, best_validation_score_, n_iter_, t_, n_outputs_, out_activation_
+        As for `NetworkClassifier`.
+
+    Examples
+    --------
+    >>> from layernet import Dense, NetworkRegressor
+    >>> regressor = NetworkRegressor(Dense(1), optimizer="sgd", max_iter=500, tol=1e-9, random_state=0)
+    >>> regressor = regressor.set_params(optimizer__learning_rate=0.1)
+    >>> regressor.fit([[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0]).predict([[3.0]]).round(2)
+    array([7.])
+    """
+
+    _parameter_constraints: dict = {
+        **_GivenNetwork._parameter_constraints,
+        "loss": [StrOptions(set(REGRESSOR_LOSSES)), Loss],
+    }
+
+    def __init__(
+        self,
+        network: Layer | Callable[[tuple[int, ...], int], Layer],
+        loss="squared_error",
+        optimizer="adam",
+        *,
+        alpha=0.0,
+        batch_size="auto",
+        learning_rate=None,
+        max_iter=200,
+        shuffle=True,
+        random_state=None,
+        tol=1e-4,
+        n_iter_no_change=10,
+        early_stopping=False,
+        validation_fraction=0.1,
+        scoring=None,
+        weight_averaging=None,
+        dtype=None,
+        warm_start=False,
+        callbacks=(),
+        keep_optimizer=True,
+        verbose=False,
+    ):
+        self._keep(locals())

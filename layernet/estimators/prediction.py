@@ -1,0 +1,255 @@
+"""fit, partial_fit and predict of classifiers and of regressors, whatever network they train."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import ClassifierMixin, MultiOutputMixin, RegressorMixin
+from sklearn.callback import with_callbacks
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
+
+from layernet.estimators.base import NetworkEstimator
+from layernet.estimators.targets import ClassTargets, NumberTargets
+from layernet.losses import BinaryCrossEntropy, CrossEntropy, Hinge
+
+
+def _is_stochastic(estimator: Any) -> bool:
+    if getattr(estimator, "solver", None) == "lbfgs":
+        raise AttributeError(
+            "partial_fit is only available for stochastic optimizers. lbfgs is not stochastic."
+        )
+    return True
+
+
+def _has_probabilities(estimator: Any) -> bool:
+    if "network_" in vars(estimator):
+        known = estimator.out_activation_ != "identity"
+    else:
+        known = estimator._loss_has_probabilities()
+    if not known:
+        raise AttributeError(f"loss={estimator.loss!r} gives no probabilities; use decision_function.")
+    return True
+
+
+class ClassifierMethods(ClassifierMixin, NetworkEstimator):
+    """What classifiers share."""
+
+    _takes_numbers = False
+
+    @with_callbacks
+    def fit(
+        self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None, init_from=None
+    ):  # fmt: skip
+        """Train on data.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Class labels of any kind; or, for each label, whether the sample has it.
+        sample_weight : array-like of shape (n_samples,), default=None
+            At least 0. A weight means the same in every batch: k times the weight counts as k equal samples.
+        X_val, y_val : array-like, default=None
+            Data to validate on, instead of a part of the training data; its loss is recorded after every
+            epoch, and with `early_stopping` its score ends training.
+        sample_weight_val : array-like of shape (n_samples_val,), default=None
+        init_from : estimator or Layer, default=None
+            Where the initial parameters are copied from: a fitted estimator, of this package or an MLP of
+            scikit-learn's, or a built network, with parameters of the same shapes.
+
+        Returns
+        -------
+        estimator
+            This one, fitted.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument does not fit; an earlier fit stays usable.
+        DivergenceError
+            If training came to a loss that is not finite, or far above that of a network that learned nothing.
+        """
+        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, init_from)
+
+    @available_if(_is_stochastic)
+    @with_callbacks
+    def partial_fit(self, X, y, sample_weight=None, classes=None):
+        """Train on data for one epoch, going on from where the last call ended.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+        sample_weight : array-like of shape (n_samples,), default=None
+        classes : array-like of shape (n_classes,), default=None
+            All classes that any call will see; needed in the first.
+
+        Returns
+        -------
+        estimator
+            This one.
+        """
+        if type_of_target(y).startswith("multilabel") or not _check_partial_fit_first_call(self, classes):
+            classes = None
+        return self._fit(X, y, sample_weight, incremental=True, classes=classes)
+
+    def predict(self, X) -> np.ndarray:
+        """The most probable class of each sample; for multilabel targets, 1 for each label it probably has.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_labels)
+        """
+        outputs = self._outputs(X)
+        return self._targets.decode(outputs)
+
+    @available_if(_has_probabilities)
+    def predict_proba(self, X) -> np.ndarray:
+        """The probability of each class; for multilabel targets, of each label.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            In the order of `classes_`; rows sum to 1, but for multilabel targets.
+        """
+        outputs = self._outputs(X)
+        return self._targets.probabilities(outputs)
+
+    @available_if(_has_probabilities)
+    def predict_log_proba(self, X) -> np.ndarray:
+        """The logarithms of `predict_proba`; -inf where a probability is 0.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+        """
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def decision_function(self, X) -> np.ndarray:
+        """The outputs of the network, before probabilities are made of them; larger for more likely classes.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_classes)
+        """
+        outputs = self._outputs(X)
+        return self._targets.scores(outputs)
+
+    def _targets_of(self, y):
+        return ClassTargets(y, self.loss, getattr(self, "label_smoothing", 0.0), type(self).__name__)
+
+    def _loss_has_probabilities(self):
+        if isinstance(self.loss, str):
+            return self.loss != "hinge"
+        return isinstance(self.loss, (BinaryCrossEntropy, CrossEntropy))
+
+    def _prepare_targets(self, y, continues, incremental, classes):
+        super()._prepare_targets(y, continues, incremental, classes)
+        self.classes_ = self._targets.classes
+        if continues and self.warm_start and not incremental:
+            found = unique_labels(y)
+            if set(found) != set(self.classes_):
+                raise ValueError(
+                    "warm_start can only be used where `y` has the same classes as in the previous call to "
+                    f"fit. Previously got {self.classes_}, `y` has {found}"
+                )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        one_class_only = isinstance(self.loss, (CrossEntropy, Hinge)) or self.loss in ("cross_entropy", "hinge")
+        tags.classifier_tags.multi_label = not one_class_only
+        return tags
+
+
+class RegressorMethods(RegressorMixin, MultiOutputMixin, NetworkEstimator):
+    """What regressors share."""
+
+    _takes_numbers = True
+
+    @with_callbacks
+    def fit(
+        self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None, init_from=None
+    ):  # fmt: skip
+        """Train on data.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), default=None
+            At least 0. A weight means the same in every batch: k times the weight counts as k equal samples.
+        X_val, y_val : array-like, default=None
+            Data to validate on, instead of a part of the training data; its loss is recorded after every
+            epoch, and with `early_stopping` its score ends training.
+        sample_weight_val : array-like of shape (n_samples_val,), default=None
+        init_from : estimator or Layer, default=None
+            Where the initial parameters are copied from: a fitted estimator, of this package or an MLP of
+            scikit-learn's, or a built network, with parameters of the same shapes.
+
+        Returns
+        -------
+        estimator
+            This one, fitted.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument does not fit; an earlier fit stays usable.
+        DivergenceError
+            If training came to a loss that is not finite, or far above that of a network that learned nothing.
+        """
+        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, init_from)
+
+    @available_if(_is_stochastic)
+    @with_callbacks
+    def partial_fit(self, X, y, sample_weight=None):
+        """Train on data for one epoch, going on from where the last call ended.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), default=None
+
+        Returns
+        -------
+        estimator
+            This one.
+        """
+        return self._fit(X, y, sample_weight, incremental=True)
+
+    def predict(self, X) -> np.ndarray:
+        """The predicted numbers.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        """
+        outputs = self._outputs(X)
+        return self._targets.decode(outputs)
+
+    def _targets_of(self, y):
+        return NumberTargets(y, self.loss, self.exact_compatibility)

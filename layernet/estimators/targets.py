@@ -1,0 +1,227 @@
+"""What y becomes before training, and what outputs become in prediction: labels, or numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils import column_or_1d
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+
+from layernet.layers.saturating import logistic
+from layernet.layers.softmax import Softmax
+from layernet.losses import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    HalfPoissonDeviance,
+    HalfSquaredError,
+    Hinge,
+    Huber,
+    LogLoss,
+    Loss,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    Poisson,
+    Quantile,
+)
+
+CLASSIFIER_LOSSES = {
+    "log_loss": LogLoss,  # for more than two classes, CrossEntropy
+    "hinge": Hinge,
+    "cross_entropy": CrossEntropy,
+    "binary_cross_entropy": BinaryCrossEntropy,
+}
+REGRESSOR_LOSSES = {
+    "squared_error": HalfSquaredError,
+    "poisson": HalfPoissonDeviance,
+    "absolute_error": MeanAbsoluteError,
+    "mean_absolute_error": MeanAbsoluteError,
+    "mean_squared_error": MeanSquaredError,
+    "huber": Huber,
+    "quantile": Quantile,
+}
+
+
+class ClassTargets:
+    """Labels of samples: one of several classes, or a yes or no for each of several labels.
+
+    Parameters
+    ----------
+    y : array-like of shape (n_samples,) or (n_samples, n_labels)
+        All labels there are.
+    loss : str or Loss
+    label_smoothing : float, default=0.0
+    who : str, default="MLPClassifier"
+        For errors.
+
+    Attributes
+    ----------
+    classes : ndarray of shape (n_classes,)
+    loss : Loss
+    n_outputs : int
+        How many outputs the network needs: one for two classes, unless the loss is a `CrossEntropy`.
+    out_activation : {"softmax", "logistic", "identity"}
+        What makes probabilities of the outputs; "identity" if the loss has none.
+    """
+
+    def __init__(
+        self, y: Any, loss: str | Loss, label_smoothing: float = 0.0, who: str = "MLPClassifier"
+    ) -> None:
+        check_classification_targets(y)
+        self.is_multilabel = type_of_target(y).startswith("multilabel")
+        if self.is_multilabel:
+            self.classes = np.arange(y.shape[1])
+            n_classes = y.shape[1]
+        else:
+            self.classes = np.unique(column_or_1d(y))
+            n_classes = len(self.classes)
+            if n_classes < 2:
+                raise ValueError(
+                    f"{who} needs samples of at least 2 classes in the data, but the data contains only one "
+                    f"class: {self.classes[0]!r}"
+                )
+        if label_smoothing and loss != "log_loss":
+            raise ValueError(
+                f"{who}: label_smoothing={label_smoothing!r} needs loss='log_loss', got loss={loss!r}. Give it "
+                "to the loss: CrossEntropy(label_smoothing=...)."
+            )
+        if loss == "log_loss":
+            kind = CrossEntropy if n_classes > 2 and not self.is_multilabel else LogLoss
+            loss = kind(label_smoothing=label_smoothing)
+        self.loss = CLASSIFIER_LOSSES[loss]() if isinstance(loss, str) else loss
+        takes_class_numbers = isinstance(self.loss, (CrossEntropy, Hinge))
+        if self.is_multilabel and takes_class_numbers:
+            raise ValueError(
+                f"{who}: {self.loss!r} is for one class a sample, and y has {n_classes} labels a sample. "
+                "Use loss='log_loss'."
+            )
+        one_output = n_classes == 2 and not self.is_multilabel and not isinstance(self.loss, CrossEntropy)
+        self.n_outputs = 1 if one_output else n_classes
+        self.are_numbers = one_output or takes_class_numbers
+        if isinstance(self.loss, CrossEntropy):
+            self.out_activation = "softmax"
+        elif isinstance(self.loss, BinaryCrossEntropy):
+            self.out_activation = "logistic"
+        else:
+            self.out_activation = "identity"
+
+    def encode(self, y: Any, dtype: np.dtype) -> np.ndarray:
+        """Targets as the loss takes them.
+
+        Raises
+        ------
+        ValueError
+            If there is a class in y that is not in `classes`.
+        """
+        if hasattr(y, "toarray"):
+            y = y.toarray()
+        y = np.asarray(y)
+        if self.is_multilabel:
+            if y.ndim != 2 or y.shape[1] != len(self.classes):
+                raise ValueError(f"y must have {len(self.classes)} labels for each sample, got {y.shape}.")
+            return y.astype(dtype)
+        y = column_or_1d(y)
+        numbers = np.searchsorted(self.classes, y).clip(max=len(self.classes) - 1)
+        if not np.array_equal(self.classes[numbers], y):
+            raise ValueError(
+                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes}. 'y' has "
+                f"{np.unique(y)}."
+            )
+        if self.are_numbers:
+            return numbers if self.n_outputs > 1 else numbers.astype(dtype)
+        return np.eye(self.n_outputs, dtype=dtype)[numbers]
+
+    def decode(self, outputs: np.ndarray) -> np.ndarray:
+        """The most probable labels."""
+        threshold = 0.0 if self._outputs_are_logits() else 0.5
+        if self.is_multilabel:
+            return (outputs > threshold).astype(int)
+        if self.n_outputs == 1:
+            return self.classes[(outputs[:, 0] > threshold).astype(int)]
+        return self.classes[outputs.argmax(axis=1)]
+
+    def scores(self, outputs: np.ndarray) -> np.ndarray:
+        """Outputs as `decision_function` has them: for two classes one number, with 0 as the threshold."""
+        if self.n_outputs == 1:
+            return outputs[:, 0] if self._outputs_are_logits() else outputs[:, 0] - 0.5
+        if len(self.classes) == 2 and not self.is_multilabel:
+            return outputs[:, 1] - outputs[:, 0]
+        return outputs
+
+    def probabilities(self, outputs: np.ndarray) -> np.ndarray:
+        """The probability of each class; for several labels, of each label."""
+        if self.out_activation == "softmax":
+            return Softmax().forward_pass(outputs)
+        yes = logistic(outputs)
+        if self.is_multilabel:
+            return yes
+        if self.n_outputs == 1:
+            return np.hstack([1 - yes, yes])
+        total = yes.sum(axis=1, keepdims=True)
+        # Where every class says no to the last digit, none is more probable than another.
+        return np.divide(yes, total, out=np.full_like(yes, 1 / self.n_outputs), where=total > 0)
+
+    def score(self, y: np.ndarray, outputs: np.ndarray, sample_weight: np.ndarray | None) -> float:
+        """The accuracy: the part of samples whose labels were all found."""
+        right = self.decode(outputs) == y
+        return float(np.average(right.all(axis=1) if self.is_multilabel else right, weights=sample_weight))
+
+    def _outputs_are_logits(self) -> bool:
+        return self.out_activation != "identity" or isinstance(self.loss, Hinge)
+
+
+class _HalfSquaredErrorAsReported(HalfSquaredError):
+    """scikit-learn's slip: the gradient of the sum over the outputs, and the value of their mean."""
+
+    def losses(self, outputs, targets):
+        return super().losses(outputs, targets) / outputs.shape[1]
+
+
+class NumberTargets:
+    """Numbers to predict, one or more for each sample.
+
+    Parameters
+    ----------
+    y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+    loss : str or Loss
+    exact : bool, default=False
+        Whether the loss of several outputs is reported as scikit-learn does.
+
+    Attributes
+    ----------
+    loss : Loss
+    n_outputs : int
+    out_activation : {"identity", "exp"}
+        What makes predictions of the outputs.
+    """
+
+    def __init__(self, y: np.ndarray, loss: str | Loss, exact: bool = False) -> None:
+        self.is_single = y.ndim == 1
+        self.n_outputs = 1 if self.is_single else y.shape[1]
+        self.loss = REGRESSOR_LOSSES[loss]() if isinstance(loss, str) else loss
+        if exact and loss == "squared_error":
+            self.loss = _HalfSquaredErrorAsReported()
+        self.out_activation = "exp" if isinstance(self.loss, Poisson) else "identity"
+
+    def encode(self, y: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        """Targets as the loss takes them."""
+        y = np.asarray(y, dtype=dtype)
+        if y.size != len(y) * self.n_outputs:
+            raise ValueError(f"y must have {self.n_outputs} numbers for each sample, got {y.shape}.")
+        return y.reshape(len(y), self.n_outputs)
+
+    def decode(self, outputs: np.ndarray) -> np.ndarray:
+        """The predicted numbers."""
+        if self.out_activation == "exp":
+            with np.errstate(over="ignore"):
+                outputs = np.exp(outputs)
+        return outputs.ravel() if self.n_outputs == 1 else outputs
+
+    def score(self, y: np.ndarray, outputs: np.ndarray, sample_weight: np.ndarray | None) -> float:
+        """R2, the part of the targets' variance that is explained; NaN where a prediction is not finite."""
+        from sklearn.metrics import r2_score
+
+        predicted = self.decode(outputs)
+        if not np.isfinite(predicted).all():
+            return float("nan")
+        return float(r2_score(y, predicted, sample_weight=sample_weight))

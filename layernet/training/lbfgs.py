@@ -1,0 +1,97 @@
+"""Training by L-BFGS: all rows in every step, and a step size that a line search finds."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from layernet.engine.plan import FormulaPlan, NotFiniteError
+from layernet.training.callbacks import Callback, Run
+from layernet.training.data import TrainingData
+from layernet.training.loop import divergence
+
+
+def minimize(
+    run: Run,
+    plan: FormulaPlan,
+    data: TrainingData,
+    callbacks: list[Callback],
+    max_evaluations: int,
+    tol: float,
+) -> int:
+    """Move a network's parameters to a minimum of its loss on all data.
+
+    Parameters
+    ----------
+    run : Run
+        At most `run.epochs` iterations are done; the history gets a row for each.
+    plan : FormulaPlan
+        Without an optimizer; a network of float64, for a line search needs its digits.
+    data : TrainingData
+    callbacks : list of Callback
+    max_evaluations : int
+        How often the loss is computed at most.
+    tol : float
+        Training is done when no entry of the gradient is larger.
+
+    Returns
+    -------
+    int
+        0 if a minimum was found, 1 if it stopped at a limit, 2 if no step was found that lowers the loss.
+
+    Raises
+    ------
+    DivergenceError
+        If a loss or a gradient is not finite.
+
+    References
+    ----------
+    Byrd, Lu, Nocedal and Zhu (1995), A limited memory algorithm for bound constrained optimization; carried
+    out by SciPy.
+    """
+    import scipy.optimize
+
+    batch = data.batch(slice(None))
+    # Weights first, then biases: the order changes nothing but the last digit of every sum over parameters,
+    # which is then scikit-learn's.
+    order = np.argsort(-plan.network.decayed, kind="stable")
+
+    def loss_and_gradient(parameters):
+        plan.parameters[order] = parameters
+        try:
+            loss, _ = plan.gradients_of(*batch)
+        except NotFiniteError as reason:
+            raise divergence(reason, run, data) from None
+        return loss, plan.gradients[order]
+
+    def end_iteration(intermediate_result):
+        run.epoch += 1
+        for callback in callbacks:
+            callback.on_epoch_begin(run)
+        run.history.add(epoch=run.epoch, loss=float(intermediate_result.fun))
+        plan.parameters[order] = intermediate_result.x
+        for callback in callbacks:
+            callback.on_epoch_end(run)
+        if run.stop_reason is not None:
+            raise StopIteration
+
+    try:
+        for callback in callbacks:
+            callback.on_train_begin(run)
+        with (
+            plan.network.training_mode(),
+            np.errstate(over="ignore", invalid="ignore", divide="ignore"),
+        ):
+            result = scipy.optimize.minimize(
+                loss_and_gradient,
+                plan.parameters[order],
+                method="L-BFGS-B",
+                jac=True,
+                callback=end_iteration,
+                options={"maxiter": run.epochs, "maxfun": max_evaluations, "gtol": tol},
+            )
+        plan.parameters[order] = result.x
+    finally:
+        for callback in callbacks:
+            callback.on_train_end(run)
+    run.history.stopped = run.stop_reason or str(result.message)
+    return 0 if run.stop_reason else int(result.status)
