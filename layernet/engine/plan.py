@@ -43,7 +43,7 @@ class FormulaPlan:
         self.parameters = network.parameter_vector
         self.gradients = network.gradient_vector
         self.decayed = None if optimizer is None else optimizer.decayed_entries(network)
-        self.penalized = network.decayed.copy() if penalty else None
+        self.penalized = runs_of_ones(network.decayed) if penalty else []
         self.layers_that_see_the_batch = [layer for layer in network.walk() if layer.sees_batch]
 
     def step(
@@ -105,18 +105,24 @@ class FormulaPlan:
         if self.penalty:
             total = (len(outputs) if weights is None else weights.sum()) if normalizer is None else normalizer
             scale = self.penalty / total if total else 0.0
-            pull = self.parameters * self.penalized
-            value += scale / 2 * float(np.vdot(pull, pull))
+            weights_only = [self.parameters[run] for run in self.penalized]
+            value += scale / 2 * sum(float(np.vdot(part, part)) for part in weights_only)
         if not math.isfinite(value):
             raise NotFiniteError(f"the loss is {value}")
         grad_output = weighted_rows(self.loss.gradient_from(loss_record, targets), factors)
         self.network.parameter_gradients(record, grad_output)
         if self.penalty:
-            pull *= self.parameters.dtype.type(scale)
-            self.gradients += pull
+            for run, part in zip(self.penalized, weights_only, strict=True):
+                self.gradients[run] += scale * part
         if not all_finite(self.gradients):
             raise NotFiniteError("a gradient is not finite")
         return value, outputs
+
+
+def runs_of_ones(mask: np.ndarray) -> list[slice]:
+    """Where a mask of 0 and 1 has its ones, as slices: a few views where indices would be a copy."""
+    edges = np.flatnonzero(np.diff(mask, prepend=0, append=0))
+    return [slice(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]
 
 
 def all_finite(vector: np.ndarray) -> bool:

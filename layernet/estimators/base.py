@@ -261,7 +261,8 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
             self._train_by_lbfgs(run, data, callbacks)
         else:
             self._train_by_descent(run, data, batch_size, validation, callbacks, random, continues, incremental)
-        if run.history.get("loss") and run.history["loss"][-1] > DIVERGED * untrained_loss:
+        losses = run.history.get("loss", [])
+        if losses and losses[-1] > DIVERGED * untrained_loss and not self.exact_compatibility:
             raise DivergenceError(
                 f"Training diverged: the loss is {run.history['loss'][-1]:g}, and a network that has learned "
                 f"nothing has {untrained_loss:g}. Try a smaller learning rate, clipped gradients, or scaled "

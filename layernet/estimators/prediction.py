@@ -155,7 +155,7 @@ class ClassifierMethods(ClassifierMixin, NetworkEstimator):
         return self._targets.scores(outputs)
 
     def _targets_of(self, y):
-        return ClassTargets(y, self.loss, getattr(self, "label_smoothing", 0.0), type(self).__name__)
+        return ClassTargets(y, self.loss, self.label_smoothing, type(self).__name__, self.exact_compatibility)
 
     def _loss_has_probabilities(self):
         if isinstance(self.loss, str):

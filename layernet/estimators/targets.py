@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
+from layernet.estimators.compatibility import AS_REPORTED
 from layernet.layers.saturating import logistic
 from layernet.layers.softmax import Softmax
 from layernet.losses import (
@@ -53,6 +54,8 @@ class ClassTargets:
     label_smoothing : float, default=0.0
     who : str, default="MLPClassifier"
         For errors.
+    exact : bool, default=False
+        Whether the loss is reported as scikit-learn does.
 
     Attributes
     ----------
@@ -65,7 +68,12 @@ class ClassTargets:
     """
 
     def __init__(
-        self, y: Any, loss: str | Loss, label_smoothing: float = 0.0, who: str = "MLPClassifier"
+        self,
+        y: Any,
+        loss: str | Loss,
+        label_smoothing: float = 0.0,
+        who: str = "MLPClassifier",
+        exact: bool = False,
     ) -> None:
         check_classification_targets(y)
         self.is_multilabel = type_of_target(y).startswith("multilabel")
@@ -87,6 +95,7 @@ class ClassTargets:
             )
         if loss == "log_loss":
             kind = CrossEntropy if n_classes > 2 and not self.is_multilabel else LogLoss
+            kind = AS_REPORTED[kind] if exact else kind
             loss = kind(label_smoothing=label_smoothing)
         self.loss = CLASSIFIER_LOSSES[loss]() if isinstance(loss, str) else loss
         takes_class_numbers = isinstance(self.loss, (CrossEntropy, Hinge))
@@ -170,13 +179,6 @@ class ClassTargets:
         return self.out_activation != "identity" or isinstance(self.loss, Hinge)
 
 
-class _HalfSquaredErrorAsReported(HalfSquaredError):
-    """scikit-learn's slip: the gradient of the sum over the outputs, and the value of their mean."""
-
-    def losses(self, outputs, targets):
-        return super().losses(outputs, targets) / outputs.shape[1]
-
-
 class NumberTargets:
     """Numbers to predict, one or more for each sample.
 
@@ -185,7 +187,7 @@ class NumberTargets:
     y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
     loss : str or Loss
     exact : bool, default=False
-        Whether the loss of several outputs is reported as scikit-learn does.
+        Whether the loss is reported as scikit-learn does.
 
     Attributes
     ----------
@@ -199,8 +201,8 @@ class NumberTargets:
         self.is_single = y.ndim == 1
         self.n_outputs = 1 if self.is_single else y.shape[1]
         self.loss = REGRESSOR_LOSSES[loss]() if isinstance(loss, str) else loss
-        if exact and loss == "squared_error":
-            self.loss = _HalfSquaredErrorAsReported()
+        if exact and type(self.loss) in AS_REPORTED:
+            self.loss = AS_REPORTED[type(self.loss)]()
         self.out_activation = "exp" if isinstance(self.loss, Poisson) else "identity"
 
     def encode(self, y: np.ndarray, dtype: np.dtype) -> np.ndarray:

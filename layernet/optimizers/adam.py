@@ -78,8 +78,13 @@ class Adam(Optimizer):
         return ("mean", "mean_square", *(("largest_mean_square",) if self.amsgrad else ()))
 
     def move(self, parameters, gradients, learning_rate, mean, mean_square, largest=None):
-        mean += (1 - self.beta_1) * (gradients - mean)
-        mean_square += (1 - self.beta_2) * (gradients * gradients - mean_square)
+        # In place where it costs no clarity: every new array is a walk through memory.
+        mean *= self.beta_1
+        mean += (1 - self.beta_1) * gradients
+        mean_square *= self.beta_2
+        squares = gradients * gradients
+        squares *= 1 - self.beta_2
+        mean_square += squares
         if largest is not None:
             np.maximum(largest, mean_square, out=largest)
             mean_square = largest
@@ -87,7 +92,11 @@ class Adam(Optimizer):
         root_correction = math.sqrt(1 - self.beta_2**self.steps)
         step_size = learning_rate * root_correction / (1 - self.beta_1**self.steps)
         epsilon = self.epsilon * root_correction if self.correct_epsilon else self.epsilon
-        parameters -= step_size * mean / (np.sqrt(mean_square) + epsilon)
+        quotient = np.sqrt(mean_square)
+        quotient += epsilon
+        np.divide(mean, quotient, out=quotient)
+        quotient *= step_size
+        parameters -= quotient
 
 
 class AdamW(Adam):

@@ -1,0 +1,57 @@
+"""How long estimators take, as ratios to scikit-learn's: fit on digits, predict one row and all rows.
+
+    python benchmarks/estimators.py
+
+Both run in turn in one process, several rounds; printed are the minimum and the median of the ratios.
+"""
+
+from __future__ import annotations
+
+import pickle
+import statistics
+import time
+import warnings
+from collections.abc import Callable
+
+from sklearn.datasets import load_digits
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.neural_network import MLPClassifier as Theirs
+
+from layernet import MLPClassifier as Ours
+
+
+def seconds(function: Callable[[], object], repetitions: int) -> float:
+    """The mean time of a call."""
+    began = time.perf_counter()
+    for _ in range(repetitions):
+        function()
+    return (time.perf_counter() - began) / repetitions
+
+
+def compare(name: str, ours: Callable, theirs: Callable, repetitions: int, rounds: int) -> None:
+    """Print how long both take, and the ratio."""
+    ours(), theirs()
+    pairs = [(seconds(ours, repetitions), seconds(theirs, repetitions)) for _ in range(rounds)]
+    ratios = [mine / other for mine, other in pairs]
+    mine, other = (min(column) * 1e6 for column in zip(*pairs, strict=True))
+    print(
+        f"{name:32} {mine:12,.0f} {other:12,.0f} microseconds   "
+        f"ratio {min(ratios):.2f} (median {statistics.median(ratios):.2f})"
+    )
+
+
+def main() -> None:
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    X, y = load_digits(return_X_y=True)
+    ours, theirs = Ours(random_state=0).fit(X, y), Theirs(random_state=0).fit(X, y)
+    compare("predict, 1 row", lambda: ours.predict(X[:1]), lambda: theirs.predict(X[:1]), 300, 9)
+    compare("predict, 1,797 rows", lambda: ours.predict(X), lambda: theirs.predict(X), 50, 9)
+    compare("predict_proba, 1,797 rows", lambda: ours.predict_proba(X), lambda: theirs.predict_proba(X), 50, 9)
+    compare("fit, defaults", lambda: ours.fit(X, y), lambda: theirs.fit(X, y), 1, 5)
+    small = Ours(random_state=0, keep_optimizer=False).fit(X, y)
+    size = len(pickle.dumps(small)) / small.network_.parameter_vector.nbytes
+    print(f"{'pickle without the optimizer':32} {size:.3f} times the bytes of the parameters")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""Every check that scikit-learn has for estimators, on all of ours, in several configurations, none excused."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+import sklearn
+from sklearn.utils.estimator_checks import check_estimator, estimator_checks_generator
+
+from layernet import (
+    BatchNorm,
+    BinaryCrossEntropy,
+    Dense,
+    Dropout,
+    MLPClassifier,
+    MLPRegressor,
+    NetworkClassifier,
+    NetworkRegressor,
+    ReLU,
+    Sequential,
+)
+
+
+def plain(input_shape, n_outputs):
+    return Sequential([Dense(20), ReLU(), Dense(n_outputs)])
+
+
+def noisy(input_shape, n_outputs):
+    return Sequential([Dense(50), BatchNorm(), ReLU(), Dropout(0.2), Dense(n_outputs)])
+
+
+ESTIMATORS = [
+    MLPClassifier(),
+    MLPClassifier(dropout=0.2, normalization="batch"),
+    MLPClassifier(loss=BinaryCrossEntropy()),
+    MLPRegressor(),
+    MLPRegressor(dropout=0.2, normalization="batch"),
+    MLPRegressor(loss="huber"),
+    NetworkClassifier(plain),
+    NetworkClassifier(noisy),
+    NetworkClassifier(plain, loss=BinaryCrossEntropy()),
+    NetworkRegressor(plain),
+    NetworkRegressor(noisy),
+    NetworkRegressor(plain, loss="absolute_error"),
+]
+
+
+def every_check():
+    for number, estimator in enumerate(ESTIMATORS):
+        for same, check in estimator_checks_generator(estimator):
+            yield pytest.param(same, check, id=f"{number}-{type(estimator).__name__}-{check.func.__name__}")
+
+
+@pytest.mark.parametrize("routing", [False, True], ids=["", "routing"])
+@pytest.mark.parametrize(("estimator", "check"), list(every_check()))
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_check(estimator, check, routing):
+    if check.func.__name__ == "check_array_api_input":
+        return  # needs the environment variable below, and is run there
+    with sklearn.config_context(enable_metadata_routing=routing):
+        check(estimator)
+
+
+SCRIPT = """
+import sys, warnings
+sys.path.insert(0, sys.argv[1])
+from sklearn.exceptions import ConvergenceWarning
+warnings.simplefilter("error")
+warnings.simplefilter("ignore", ConvergenceWarning)
+from estimators.test_checks import ESTIMATORS
+from sklearn.utils.estimator_checks import check_estimator
+for estimator in ESTIMATORS[int(sys.argv[2])::2]:
+    results = check_estimator(estimator, on_fail="raise", on_skip=None)
+    assert {result["status"] for result in results} == {"passed"}, results
+    print(type(estimator).__name__, len(results))
+"""
+
+
+@pytest.mark.parametrize("half", [0, 1])
+def test_all_checks_with_the_array_api(half):
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, os.path.dirname(os.path.dirname(__file__)), str(half)],
+        env={**os.environ, "SCIPY_ARRAY_API": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert len(done.stdout.split()) == 2 * 6
+
+
+def test_nothing_is_claimed_that_would_excuse_a_check():
+    for estimator in ESTIMATORS:
+        tags = estimator.__sklearn_tags__()
+        assert not tags.non_deterministic
+        assert not tags.no_validation
+        assert not tags._skip_test
+        for of_kind in (tags.classifier_tags, tags.regressor_tags):
+            assert of_kind is None or not of_kind.poor_score
+        assert tags.input_tags.sparse
+
+
+def test_the_checks_find_a_slip():
+    class Forgetful(MLPClassifier):
+        def predict(self, X):
+            self.last_ = X
+            return super().predict(X)
+
+    results = check_estimator(Forgetful(tol=0.1), on_fail=None, on_skip=None)
+    assert "check_dict_unchanged" in {each["check_name"] for each in results if each["status"] == "failed"}
