@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from layernet.containers import Sequential
 from layernet.engine.plan import all_finite
+from layernet.estimators.display import fitted_html
 from layernet.layers import Dense
 from layernet.training.data import outputs_in_blocks
 
@@ -82,6 +83,10 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         layers = self.network_.layers if isinstance(self.network_, Sequential) else []
         dense = [layer for layer in layers if isinstance(layer, Dense)]
         return dense[-1].input_shape[0] if len(dense) > 1 else self.n_outputs_
+
+    def _html_repr(self) -> str:
+        parameters = super()._html_repr()
+        return parameters + fitted_html(self) if self.__sklearn_is_fitted__() else parameters
 
     def __sklearn_is_fitted__(self) -> bool:
         return "network_" in vars(self)
