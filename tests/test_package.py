@@ -38,6 +38,7 @@ ORDER = [
 
 # What people hold in their hands reaches upwards when it is called: `net.fit`, `net.summary()`, its HTML.
 DOORS = {
+    ("estimators/fitted.py", "layernet.inspection.training"),
     ("layer.py", "layernet.training.loop"),
     ("layer.py", "layernet.inspection.summary"),
 }

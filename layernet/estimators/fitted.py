@@ -11,7 +11,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from layernet.containers import Sequential
 from layernet.engine.plan import all_finite
-from layernet.estimators.display import fitted_html
 from layernet.layers import Dense
 from layernet.training.data import outputs_in_blocks
 
@@ -86,7 +85,11 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     def _html_repr(self) -> str:
         parameters = super()._html_repr()
-        return parameters + fitted_html(self) if self.__sklearn_is_fitted__() else parameters
+        if not self.__sklearn_is_fitted__():
+            return parameters
+        from layernet.inspection.training import training_html
+
+        return parameters + training_html(self.network_, self.history_)
 
     def __sklearn_is_fitted__(self) -> bool:
         return "network_" in vars(self)

@@ -1,11 +1,11 @@
-"""What Jupyter shows of a fitted estimator, beside scikit-learn's own table of parameters."""
+"""A network and how its training went, for Jupyter."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from layernet.inspection.drawing import curves
 from layernet.inspection.summary import summary_html
+from layernet.layer import Layer
+from layernet.training.history import History
 
 # Middle tones, which read on a light page and on a dark one.
 STYLE = """<style>
@@ -19,23 +19,23 @@ STYLE = """<style>
 </style>"""
 
 
-def fitted_html(estimator: Any) -> str:
-    """The trained network's table, and the losses over the epochs of the last fit.
+def training_html(network: Layer, history: History) -> str:
+    """A network's table, and the losses over the epochs of its training.
 
     Parameters
     ----------
-    estimator : estimator
-        Fitted.
+    network : Layer
+        Built.
+    history : History
 
     Returns
     -------
     str
     """
-    history = estimator.history_
     lines = {"training loss": history["loss"]} if len(history.get("loss", [])) > 1 else {}
     if lines and "val_loss" in history:
         lines["validation loss"] = history["val_loss"]
-    parts = [STYLE, '<div class="layernet-fit">', summary_html(estimator.network_)]
+    parts = [STYLE, '<div class="layernet-fit">', summary_html(network)]
     if lines:
         logarithmic = all(value > 0 for line in lines.values() for value in line)
         names = " and ".join(
