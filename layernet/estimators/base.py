@@ -22,6 +22,7 @@ from layernet.estimators.hooks import TaskHooks
 from layernet.estimators.parameters import NestedParameters
 from layernet.estimators.rows import ShuffledRows, row_numbers
 from layernet.estimators.starting import copy_parameters, unchanged_on_failure
+from layernet.estimators.threads import suitable_threads
 from layernet.layer import Layer
 from layernet.layers.noise import NoiseLayer
 from layernet.losses import Loss
@@ -292,17 +293,18 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
                 convergence.take_over(self._convergence)
             self._resume(run.optimizer, incremental)
             average = getattr(self, "_average", average)
-        train(
-            run,
-            FormulaPlan(run.network, run.loss, run.optimizer, self.alpha),
-            data,
-            batch_size,
-            ShuffledRows(random) if self.shuffle else None,
-            {},
-            None if validation is None else self._validator(run.network, *validation),
-            [convergence, *callbacks],
-            average,
-        )
+        with suitable_threads(run.network, batch_size):
+            train(
+                run,
+                FormulaPlan(run.network, run.loss, run.optimizer, self.alpha),
+                data,
+                batch_size,
+                ShuffledRows(random) if self.shuffle else None,
+                {},
+                None if validation is None else self._validator(run.network, *validation),
+                [convergence, *callbacks],
+                average,
+            )
         self.t_ = convergence.samples_seen
         self.best_loss_ = None if self.early_stopping else convergence.best_loss
         self.best_validation_score_ = convergence.best_score if self.early_stopping else None
@@ -344,10 +346,12 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
         wide = run.network.astype(np.float64)
         data.inputs, data.targets = data.inputs.astype(np.float64), widened(data.targets)
         narrow, run.network = run.network, wide
+        self.network_ = wide  # what callbacks are to look at
         status = minimize(
             run, FormulaPlan(wide, run.loss, None, self.alpha), data, callbacks, self.max_fun, self.tol
         )
         narrow.parameter_vector[:] = wide.parameter_vector
+        self.network_ = narrow
         if status != 0:
             warnings.warn(
                 f"lbfgs failed to converge after {run.epoch} iteration(s): {run.history.stopped} Increase the "

@@ -1,0 +1,27 @@
+"""Small matrix products run on one thread, large ones on as many as before."""
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info
+
+from layernet import Callback, MLPRegressor
+
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+def blas_threads():
+    return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+
+class Threads(Callback):
+    def on_epoch_end(self, run):
+        self.seen = blas_threads()
+
+
+@pytest.mark.parametrize(("units", "is_small"), [(10, True), (10_000, False)])
+def test_threads_while_training(units, is_small):
+    before, watch = blas_threads(), Threads()
+    X = np.random.default_rng(0).standard_normal((200, 5))
+    MLPRegressor(hidden_layer_sizes=(units,), max_iter=1, callbacks=[watch], random_state=0).fit(X, X[:, 0])
+    assert watch.seen == ({1} if is_small else before)
+    assert blas_threads() == before
