@@ -20,14 +20,15 @@ FLOAT_TYPES = (np.float64, np.float32)
 class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """An estimator with a trained `network_`."""
 
-    def _outputs(self, X: Any) -> np.ndarray:
+    def _outputs(self, X: Any, made_into: str | None = None) -> np.ndarray:
+        """The network's outputs, or what a method of the targets, given by name, makes of them."""
         if "network_" not in vars(self):
             check_is_fitted(self)
         network = self.network_
         as_it_is = (
             type(X) is np.ndarray
             and X.ndim == 2
-            and X.dtype == network.dtype
+            and X.dtype in FLOAT_TYPES
             and X.shape == (len(X), self.n_features_in_)
             and len(X) > 0
             and not hasattr(self, "feature_names_in_")
@@ -35,8 +36,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         )
         if not as_it_is:
             X = validate_data(self, X, accept_sparse=["csr"], dtype=FLOAT_TYPES, reset=False)
-            X = X.astype(network.dtype, copy=False)
-        return outputs_in_blocks(network, X)
+        return outputs_in_blocks(network, X, made_into and getattr(self._targets, made_into))
 
     def hidden_activations(self, X) -> list[np.ndarray]:
         """What goes into each layer with parameters after the first: the activations of each hidden layer.
@@ -51,7 +51,6 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         """
         check_is_fitted(self)
         inputs = validate_data(self, X, accept_sparse=["csr"], dtype=FLOAT_TYPES, reset=False)
-        inputs = inputs.astype(self.network_.dtype, copy=False)
         activations = []
         layers = self.network_.layers if isinstance(self.network_, Sequential) else [self.network_]
         dense = [index for index, layer in enumerate(layers) if isinstance(layer, Dense)]

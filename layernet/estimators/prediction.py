@@ -106,8 +106,7 @@ class ClassifierMethods(ClassifierMixin, NetworkEstimator):
         -------
         ndarray of shape (n_samples,) or (n_samples, n_labels)
         """
-        outputs = self._outputs(X)
-        return self._targets.decode(outputs)
+        return self._outputs(X, "decode")
 
     @available_if(_has_probabilities)
     def predict_proba(self, X) -> np.ndarray:
@@ -122,8 +121,7 @@ class ClassifierMethods(ClassifierMixin, NetworkEstimator):
         ndarray of shape (n_samples, n_classes)
             In the order of `classes_`; rows sum to 1, but for multilabel targets.
         """
-        outputs = self._outputs(X)
-        return self._targets.probabilities(outputs)
+        return self._outputs(X, "probabilities")
 
     @available_if(_has_probabilities)
     def predict_log_proba(self, X) -> np.ndarray:
@@ -151,8 +149,7 @@ class ClassifierMethods(ClassifierMixin, NetworkEstimator):
         -------
         ndarray of shape (n_samples,) or (n_samples, n_classes)
         """
-        outputs = self._outputs(X)
-        return self._targets.scores(outputs)
+        return self._outputs(X, "scores")
 
     def _targets_of(self, y):
         return ClassTargets(y, self.loss, self.label_smoothing, type(self).__name__, self.exact_compatibility)
@@ -248,8 +245,7 @@ class RegressorMethods(RegressorMixin, MultiOutputMixin, NetworkEstimator):
         -------
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
         """
-        outputs = self._outputs(X)
-        return self._targets.decode(outputs)
+        return self._outputs(X, "decode")
 
     def _targets_of(self, y):
         return NumberTargets(y, self.loss, self.exact_compatibility)

@@ -9,7 +9,7 @@ from typing import Any
 from layernet.layer import Layer
 
 # Multiplications in the largest product of a step, below which one thread is as fast or faster: 200 x 64 x 100
-# gains a tenth on two idle cores. On busy ones, two threads that wait for each other can cost ten times the product.
+# gains a tenth on two idle cores. On busy ones, threads that wait for each other can take ten times as long.
 SMALL_PRODUCT = 4_000_000
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -78,13 +79,31 @@ class TrainingData:
         return inputs, targets, self.weights[rows], normalizer, numbers
 
 
-def outputs_in_blocks(network: Layer, inputs: Any) -> np.ndarray:
-    """The outputs for many rows, dense or sparse, with memory for the values inside of one block of them."""
+def outputs_in_blocks(
+    network: Layer, inputs: Any, decode: Callable[[np.ndarray], np.ndarray] | None = None
+) -> np.ndarray:
+    """What a network makes of many rows, dense or sparse, with memory for the values inside of one block.
+
+    Parameters
+    ----------
+    network : Layer
+    inputs : ndarray or sparse matrix of shape (n_samples, ...)
+    decode : callable, default=None
+        What to make of the outputs of each block; None leaves them.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, ...)
+    """
+
+    def of(rows):
+        outputs = network.forward_pass(dense_rows(rows))
+        return outputs if decode is None else decode(outputs)
+
     n_samples = inputs.shape[0]
     if n_samples <= EVALUATION_BATCH_SIZE:
-        return network.forward_pass(dense_rows(inputs))
-    blocks = batches(n_samples, EVALUATION_BATCH_SIZE)
-    return np.concatenate([network.forward_pass(dense_rows(inputs[rows])) for rows in blocks])
+        return of(inputs)
+    return np.concatenate([of(inputs[rows]) for rows in batches(n_samples, EVALUATION_BATCH_SIZE)])
 
 
 def dense_rows(inputs: Any) -> np.ndarray:
