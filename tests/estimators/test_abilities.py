@@ -445,6 +445,26 @@ def test_validation_data_has_a_loss_for_each_epoch(iris, quick):
     assert same(watched, clone(quick).fit(X[::2], y[::2]), X)  # and looking on changes nothing
 
 
+def test_validation_data_have_a_loss_for_each_iteration_of_lbfgs(iris, quick):
+    X, y = iris
+    quick.set_params(solver="lbfgs", max_iter=5).fit(X[::2], y[::2], X_val=X[1::2], y_val=y[1::2])
+    assert len(quick.validation_loss_curve_) == quick.n_iter_
+    expected = log_loss(y[1::2], quick.predict_proba(X[1::2]))
+    assert quick.validation_loss_curve_[-1] == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_a_warm_start_goes_on_with_all_curves(iris, quick, early_stopping):
+    X, y = iris
+    quick.set_params(warm_start=True, early_stopping=early_stopping, max_iter=5)
+    for n_epochs in (5, 10):
+        quick.fit(X[::2], y[::2], X_val=X[1::2], y_val=y[1::2])
+        assert quick.n_iter_ == 5
+        assert len(quick.loss_curve_) == n_epochs
+        assert not early_stopping or len(quick.validation_scores_) == n_epochs
+        assert len(quick.validation_loss_curve_) == n_epochs
+
+
 def test_a_fit_without_validation_data_has_no_curve_of_the_fit_before(iris, quick):
     X, y = iris
     quick.fit(X, y, X_val=X, y_val=y)
@@ -786,12 +806,18 @@ def test_a_pickle_goes_on_as_the_original_does(iris, quick):
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
-def test_what_is_not_kept_is_not_kept_from_the_fit_before_either(iris, quick, solver):
+def test_without_the_optimizer_the_random_state_is_not_kept_either(iris, quick, solver):
+    fitted = vars(quick.set_params(keep_optimizer=False, solver=solver).fit(*iris))
+    assert not {"_optimizer", "_random_state", "_average", "_convergence"} & set(fitted)
+
+
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_nothing_is_kept_of_the_fit_before(iris, quick, solver):
     X, y = iris
-    fresh = clone(quick).set_params(keep_optimizer=False, solver=solver).fit(X, y)
-    again = clone(quick).fit(X, y).set_params(keep_optimizer=False, solver=solver).fit(X, y)
-    assert set(vars(again)) == set(vars(fresh))
-    assert not {"_optimizer", "_random_state"} & set(vars(again))
+    quick.set_params(solver=solver, keep_optimizer=False)
+    again = clone(quick).set_params(solver="adam", keep_optimizer=True, weight_averaging=0.9).fit(X, y)
+    again.set_params(**quick.get_params()).fit(X, y)
+    assert set(vars(again)) == set(vars(quick.fit(X, y)))
 
 
 # --- callbacks of this package ---
