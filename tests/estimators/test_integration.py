@@ -22,7 +22,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from layernet import Adam, MLPClassifier, MLPRegressor
+from layernet import Adam, Dense, MLPClassifier, MLPRegressor, NetworkClassifier, ReLU, Sequential, Tanh
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -134,6 +134,17 @@ def test_a_grid_reaches_into_an_optimizer_by_a_nested_name(iris, quick):
     assert fast > slow + 0.2
     assert search.best_estimator_.solver.learning_rate == 0.02
     assert optimizer.learning_rate == quick.solver.learning_rate == 0.5
+
+
+def test_a_grid_changes_the_layers_of_a_network(iris):
+    network = Sequential([Dense(5), ReLU(), Dense(3)])
+    classifier = NetworkClassifier(network, optimizer=Adam(0.02), batch_size=30, max_iter=15, random_state=0)
+    grid = {"network__0__units": [1, 10], "network__1": [ReLU(), Tanh()]}
+    search = GridSearchCV(classifier, grid, cv=3, n_jobs=2, error_score="raise").fit(*iris)
+    assert search.best_params_["network__0__units"] == 10
+    assert search.best_estimator_.network_[0].weights.shape == (4, 10)
+    assert search.score(*iris) > 0.9
+    assert repr(network) == "Sequential([Dense(5), ReLU(), Dense(3)])"
 
 
 def test_halving_spends_more_epochs_on_better_candidates(iris, quick):
@@ -321,6 +332,25 @@ class StopAfter:
         return self.calls.count("end epoch") == self.n_epochs
 
 
+class PropagatedCounter:
+    """Counts the epochs of all networks below the estimator that it is set on."""
+
+    max_propagation_depth = None
+    epochs = 0
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context):
+        self.epochs += context.task_name == "epoch"
+
+
 def test_a_callback_that_returns_true_stops_after_that_epoch(iris, quick):
     X, y = iris
     callback = StopAfter(3)
@@ -363,10 +393,43 @@ def test_a_monitor_of_a_regressor_with_lbfgs_has_one_score_an_iteration(diabetes
     assert scores[-1] == pytest.approx(regressor.score(X, y), rel=1e-9)
 
 
-def test_a_monitor_follows_every_fit_of_a_search(iris, quick):
+def test_a_monitor_has_a_score_for_each_partial_fit(iris, quick):
+    X, y = iris
+    monitor = ScoringMonitor(scoring="accuracy")
+    quick.set_callbacks(monitor)
+    expected = [quick.partial_fit(X, y, classes=[0, 1, 2]).score(X, y) for _ in range(4)]
+    logs = monitor.get_logs(select="all")
+    scores = [row["accuracy"] for log in logs for row in log.data if row["task_name"] == "epoch"]
+    assert sorted(scores) == sorted(expected)
+
+
+def test_a_monitor_scores_what_would_predict(iris, quick):
+    X, y = iris
+    monitor = ScoringMonitor(scoring="neg_log_loss")
+    quick.set_params(weight_averaging=0.9, dropout=0.3, normalization="batch").set_callbacks(monitor)
+    quick.fit(X, y)
+    scores = [row["neg_log_loss"] for row in monitor.get_logs().data if row["task_name"] == "epoch"]
+    assert scores[-1] == pytest.approx(-log_loss(y, quick.predict_proba(X)), rel=1e-9)
+
+
+def test_callbacks_are_torn_down_when_a_fit_fails(iris, quick):
+    X, y = iris
+    callback = StopAfter(3)
+    quick.set_callbacks(callback).fit(X, y)
+    before, fitted = quick.predict_proba(X), set(vars(quick))
+    with pytest.raises(ValueError, match="NaN"):
+        quick.fit(np.full_like(X, np.nan), y)
+    assert callback.calls[-1] == "teardown"
+    assert callback.calls.count("setup") == callback.calls.count("teardown") == 2
+    assert set(vars(quick)) == fitted
+    np.testing.assert_array_equal(quick.predict_proba(X), before)
+
+
+@pytest.mark.parametrize("n_jobs", [None, 2])
+def test_a_monitor_follows_every_fit_of_a_search(iris, quick, n_jobs):
     monitor = ScoringMonitor(scoring="accuracy")
     quick.set_params(max_iter=4).set_callbacks(monitor)
-    search = GridSearchCV(quick, {"activation": ["relu", "tanh"]}, cv=2, refit=False).fit(*iris)
+    search = GridSearchCV(quick, {"activation": ["relu", "tanh"]}, cv=2, refit=False, n_jobs=n_jobs).fit(*iris)
     fits = {}
     for log in monitor.get_logs(select="all"):
         for row in log.data:
@@ -374,6 +437,13 @@ def test_a_monitor_follows_every_fit_of_a_search(iris, quick):
                 fits.setdefault((log.run_id, row["parent_task_id_path"]), []).append(row["accuracy"])
     assert len(fits) == 4 == 2 * len(search.cv_results_["params"])
     assert all(len(scores) == 4 for scores in fits.values())
+
+
+def test_a_search_hands_down_the_callbacks_that_are_set_on_it(iris, quick):
+    monitor = PropagatedCounter()
+    search = GridSearchCV(quick.set_params(max_iter=4), {"activation": ["relu", "tanh"]}, cv=2)
+    search.set_callbacks(monitor).fit(*iris)
+    assert monitor.epochs == 4 * (2 * 2 + 1)  # two candidates on two folds, and the best on all
 
 
 def test_a_monitor_in_a_pipeline_is_that_of_its_last_step(cancer, quick):
