@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from layernet.layer import Layer
-from layernet.validation import require_positive
+from layernet.validation import require_number
 
 
 class BatchNorm(Layer):
@@ -53,10 +53,8 @@ class BatchNorm(Layer):
     _batch_statistics: tuple[np.ndarray, np.ndarray] | None = None
 
     def __init__(self, momentum: float = 0.9, epsilon: float = 1e-5):
-        if not 0 <= momentum <= 1:
-            raise ValueError(f"BatchNorm: momentum must be between 0 and 1, got {momentum!r}.")
-        self.momentum = momentum
-        self.epsilon = require_positive(epsilon, "BatchNorm: epsilon")
+        self.momentum = require_number(self, "momentum", momentum, at_least=0, at_most=1)
+        self.epsilon = require_number(self, "epsilon", epsilon, above=0)
 
     def create_parameters(self, input_shape):
         features = last_axis(self, input_shape)
@@ -69,12 +67,14 @@ class BatchNorm(Layer):
         from_batch = self.training and inputs.size > 0
         if from_batch:
             batch_axes = tuple(range(inputs.ndim - 1))
-            mean, variance = inputs.mean(axis=batch_axes), inputs.var(axis=batch_axes)
+            mean = exact_mean(inputs, batch_axes)
+            centered = inputs - mean
+            variance = (centered * centered).mean(axis=batch_axes)
             self._batch_statistics = mean, variance
         else:
-            mean, variance = self.running_mean, self.running_variance
+            centered, variance = inputs - self.running_mean, self.running_variance
         inverse_deviation = 1 / np.sqrt(variance + self.epsilon)
-        normalized = (inputs - mean) * inverse_deviation
+        normalized = centered * inverse_deviation
         return self.gamma * normalized + self.beta, (normalized, inverse_deviation, from_batch)
 
     def backward_from(self, record, grad_output):
@@ -126,7 +126,7 @@ class LayerNorm(Layer):
     """
 
     def __init__(self, epsilon: float = 1e-5):
-        self.epsilon = require_positive(epsilon, "LayerNorm: epsilon")
+        self.epsilon = require_number(self, "epsilon", epsilon, above=0)
 
     def create_parameters(self, input_shape):
         features = last_axis(self, input_shape)
@@ -134,7 +134,7 @@ class LayerNorm(Layer):
         self.add_parameter("beta", features, "zeros", decay=False)
 
     def record(self, inputs):
-        centered = inputs - inputs.mean(axis=-1, keepdims=True)
+        centered = inputs - exact_mean(inputs, -1, keepdims=True)
         variance = (centered * centered).mean(axis=-1, keepdims=True)
         inverse_deviation = 1 / np.sqrt(variance + self.epsilon)
         normalized = centered * inverse_deviation
@@ -178,7 +178,7 @@ class RMSNorm(Layer):
     """
 
     def __init__(self, epsilon: float = 1e-5):
-        self.epsilon = require_positive(epsilon, "RMSNorm: epsilon")
+        self.epsilon = require_number(self, "epsilon", epsilon, above=0)
 
     def create_parameters(self, input_shape):
         self.add_parameter("gamma", last_axis(self, input_shape), "ones", decay=False)
@@ -196,6 +196,11 @@ class RMSNorm(Layer):
         grad_normalized = grad_output * self.gamma
         along = (grad_normalized * normalized).mean(axis=-1, keepdims=True)
         return (grad_normalized - normalized * along) * inverse_size
+
+
+def exact_mean(inputs: np.ndarray, axis, keepdims: bool = False) -> np.ndarray:
+    """The mean, summed up in double precision: in float32 the sum of large numbers would drown the variance."""
+    return inputs.mean(axis=axis, dtype=np.float64, keepdims=keepdims).astype(inputs.dtype, copy=False)
 
 
 def last_axis(layer: Layer, input_shape: tuple[int, ...]) -> int:
