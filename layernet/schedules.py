@@ -10,7 +10,7 @@ import math
 from typing import Any
 
 from layernet.representation import Described
-from layernet.validation import require_positive
+from layernet.validation import require_number
 
 
 class Schedule(Described):
@@ -52,7 +52,7 @@ class ConstantSchedule(Schedule):
     """
 
     def __init__(self, learning_rate: float):
-        self.learning_rate = learning_rate
+        self.learning_rate = require_number(self, "learning_rate", learning_rate, at_least=0)
 
     def __call__(self, time):
         return self.learning_rate
@@ -77,9 +77,9 @@ class StepSchedule(Schedule):
     """
 
     def __init__(self, learning_rate: float, every: int, factor: float = 0.1):
-        self.learning_rate = learning_rate
-        self.every = require_positive(every, "StepSchedule: every")
-        self.factor = factor
+        self.learning_rate = require_number(self, "learning_rate", learning_rate, at_least=0)
+        self.every = require_number(self, "every", every, above=0)
+        self.factor = require_number(self, "factor", factor, at_least=0)
 
     def __call__(self, time):
         return self.learning_rate * self.factor ** (time // self.every)
@@ -96,8 +96,8 @@ class ExponentialSchedule(Schedule):
     """
 
     def __init__(self, learning_rate: float, factor: float):
-        self.learning_rate = learning_rate
-        self.factor = factor
+        self.learning_rate = require_number(self, "learning_rate", learning_rate, at_least=0)
+        self.factor = require_number(self, "factor", factor, at_least=0)
 
     def __call__(self, time):
         return self.learning_rate * self.factor**time
@@ -119,8 +119,8 @@ class InverseScalingSchedule(Schedule):
     """
 
     def __init__(self, learning_rate: float, power: float = 0.5):
-        self.learning_rate = learning_rate
-        self.power = power
+        self.learning_rate = require_number(self, "learning_rate", learning_rate, at_least=0)
+        self.power = require_number(self, "power", power)
 
     def __call__(self, time):
         return self.learning_rate / (time + 1) ** self.power
@@ -156,15 +156,10 @@ class CosineSchedule(Schedule):
     """
 
     def __init__(self, learning_rate: float, duration: int, warm_up: int = 0, final: float = 0.0):
-        if not 0 <= warm_up < duration:
-            raise ValueError(
-                f"CosineSchedule: warm_up must be at least 0 and less than duration={duration!r}, "
-                f"got {warm_up!r}."
-            )
-        self.learning_rate = learning_rate
-        self.duration = duration
-        self.warm_up = warm_up
-        self.final = final
+        self.learning_rate = require_number(self, "learning_rate", learning_rate, at_least=0)
+        self.duration = require_number(self, "duration", duration, above=0)
+        self.warm_up = require_number(self, "warm_up", warm_up, at_least=0, below=self.duration)
+        self.final = require_number(self, "final", final, at_least=0)
 
     def __call__(self, time):
         if time < self.warm_up:
@@ -208,13 +203,11 @@ class OneCycleSchedule(Schedule):
         start_factor: float = 25.0,
         final_factor: float = 1e4,
     ):
-        if not 0 < rising < 1:
-            raise ValueError(f"OneCycleSchedule: rising must lie between 0 and 1, got {rising!r}.")
-        self.highest = highest
-        self.duration = require_positive(duration, "OneCycleSchedule: duration")
-        self.rising = rising
-        self.start_factor = start_factor
-        self.final_factor = final_factor
+        self.highest = require_number(self, "highest", highest, at_least=0)
+        self.duration = require_number(self, "duration", duration, above=0)
+        self.rising = require_number(self, "rising", rising, above=0, below=1)
+        self.start_factor = require_number(self, "start_factor", start_factor, above=0)
+        self.final_factor = require_number(self, "final_factor", final_factor, above=0)
 
     def __call__(self, time):
         start = self.highest / self.start_factor
@@ -258,13 +251,11 @@ class ReduceOnPlateau(Schedule):
         threshold: float = 1e-4,
         lowest: float = 0.0,
     ):
-        if not 0 < factor < 1:
-            raise ValueError(f"ReduceOnPlateau: factor must lie between 0 and 1, got {factor!r}.")
-        self.learning_rate = learning_rate
-        self.factor = factor
-        self.patience = require_positive(patience, "ReduceOnPlateau: patience")
-        self.threshold = threshold
-        self.lowest = lowest
+        self.learning_rate = require_number(self, "learning_rate", learning_rate, at_least=0)
+        self.factor = require_number(self, "factor", factor, above=0, below=1)
+        self.patience = require_number(self, "patience", patience, above=0)
+        self.threshold = require_number(self, "threshold", threshold, at_least=0)
+        self.lowest = require_number(self, "lowest", lowest, at_least=0)
         self._best = math.inf
         self._waited = 0
         self._drops = 0
@@ -274,8 +265,9 @@ class ReduceOnPlateau(Schedule):
 
     def observe(self, value: float) -> None:
         """Take note of the value that should fall, and drop the learning rate if it has not for long."""
-        if self._best == math.inf or value < self._best - self.threshold * abs(self._best):
-            self._best, self._waited = min(value, self._best), 0
+        margin = self.threshold * abs(self._best) if math.isfinite(self._best) else 0.0
+        if value < self._best - margin:  # never where the value is NaN
+            self._best, self._waited = value, 0
             return
         self._waited += 1
         if self._waited >= self.patience:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import numbers
+import operator
 from typing import Any
 
 import numpy as np
@@ -81,8 +84,63 @@ def require_finite(array: np.ndarray, name: str) -> None:
     )
 
 
-def require_positive(value: float, name: str) -> float:
-    """The value, or an error if it is not greater than 0."""
-    if not value > 0:
-        raise ValueError(f"{name} must be greater than 0, got {value!r}.")
-    return value
+def require_number(
+    owner: Any,
+    name: str,
+    value: Any,
+    *,
+    at_least: float | None = None,
+    above: float | None = None,
+    at_most: float | None = None,
+    below: float | None = None,
+    or_none: bool = False,
+) -> Any:
+    """An argument as a Python number, or an error if it is not finite or out of bounds.
+
+    Grids of hyperparameters are made of NumPy's numbers; a float64 among these would turn whatever float32
+    array it is multiplied by into float64, which Python's own numbers do not.
+
+    Parameters
+    ----------
+    owner : object
+        Whose argument it is, for the error.
+    name : str
+        What the argument is called, for the error.
+    value : object
+    at_least, above, at_most, below : float, default=None
+        The bounds, each of which may be left out.
+    or_none : bool, default=False
+        Whether None will do, and is returned.
+
+    Returns
+    -------
+    int, float or None
+
+    Raises
+    ------
+    TypeError
+        If it is not a number.
+    ValueError
+        If it is NaN, infinite or out of bounds.
+    """
+    if value is None and or_none:
+        return None
+    who, or_else = f"{type(owner).__name__}: {name}", "None or " if or_none else ""
+    if not isinstance(value, numbers.Real):
+        raise TypeError(f"{who} must be {or_else}a number, got {value!r}.")
+    bounds = [
+        (words, holds, bound)
+        for words, holds, bound in (
+            ("at least", operator.ge, at_least),
+            ("greater than", operator.gt, above),
+            ("at most", operator.le, at_most),
+            ("less than", operator.lt, below),
+        )
+        if bound is not None
+    ]
+    if not all(holds(value, bound) for _, holds, bound in bounds):
+        expected = " and ".join(f"{words} {bound}" for words, _, bound in bounds)
+        raise ValueError(f"{who} must be {or_else}{expected}, got {value!r}.")
+    if not math.isfinite(value):
+        raise ValueError(f"{who} must be {or_else}finite, got {value!r}.")
+    return int(value) if isinstance(value, numbers.Integral) else float(value)

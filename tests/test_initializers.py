@@ -5,9 +5,11 @@ import math
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from scipy import stats
 
 from layernet import (
     Constant,
+    Dense,
     GlorotNormal,
     GlorotUniform,
     HeNormal,
@@ -57,6 +59,46 @@ def test_orthogonal_matrices_are_not_biased_to_one_sign(random):
     """Without the signs of the triangle, the corner of a random orthogonal matrix has always the same sign."""
     corners = [Orthogonal()((3, 3), random)[0, 0] for _ in range(200)]
     assert 60 < np.sum(np.array(corners) > 0) < 140
+
+
+@pytest.mark.parametrize("shape", [(400, 100), (100, 400)])
+def test_he_keeps_signals_through_relu_and_glorot_keeps_gradients_both_ways(shape, random):
+    """What the variances are for: the mean square of outputs, and of gradients, stays what it was."""
+    fan_in, fan_out = shape
+    x, g = random.standard_normal((500, fan_in)), random.standard_normal((500, fan_out))
+    for he in (HeNormal(), HeUniform()):
+        signal = np.maximum(random.standard_normal((500, fan_in)), 0)
+        assert abs(((signal @ he(shape, random)) ** 2).mean() - 1) < 0.15
+    for lecun in (LeCunNormal(), LeCunUniform()):
+        assert abs(((x @ lecun(shape, random)) ** 2).mean() - 1) < 0.15
+    for glorot in (GlorotNormal(), GlorotUniform()):
+        weights = glorot(shape, random)
+        forward, back = ((x @ weights) ** 2).mean(), ((g @ weights.T) ** 2).mean()
+        assert abs((forward / fan_in + back / fan_out) * (fan_in + fan_out) / 4 - 1) < 0.15
+
+
+@pytest.mark.parametrize("kind", [GlorotNormal, HeNormal, LeCunNormal])
+def test_normal_values_are_normal(kind, random):
+    values = kind()(SHAPE, random).ravel()
+    assert stats.kstest(values / values.std(), "norm").pvalue > 1e-4
+
+
+@pytest.mark.parametrize("kind", [GlorotUniform, HeUniform, LeCunUniform])
+def test_uniform_values_are_uniform(kind, random):
+    values = kind()(SHAPE, random).ravel()
+    limit = np.abs(values).max()
+    assert stats.kstest(values, "uniform", (-limit, 2 * limit)).pvalue > 1e-4
+
+
+def test_the_same_random_state_gives_the_same_weights_in_both_types():
+    for name in ("glorot_uniform", "he_normal", "orthogonal"):
+        double = Dense(3, weights_initializer=name).build(4, random_state=7)
+        single = Dense(3, weights_initializer=name).build(4, random_state=7, dtype=np.float32)
+        assert single.weights.dtype == np.float32
+        assert np.array_equal(single.weights, double.weights.astype(np.float32))
+        assert not np.array_equal(
+            double.weights, Dense(3, weights_initializer=name).build(4, random_state=8).weights
+        )
 
 
 def test_plain_values(random):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
-from scipy.special import expit, log_softmax
+from scipy.special import expit, huber, log_softmax, xlogy
 from sklearn import metrics
 
 from layernet import (
@@ -152,6 +152,91 @@ def test_outputs_of_any_magnitude(loss, targets, dtype):
         assert np.isfinite(bound.backward_pass(outputs)).all()
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_expected_counts_of_any_magnitude(dtype):
+    outputs = np.array([[-1e4], [-1e30], [80.0], [1e-30]], dtype)
+    bound = Poisson().bind([0.0, 0.0, 3.0, 1.0])
+    assert np.isfinite(bound.forward_pass(outputs))
+    assert np.isfinite(bound.backward_pass(outputs)).all()
+
+
+def test_a_sample_without_weight_counts_for_nothing_even_where_its_loss_is_infinite():
+    outputs, targets = np.array([[1e4], [0.0]]), [1.0, 1.0]
+    bound = Poisson().bind(targets, [0.0, 2.0])
+    assert bound.forward_pass(outputs) == 1.0
+    assert_allclose(bound.backward_pass(outputs), [[0.0], [0.0]])
+
+
+@pytest.mark.parametrize(("loss", "targets"), CASES, ids=lambda value: repr(value)[:40])
+def test_float32_gives_what_float64_gives(loss, targets):
+    outputs, weights = outputs_for(targets), RANDOM.uniform(0, 2, 6)
+    single = outputs.astype(np.float32)
+    for bound in (loss.bind(targets), loss.bind(targets, weights), loss.bind(targets, weights, 3.0)):
+        assert_allclose(bound.forward_pass(single), bound.forward_pass(outputs), rtol=1e-5)
+        assert_allclose(bound.backward_pass(single), bound.backward_pass(outputs), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("loss", "targets"),
+    [
+        (CrossEntropy(label_smoothing=np.float64(0.2)), LABELS),
+        (CrossEntropy(class_weight=np.array([1.0, 2.0, 3.0, 0.5])), LABELS),
+        (Hinge(margin=np.float64(0.5)), LABELS),
+        (Huber(delta=np.float64(0.5)), NUMBERS),
+        (Quantile(quantile=np.float64(0.2)), NUMBERS),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_arguments_that_are_numpy_numbers_leave_float32_as_it_is(loss, targets):
+    """Grids of hyperparameters are made of them, and NumPy's float64 widens what Python's float does not."""
+    outputs = outputs_for(targets, dtype=np.float32)
+    for bound in (loss.bind(targets), loss.bind(targets, np.ones(6)), loss.bind(targets, None, np.float64(3))):
+        assert bound.forward_pass(outputs).dtype == np.float32
+        assert bound.backward_pass(outputs).dtype == np.float32
+
+
+@pytest.mark.parametrize(("loss", "targets"), CASES, ids=lambda value: repr(value)[:40])
+def test_passes_are_pure_and_take_what_must_not_be_written(loss, targets):
+    outputs, targets, weights = outputs_for(targets), np.array(targets), np.linspace(0, 2, 6)
+    arrays = (outputs, targets, weights)
+    before = [array.copy() for array in arrays]
+    for array in arrays:
+        array.flags.writeable = False
+    bound = loss.bind(targets, weights)
+    first = bound.backward_pass(outputs)  # with no forward pass before it
+    assert bound.forward_pass(outputs) == bound.forward_pass(outputs)
+    assert np.array_equal(bound.backward_pass(outputs), first)
+    assert np.array_equal(loss.bind(targets, weights).backward_pass(np.asfortranarray(outputs)), first)
+    assert not np.shares_memory(first, bound.backward_pass(outputs))
+    assert all(np.array_equal(array, copy) for array, copy in zip(arrays, before, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("loss", "targets"),
+    [
+        (MeanSquaredError(), NUMBERS),
+        (MeanAbsoluteError(), NUMBERS),
+        (Huber(0.5), NUMBERS),
+        (Quantile(0.3), NUMBERS),
+        (Poisson(), COUNTS),
+        (BinaryCrossEntropy(), YES_NO),
+    ],
+    ids=lambda value: repr(value)[:40],
+)
+def test_every_output_of_a_sample_counts_the_same_whatever_its_shape(loss, targets):
+    outputs, weights = outputs_for(targets), np.array([1.0, 0.0, 2.0, 0.5, 1.0, 3.0])
+    for shape, n_outputs in (((2, 2), 4), ((4, 1), 4), ((1,), 1), ((), 1)):
+        rows, aims = outputs[:, :n_outputs], targets[:, :n_outputs]
+        for options in ((), (weights,), (weights, 7.0)):
+            flat = loss.bind(aims, *options)
+            shaped = loss.bind(aims.reshape(6, *shape), *options)
+            found = shaped.forward_pass(rows.reshape(6, *shape))
+            assert_allclose(found, flat.forward_pass(rows), rtol=1e-12)
+            gradient = shaped.backward_pass(rows.reshape(6, *shape))
+            assert gradient.shape == (6, *shape)
+            assert_allclose(gradient.reshape(rows.shape), flat.backward_pass(rows), rtol=1e-12)
+
+
 def test_an_infinite_expected_count_is_an_infinite_loss_without_a_warning():
     for loss in (Poisson(), HalfPoissonDeviance()):
         assert loss.bind([1.0]).forward_pass([[1e4]]) == np.inf
@@ -202,6 +287,42 @@ def test_class_weights_are_sample_weights():
     assert_allclose(given_by_class.backward_pass(outputs), given_by_sample.backward_pass(outputs))
 
 
+def test_weights_against_scikit_learn():
+    outputs, weights = outputs_for(LABELS), np.array([1.0, 0.0, 2.0, 0.5, 1.0, 3.0])
+    probabilities = np.exp(log_softmax(outputs, axis=1))
+    expected = metrics.log_loss(LABELS, probabilities, sample_weight=weights, labels=range(4))
+    assert_allclose(CrossEntropy().bind(LABELS, weights).forward_pass(outputs), expected)
+    expected = metrics.mean_pinball_loss(NUMBERS, outputs, sample_weight=weights, alpha=0.7)
+    assert_allclose(Quantile(0.7).bind(NUMBERS, weights).forward_pass(outputs), expected)
+    expected = metrics.mean_squared_error(NUMBERS, outputs, sample_weight=weights)
+    assert_allclose(MeanSquaredError().bind(NUMBERS, weights).forward_pass(outputs), expected)
+
+
+def test_smoothing_is_a_mixture_with_even_odds():
+    outputs = outputs_for(LABELS)
+    smoothed = CrossEntropy(label_smoothing=0.3).bind(LABELS)
+    hard, even = CrossEntropy().bind(LABELS), CrossEntropy().bind(np.full((6, 4), 0.25))
+    for method in ("forward_pass", "backward_pass"):
+        expected = 0.7 * getattr(hard, method)(outputs) + 0.3 * getattr(even, method)(outputs)
+        assert_allclose(getattr(smoothed, method)(outputs), expected, rtol=1e-12, atol=1e-15)
+
+
+def test_class_weights_of_every_form_agree():
+    outputs = outputs_for(LABELS)
+    forms = [
+        [2, 1, 1, 0.5],
+        (2.0, 1, 1, 0.5),
+        np.array([2, 1, 1, 0.5]),
+        {0: 2, 3: 0.5},
+        {np.int64(0): 2, 3: 0.5},
+    ]
+    for targets in (LABELS, np.eye(4)[LABELS]):
+        values = [CrossEntropy(class_weight=form).bind(targets).backward_pass(outputs) for form in forms]
+        for value in values[1:]:
+            assert_allclose(value, values[0], rtol=1e-12)
+        assert not np.allclose(values[0], CrossEntropy().bind(targets).backward_pass(outputs))
+
+
 def test_binary_cross_entropy_against_scikit_learn():
     outputs = outputs_for(YES_NO, 1)
     probability = 1 / (1 + np.exp(-outputs[:, 0]))
@@ -227,6 +348,27 @@ def test_hinge_against_scikit_learn():
     scores = np.array([[3.2, 5.1, -1.7], [1.3, 4.9, 2.0], [2.2, 2.5, -3.1]])
     # The example of cs231n's lecture on linear classification: losses of 2.9, 0 and 12.9.
     assert_allclose(Hinge().losses(scores, np.array([0, 1, 2])), [2.9, 0, 12.9])
+
+
+def test_huber_against_scipy():
+    outputs = outputs_for(NUMBERS)
+    expected = huber(0.4, outputs - NUMBERS).mean()
+    assert_allclose(Huber(0.4).bind(NUMBERS).forward_pass(outputs), expected)
+
+
+def test_poisson_against_scikit_learn():
+    """Half the deviance, but for terms of the targets alone."""
+    outputs, counts = outputs_for(COUNTS)[:, 0], COUNTS[:, 0]
+    half = metrics.mean_poisson_deviance(counts, np.exp(outputs)) / 2
+    expected = half - (xlogy(counts, counts) - counts).mean()
+    assert_allclose(Poisson().bind(counts).forward_pass(outputs[:, None]), expected)
+
+
+def test_hinge_of_classes_one_at_a_time():
+    outputs = outputs_for(LABELS)
+    for row, label in zip(outputs, LABELS, strict=True):
+        expected = sum(max(0.0, row[k] - row[label] + 0.6) for k in range(4) if k != label)
+        assert_allclose(Hinge(0.6).losses(row[None], np.array([label])), [expected])
 
 
 def test_huber_is_squared_within_delta_and_straight_beyond():
@@ -266,6 +408,18 @@ def test_a_loss_of_ones_own_is_one_small_class():
     assert check_gradients(Cubed().bind(NUMBERS, np.arange(6.0)), outputs_for(NUMBERS))
 
 
+def test_a_loss_of_ones_own_that_gives_no_number_for_each_sample_is_found_out():
+    class Mean(Loss):
+        def losses(self, outputs, targets):
+            return ((outputs - targets) ** 2).mean()
+
+        def gradient(self, outputs, targets):
+            return 2 * (outputs - targets) / outputs.size
+
+    with pytest.raises(ValueError, match="losses"):
+        Mean().bind(NUMBERS).forward_pass(outputs_for(NUMBERS))
+
+
 def test_repr_makes_it_again():
     names = {kind.__name__: kind for kind in subclasses_by_name(Loss).values()}
     for loss, _ in CASES:
@@ -288,8 +442,23 @@ def test_repr_makes_it_again():
         (CrossEntropy(), np.ones((3, 4)), "rows of probabilities that sum to 1"),
         (CrossEntropy(), [[2.0, -1, 0, 0]] * 3, "rows of probabilities"),
         (CrossEntropy(), np.ones((3, 5)) / 5, r"shape \(n_samples, 4\).*got \(3, 5\)"),
-        (CrossEntropy(class_weight=[1, 2]), [0, 1, 2], "class_weight must give each of 3 classes"),
+        (CrossEntropy(class_weight=[1, 2]), [0, 1, 2], "class_weight must give each of 4 classes"),
         (CrossEntropy(class_weight={0: -1.0}), [0, 1, 2], "class_weight"),
+        (CrossEntropy(class_weight={-1: 5.0}), [0, 1, 2], "class_weight"),
+        (CrossEntropy(class_weight={0.5: 5.0}), [0, 1, 2], "class_weight"),
+        (CrossEntropy(class_weight={"a": 5.0}), [0, 1, 2], "class_weight"),
+        (CrossEntropy(class_weight="balanced"), [0, 1, 2], "class_weight"),
+        (CrossEntropy(class_weight=[1, np.inf, 1, 1]), [0, 1, 2], "class_weight"),
+        (CrossEntropy(class_weight=[1, np.nan, 1, 1]), [0, 1, 2], "class_weight"),
+        (CrossEntropy(class_weight=[1, 2]), [0, 1, 1], "class_weight must give each of 4 classes"),
+        (CrossEntropy(class_weight=[1, 2, 3, 4, 5]), np.eye(4)[:3], "class_weight"),
+        (CrossEntropy(), [1e300, 0, 0], "classes from 0 to 3|not whole numbers"),
+        (CrossEntropy(), [[0], [1], [2]], r"got \(3, 1\)"),
+        (Hinge(), [0.5, 1, 2], "not whole numbers"),
+        (Hinge(), [np.nan, 1, 2], "not whole numbers"),
+        (BinaryCrossEntropy(), np.full((3, 4), -0.1), "between 0 and 1, got -0.1"),
+        (MeanSquaredError(), np.ones((3, 1)), r"shape \(n_samples, 4\).*got \(3, 1\)"),
+        (MeanSquaredError(), 1.0, "targets"),
         (BinaryCrossEntropy(), np.full((3, 4), 2.0), "between 0 and 1, got 2.0 to 2.0"),
         (Hinge(), [0, 1, 9], "classes from 0 to 3"),
         (Hinge(), np.ones((3, 4)), "class numbers of shape"),
@@ -301,6 +470,35 @@ def test_repr_makes_it_again():
 def test_targets_that_do_not_fit(loss, targets, message):
     with pytest.raises(ValueError, match=message):
         loss.bind(targets).forward_pass(np.zeros((3, 4)))
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        CrossEntropy(),
+        BinaryCrossEntropy(),
+        MeanSquaredError(),
+        MeanAbsoluteError(),
+        Huber(),
+        Quantile(),
+        Poisson(),
+    ],
+    ids=repr,
+)
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_targets_that_are_not_finite_are_refused(loss, value):
+    targets = np.full((3, 4), 0.25)
+    targets[1, 2] = value
+    with pytest.raises(ValueError, match=r"must be finite, got .* at \(1, 2\)"):
+        loss.bind(targets).forward_pass(np.zeros((3, 4)))
+
+
+@pytest.mark.parametrize(("loss", "targets"), CASES, ids=lambda value: repr(value)[:40])
+@pytest.mark.parametrize("n_rows", [0, 1, 5, 7])
+def test_another_number_of_outputs_than_targets_is_refused(loss, targets, n_rows):
+    for method in ("forward_pass", "backward_pass"):
+        with pytest.raises(ValueError, match=f"bound to 6 targets and got {n_rows} outputs"):
+            getattr(loss.bind(targets), method)(np.zeros((n_rows, 4)))
 
 
 def test_single_output_targets_that_do_not_fit():
@@ -325,10 +523,25 @@ def test_weights_that_do_not_fit(weights, message):
         MeanSquaredError().bind([1.0, 2.0], weights)
 
 
+@pytest.mark.parametrize("normalizer", [-1.0, np.nan, "total"])
+def test_normalizers_that_do_not_fit(normalizer):
+    with pytest.raises((ValueError, TypeError), match="normalizer"):
+        MeanSquaredError().bind([1.0], None, normalizer).forward_pass([[2.0]])
+
+
+def test_a_gradient_of_the_loss_that_is_no_number_is_refused():
+    with pytest.raises(ValueError, match="grad_output"):
+        MeanSquaredError().bind([1.0, 2.0]).backward_pass([[2.0], [3.0]], [1.0, 1.0])
+
+
 @pytest.mark.parametrize(
     "make",
     [
         lambda: CrossEntropy(label_smoothing=1),
+        lambda: CrossEntropy(label_smoothing=-0.1),
+        lambda: CrossEntropy(label_smoothing=np.nan),
+        lambda: Huber(delta=np.nan),
+        lambda: Quantile(quantile=0),
         lambda: Huber(delta=0),
         lambda: Quantile(quantile=1),
         lambda: Hinge(margin=0),

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,6 +75,41 @@ def test_one_cycle_is_a_rise_and_a_fall(rate, duration):
     assert max(values) <= rate * (1 + 1e-12)
 
 
+@given(
+    rates, st.integers(2, 200), st.floats(0.05, 0.95), st.floats(2, 100), st.floats(2, 1e5), st.integers(0, 500)
+)
+def test_one_cycle_stays_between_its_ends(rate, duration, rising, start_factor, final_factor, time):
+    schedule = OneCycleSchedule(rate, duration, rising, start_factor, final_factor)
+    assert schedule(0) == pytest.approx(rate / start_factor)
+    assert schedule(duration) == pytest.approx(rate / start_factor / final_factor)
+    assert schedule(duration + time) == schedule(duration)
+    assert schedule(duration) * (1 - 1e-9) <= schedule(time) <= rate * (1 + 1e-9)
+
+
+@given(rates, st.integers(1, 300), st.floats(0, 1), st.integers(0, 600))
+def test_cosine_falls_symmetrically_and_ends_at_the_final_rate(rate, duration, part, time):
+    final = part * rate
+    schedule = CosineSchedule(rate, duration, final=final)
+    assert schedule(0) == pytest.approx(rate)
+    assert schedule(duration + time) == pytest.approx(final, abs=1e-15 * rate)
+    if time <= duration:
+        assert schedule(time) + schedule(duration - time) == pytest.approx(rate + final)
+
+
+def test_schedules_take_numpy_integers_for_a_time_and_return_one_number():
+    for schedule in (
+        ConstantSchedule(1.0),
+        StepSchedule(1.0, 2),
+        ExponentialSchedule(1.0, 0.5),
+        InverseScalingSchedule(1.0),
+        CosineSchedule(1.0, 9, 2),
+        OneCycleSchedule(1.0, 9),
+        ReduceOnPlateau(1.0),
+    ):
+        for time in range(12):
+            assert float(schedule(np.int64(time))) == schedule(time), schedule
+
+
 def test_reduce_on_plateau_drops_after_patience_and_not_before():
     schedule = ReduceOnPlateau(1.0, factor=0.1, patience=2, threshold=0.0, lowest=0.02)
     rates = []
@@ -88,6 +124,50 @@ def test_reduce_on_plateau_takes_nan_for_no_progress():
     for value in (1.0, math.nan, math.nan):
         schedule.observe(value)
     assert schedule(0) == 0.5
+
+
+@pytest.mark.parametrize("nothing", [math.nan, math.inf])
+def test_reduce_on_plateau_begins_anew_after_values_that_say_nothing(nothing):
+    schedule = ReduceOnPlateau(1.0, patience=3)
+    for value in (nothing, 5.0, 4.0, 3.0, 2.0, 1.0, 0.5, 0.4):
+        schedule.observe(value)
+        assert schedule(0) == 1.0, value
+    schedule = ReduceOnPlateau(1.0, patience=3)
+    for _ in range(6):
+        schedule.observe(nothing)
+    assert schedule(0) < 1.0
+
+
+def test_reduce_on_plateau_asks_for_more_than_the_threshold():
+    for best, better, not_enough in ((10.0, 8.9, 9.1), (-10.0, -11.1, -10.9)):
+        for value, rate in ((better, 1.0), (not_enough, 0.5)):
+            schedule = ReduceOnPlateau(1.0, patience=1, threshold=0.1)
+            schedule.observe(best)
+            schedule.observe(value)
+            assert schedule(0) == rate
+
+
+@given(st.lists(st.floats(-100, 100), max_size=60), st.integers(1, 5), st.floats(0.1, 0.9))
+def test_reduce_on_plateau_never_rises_nor_falls_faster_than_its_patience(values, patience, factor):
+    schedule = ReduceOnPlateau(1.0, factor, patience, lowest=0.05)
+    rates = [schedule(0)]
+    for value in values:
+        schedule.observe(value)
+        rates.append(schedule(0))
+    assert rates == sorted(rates, reverse=True)
+    assert rates[-1] >= max(0.05, factor ** (len(values) // patience) * (1 - 1e-12))
+
+
+@given(st.lists(st.floats(-10, 10), max_size=20), st.lists(st.floats(-10, 10), max_size=20))
+def test_reduce_on_plateau_goes_on_from_its_state(before, after):
+    first, second = (ReduceOnPlateau(1.0, patience=2) for _ in range(2))
+    for value in before:
+        first.observe(value)
+    second.load_state(first.state())
+    for value in after:
+        first.observe(value)
+        second.observe(value)
+        assert first(0) == second(0)
 
 
 def test_reduce_on_plateau_state():
@@ -116,6 +196,14 @@ def test_a_state_of_another_schedule_is_refused():
         (lambda: OneCycleSchedule(1.0, 10, rising=1), "rising"),
         (lambda: ReduceOnPlateau(1.0, factor=1), "factor"),
         (lambda: ReduceOnPlateau(1.0, patience=0), "patience"),
+        (lambda: ReduceOnPlateau(1.0, patience=math.nan), "patience"),
+        (lambda: ReduceOnPlateau(1.0, threshold=-0.1), "threshold"),
+        (lambda: ReduceOnPlateau(1.0, lowest=-0.1), "lowest"),
+        (lambda: StepSchedule(1.0, every=2, factor=-1), "factor"),
+        (lambda: ExponentialSchedule(1.0, factor=-0.5), "factor"),
+        (lambda: CosineSchedule(1.0, duration=5, final=-1), "final"),
+        (lambda: OneCycleSchedule(1.0, 10, start_factor=0), "start_factor"),
+        (lambda: OneCycleSchedule(1.0, 10, final_factor=0), "final_factor"),
     ],
 )
 def test_arguments_out_of_range(make, message):
@@ -123,9 +211,26 @@ def test_arguments_out_of_range(make, message):
         make()
 
 
-def test_an_optimizer_follows_a_schedule_step_by_step():
-    import numpy as np
+@pytest.mark.parametrize("rate", [-1.0, math.nan, math.inf])
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda rate: ConstantSchedule(rate), "learning_rate"),
+        (lambda rate: StepSchedule(rate, 3), "learning_rate"),
+        (lambda rate: ExponentialSchedule(rate, 0.5), "learning_rate"),
+        (lambda rate: InverseScalingSchedule(rate), "learning_rate"),
+        (lambda rate: CosineSchedule(rate, 3), "learning_rate"),
+        (lambda rate: OneCycleSchedule(rate, 3), "highest"),
+        (lambda rate: ReduceOnPlateau(rate), "learning_rate"),
+    ],
+    ids=["Constant", "Step", "Exponential", "InverseScaling", "Cosine", "OneCycle", "ReduceOnPlateau"],
+)
+def test_a_learning_rate_that_is_none_is_refused_as_an_optimizer_refuses_it(make, name, rate):
+    with pytest.raises(ValueError, match=name):
+        make(rate)
 
+
+def test_an_optimizer_follows_a_schedule_step_by_step():
     optimizer, parameters = SGD(StepSchedule(1.0, every=1, factor=0.5)), np.zeros(1)
     moves = []
     for _ in range(3):

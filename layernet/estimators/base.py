@@ -36,6 +36,9 @@ from layernet.training.loop import train
 
 # A loss so many times that of a network that has learned nothing is no loss to return a model with.
 DIVERGED = 100
+# What only further training needs, and what a fit that starts anew must not keep of the one before.
+TRAINING_STATE = ("_optimizer", "_average", "_convergence")
+CURVES_AND_BESTS = ("validation_loss_curve_", "best_loss_", "best_validation_score_")
 
 
 class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
@@ -203,11 +206,7 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
         if X_val is None or y_val is None:
             raise ValueError("X_val and y_val must be given together.")
         X_val, y_val = self._checked_data(X_val, y_val, reset=False)
-        if sample_weight_val is not None:
-            sample_weight_val = _check_sample_weight(
-                sample_weight_val, X_val, dtype=np.float64, ensure_non_negative=True
-            )
-        return X_val, y_val, sample_weight_val
+        return X_val, y_val, self._weights_of(X_val, y_val, sample_weight_val, incremental=False)
 
     def _set_aside(self, X, y, weights, random):
         """Split off a part of the training data, drawing as scikit-learn does."""
@@ -238,6 +237,8 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
     def _train(self, network, data, validation, hooks, random, continues, incremental):
         optimizer = self._optimizer_from_parameters()
         if not continues:
+            for name in (*TRAINING_STATE, *CURVES_AND_BESTS):
+                vars(self).pop(name, None)
             self.t_ = 0
             self.loss_curve_ = []
             self.validation_scores_ = [] if self.early_stopping else None
@@ -259,7 +260,7 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
                 )
         untrained_loss = self._loss_without_learning(network, data)
         if optimizer is None:
-            self._train_by_lbfgs(run, data, callbacks)
+            self._train_by_lbfgs(run, data, validation, callbacks)
         else:
             self._train_by_descent(run, data, batch_size, validation, callbacks, random, continues, incremental)
         losses = run.history.get("loss", [])
@@ -279,7 +280,13 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
         self.loss_curve_ = [*self.loss_curve_, *run.history.get("loss", [])]
         self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else np.inf
         if "val_loss" in run.history:
-            self.validation_loss_curve_ = run.history["val_loss"]
+            self.validation_loss_curve_ = [
+                *getattr(self, "validation_loss_curve_", []),
+                *run.history["val_loss"],
+            ]
+        if not self.keep_optimizer:
+            for name in ("_random_state", *TRAINING_STATE):
+                vars(self).pop(name, None)
 
     def _train_by_descent(self, run, data, batch_size, validation, callbacks, random, continues, incremental):
         convergence = Convergence(
@@ -292,7 +299,8 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
             if hasattr(self, "_convergence"):
                 convergence.take_over(self._convergence)
             self._resume(run.optimizer, incremental)
-            average = getattr(self, "_average", average)
+            if average is not None and hasattr(self, "_average"):
+                average.take_over(self._average)
         with suitable_threads(run.network, batch_size):
             train(
                 run,
@@ -310,14 +318,10 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
         self.best_validation_score_ = convergence.best_score if self.early_stopping else None
         if self.early_stopping:
             self.validation_scores_ = [*(self.validation_scores_ or []), *run.history.get("val_score", [])]
-        self._convergence = convergence
-        if self.keep_optimizer:
-            self._optimizer = run.optimizer
-            if average is not None:
-                self._average = average
-        else:
-            for name in ("_optimizer", "_average", "_random_state", "_convergence"):
-                vars(self).pop(name, None)
+        self._convergence, self._optimizer = convergence, run.optimizer
+        vars(self).pop("_average", None)
+        if average is not None:
+            self._average = average
         if not incremental and run.epoch == self.max_iter and run.stop_reason is None:
             warnings.warn(
                 f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization "
@@ -337,7 +341,7 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
         if set(optimizer.slots) == set(earlier.slots):
             optimizer.load_state(state)
 
-    def _train_by_lbfgs(self, run, data, callbacks):
+    def _train_by_lbfgs(self, run, data, validation, callbacks):
         if any(layer.sees_batch for layer in run.network.walk()):
             raise ValueError(
                 "solver='lbfgs' needs a loss that does not change from step to step: leave out dropout, noise "
@@ -347,9 +351,9 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
         data.inputs, data.targets = data.inputs.astype(np.float64), widened(data.targets)
         narrow, run.network = run.network, wide
         self.network_ = wide  # what callbacks are to look at
-        status = minimize(
-            run, FormulaPlan(wide, run.loss, None, self.alpha), data, callbacks, self.max_fun, self.tol
-        )
+        plan = FormulaPlan(wide, run.loss, None, self.alpha)
+        validate = None if validation is None else self._validator(wide, *validation)
+        status = minimize(run, plan, data, validate, callbacks, self.max_fun, self.tol)
         narrow.parameter_vector[:] = wide.parameter_vector
         self.network_ = narrow
         if status != 0:
@@ -372,7 +376,8 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
     def _validator(self, network, X_val, y_val, weights_val):
         targets = self._targets.encode(y_val, network.dtype)
         scorer = None
-        if self.scoring not in (None, "loss") and self.early_stopping:
+        watched = self.early_stopping and self._optimizer_from_parameters() is not None
+        if self.scoring not in (None, "loss") and watched:
             from sklearn.metrics import check_scoring
 
             scorer = check_scoring(self, self.scoring)
@@ -381,7 +386,7 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
             outputs = outputs_in_blocks(network, X_val)
             loss = float(self._targets.loss.bind(targets, weights_val).forward_pass(outputs))
             values = {"val_loss": loss}
-            if self.early_stopping:
+            if watched:
                 if self.scoring == "loss":
                     values["val_score"] = -loss
                 elif scorer is None:

@@ -73,7 +73,8 @@ class MLPClassifier(ClassifierMethods, Perceptron):
     normalization : {"batch", "layer", "rms"} or None, default=None
         Before each activation.
     clip_norm, clip_value : float or None, default=None
-        The whole gradient is scaled down to this length; each of its entries is clipped to this size.
+        The whole gradient is scaled down to this length; each of its entries is clipped to this size. For
+        solvers given by name, but "lbfgs".
     weight_averaging : float or None, default=None
         The decay of a running average of the parameters, 0.99 for instance, that predicts in their place.
     scoring : str, callable or None, default=None
@@ -227,7 +228,8 @@ class MLPRegressor(RegressorMethods, Perceptron):
     normalization : {"batch", "layer", "rms"} or None, default=None
         Before each activation.
     clip_norm, clip_value : float or None, default=None
-        The whole gradient is scaled down to this length; each of its entries is clipped to this size.
+        The whole gradient is scaled down to this length; each of its entries is clipped to this size. For
+        solvers given by name, but "lbfgs".
     weight_averaging : float or None, default=None
         The decay of a running average of the parameters, 0.99 for instance, that predicts in their place.
     scoring : str, callable or None, default=None

@@ -18,6 +18,8 @@ def unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
     before = dict(vars(estimator))
     network = before.get("network_")
     snapshot = None if network is None else Snapshot(network)
+    random = before.get("_random_state")
+    drawn_so_far = None if random is None else random.get_state()
     try:
         yield
     except BaseException:
@@ -25,6 +27,8 @@ def unchanged_on_failure(estimator: BaseEstimator) -> Iterator[None]:
         vars(estimator).update(before)
         if snapshot is not None:
             snapshot.restore()
+        if random is not None:
+            random.set_state(drawn_so_far)
         raise
 
 

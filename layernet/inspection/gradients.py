@@ -158,6 +158,7 @@ def check_gradients(
         outputs = layer.forward_pass(inputs)
         if grad_output is None:
             grad_output = random.standard_normal(np.shape(outputs)) if np.ndim(outputs) else 1.0
+        grad_output = np.array(grad_output)  # the given one may be a view of what is about to be moved
         analytic = {"inputs": np.array(layer.backward_pass(inputs, grad_output))}
         analytic.update({name: np.array(gradient) for name, gradient in layer.gradients.items()})
     reference = layer.astype(np.float64) if single else layer

@@ -64,7 +64,7 @@ class Dense(Layer):
         weights_initializer="glorot_uniform",
         bias_initializer="zeros",
     ):
-        if not isinstance(units, (int, np.integer)) or units < 1:
+        if not isinstance(units, (int, np.integer)) or isinstance(units, bool) or units < 1:
             raise ValueError(f"Dense: units must be a positive integer, got {units!r}.")
         self.units = units
         self.use_bias = use_bias

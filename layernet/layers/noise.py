@@ -12,6 +12,7 @@ import math
 import numpy as np
 
 from layernet.layer import Layer
+from layernet.validation import require_number
 
 LARGEST_SEED = 2**32
 
@@ -62,9 +63,7 @@ class Dropout(NoiseLayer):
     """
 
     def __init__(self, rate: float):
-        if not 0 <= rate < 1:
-            raise ValueError(f"Dropout: rate must be at least 0 and less than 1, got {rate!r}.")
-        self.rate = rate
+        self.rate = require_number(self, "rate", rate, at_least=0, below=1)
 
     def record(self, inputs):
         if not self.training or self.rate == 0:
@@ -100,9 +99,7 @@ class GaussianNoise(NoiseLayer):
     """
 
     def __init__(self, deviation: float):
-        if not deviation >= 0:
-            raise ValueError(f"GaussianNoise: deviation must be at least 0, got {deviation!r}.")
-        self.deviation = deviation
+        self.deviation = require_number(self, "deviation", deviation, at_least=0)
 
     def forward_pass(self, inputs):
         if not self.training or self.deviation == 0:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from layernet.layer import Layer
-from layernet.validation import require_positive
+from layernet.validation import require_number
 
 
 class BatchNorm(Layer):
@@ -55,10 +55,8 @@ class BatchNorm(Layer):
     _batch_statistics: tuple[np.ndarray, np.ndarray] | None = None
 
     def __init__(self, momentum: float = 0.9, epsilon: float = 1e-5):
-        if not 0 <= momentum <= 1:
-            raise ValueError(f"BatchNorm: momentum must be between 0 and 1, got {momentum!r}.")
-        self.momentum = momentum
-        self.epsilon = require_positive(epsilon, "BatchNorm: epsilon")
+        self.momentum = require_number(self, "momentum", momentum, at_least=0, at_most=1)
+        self.epsilon = require_number(self, "epsilon", epsilon, above=0)
 
     def create_parameters(self, input_shape):
         features = last_axis(self, input_shape)
@@ -71,7 +69,7 @@ class BatchNorm(Layer):
         if self.training and inputs.size > 0:
             batch_axes = tuple(range(inputs.ndim - 1))
             shares = self._shares(inputs)
-            mean = (inputs * shares).sum(axis=batch_axes)
+            mean = exact_mean(inputs, batch_axes, shares=shares if shares.ndim else None)
             centered = inputs - mean
             variance = (centered * centered * shares).sum(axis=batch_axes)
             self._batch_statistics = mean, variance
@@ -99,7 +97,7 @@ class BatchNorm(Layer):
         """The share of each sample, spread over its axes but the last: one number if all weigh the same."""
         size = inputs.size // inputs.shape[-1]
         if self.batch_weights is None or not self.batch_weights.any():
-            return inputs.dtype.type(1 / size)
+            return np.asarray(1 / size, inputs.dtype)
         shares = self.batch_weights / (self.batch_weights.sum() * (size // len(inputs)))
         return shares.astype(inputs.dtype).reshape(-1, *[1] * (inputs.ndim - 1))
 
@@ -141,7 +139,7 @@ class LayerNorm(Layer):
     """
 
     def __init__(self, epsilon: float = 1e-5):
-        self.epsilon = require_positive(epsilon, "LayerNorm: epsilon")
+        self.epsilon = require_number(self, "epsilon", epsilon, above=0)
 
     def create_parameters(self, input_shape):
         features = last_axis(self, input_shape)
@@ -149,7 +147,7 @@ class LayerNorm(Layer):
         self.add_parameter("beta", features, "zeros", decay=False)
 
     def record(self, inputs):
-        centered = inputs - inputs.mean(axis=-1, keepdims=True)
+        centered = inputs - exact_mean(inputs, -1, keepdims=True)
         variance = (centered * centered).mean(axis=-1, keepdims=True)
         inverse_deviation = 1 / np.sqrt(variance + self.epsilon)
         normalized = centered * inverse_deviation
@@ -193,7 +191,7 @@ class RMSNorm(Layer):
     """
 
     def __init__(self, epsilon: float = 1e-5):
-        self.epsilon = require_positive(epsilon, "RMSNorm: epsilon")
+        self.epsilon = require_number(self, "epsilon", epsilon, above=0)
 
     def create_parameters(self, input_shape):
         self.add_parameter("gamma", last_axis(self, input_shape), "ones", decay=False)
@@ -211,6 +209,13 @@ class RMSNorm(Layer):
         grad_normalized = grad_output * self.gamma
         along = (grad_normalized * normalized).mean(axis=-1, keepdims=True)
         return (grad_normalized - normalized * along) * inverse_size
+
+
+def exact_mean(inputs: np.ndarray, axis, keepdims: bool = False, shares=None) -> np.ndarray:
+    """The mean, summed up in double precision: in float32 the sum of large numbers would drown the variance."""
+    if shares is not None:
+        return (inputs * shares.astype(np.float64)).sum(axis=axis, keepdims=keepdims).astype(inputs.dtype)
+    return inputs.mean(axis=axis, dtype=np.float64, keepdims=keepdims).astype(inputs.dtype, copy=False)
 
 
 def last_axis(layer: Layer, input_shape: tuple[int, ...]) -> int:

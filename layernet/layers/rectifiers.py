@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from layernet.layers.activation import Activation
+from layernet.validation import require_number
 
 
 class ReLU(Activation):
@@ -52,9 +53,7 @@ class LeakyReLU(Activation):
     """
 
     def __init__(self, negative_slope: float = 0.01):
-        if not negative_slope >= 0:
-            raise ValueError(f"LeakyReLU: negative_slope must be at least 0, got {negative_slope!r}.")
-        self.negative_slope = negative_slope
+        self.negative_slope = require_number(self, "negative_slope", negative_slope, at_least=0)
 
     def forward_pass(self, inputs):
         return np.where(inputs > 0, inputs, self.negative_slope * inputs)
@@ -85,9 +84,7 @@ class ELU(Activation):
     """
 
     def __init__(self, alpha: float = 1.0):
-        if not alpha > 0:
-            raise ValueError(f"ELU: alpha must be greater than 0, got {alpha!r}.")
-        self.alpha = alpha
+        self.alpha = require_number(self, "alpha", alpha, above=0)
 
     def forward_pass(self, inputs):
         return np.where(inputs > 0, inputs, self.alpha * np.expm1(np.minimum(inputs, 0)))

@@ -46,8 +46,10 @@ class Reshape(Layer):
     """
 
     def __init__(self, shape: Sequence[int]):
-        sizes = list(shape)
-        if any(size != -1 and size < 1 for size in sizes) or sizes.count(-1) > 1:
+        def is_size(size):
+            return isinstance(size, (int, np.integer)) and (size == -1 or size > 0)
+
+        if np.ndim(shape) != 1 or not all(map(is_size, shape)) or list(shape).count(-1) > 1:
             raise ValueError(f"Reshape: shape must be positive sizes, one of which may be -1, got {shape!r}.")
         self.shape = shape
 

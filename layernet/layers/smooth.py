@@ -108,7 +108,8 @@ class GELU(Layer):
     """The input times the probability that a normal variable lies below it.
 
     f(x) = x P(x) with P(x) = (1 + erf(x / sqrt(2))) / 2, and f'(x) = P(x) + x p(x) with the density
-    p(x) = exp(-x**2 / 2) / sqrt(2 pi).
+    p(x) = exp(-x**2 / 2) / sqrt(2 pi). P is computed as erfc(-x / sqrt(2)) / 2, the same, which is exact also
+    where 1 + erf would be all rounding, far below zero.
 
     The tanh form puts P(x) = (1 + tanh(u)) / 2 with u = sqrt(2 / pi) (x + 0.044715 x**3) instead, hence
     f'(x) = P(x) + x (1 - tanh(u)**2) / 2 * sqrt(2 / pi) (1 + 3 * 0.044715 x**2). It differs by less than
@@ -139,7 +140,7 @@ class GELU(Layer):
             below = 0.5 * (1 + tanh)
             slope = 0.5 * (1 - tanh * tanh) * SQRT_2_OVER_PI * (1 + 3 * 0.044715 * near * near)
         else:
-            below = 0.5 * (1 + error_function(SQRT_HALF * inputs))
+            below = 0.5 * complementary_error_function(-SQRT_HALF * inputs)
             near = np.clip(inputs, -50, 50)  # the density is zero long before, and the square must not overflow
             slope = INVERSE_SQRT_2_PI * np.exp(-0.5 * near * near)
         return inputs * below, (inputs, below, slope)
@@ -149,9 +150,9 @@ class GELU(Layer):
         return grad_output * (below + inputs * slope)
 
 
-def error_function(inputs: np.ndarray) -> np.ndarray:
-    """The error function, of which NumPy has none."""
+def complementary_error_function(inputs: np.ndarray) -> np.ndarray:
+    """1 - erf(inputs), of which NumPy has none."""
     # Imported here: SciPy's special functions take longer to import than NumPy, and only GELU needs one.
-    from scipy.special import erf
+    from scipy.special import erfc
 
-    return erf(inputs)
+    return erfc(inputs)

@@ -53,7 +53,12 @@ class LogSoftmax(Activation):
 
 
 def largest_of_rows(inputs: np.ndarray) -> np.ndarray:
-    """The maximum along the last axis, which is kept with a length of 1."""
+    """The maximum along the last axis, which is kept with a length of 1; an error where that is the batch."""
+    if inputs.ndim < 2:
+        raise ValueError(
+            f"A softmax expects inputs of shape (n_samples, ..., features), got {inputs.shape}: one number a "
+            "sample. Use inputs.reshape(-1, 1)."
+        )
     # NumPy takes the maximum of many short rows one row at a time; down the columns of a copy it is five times
     # faster.
     columns = np.ascontiguousarray(inputs.reshape(-1, inputs.shape[-1]).T)

@@ -10,7 +10,8 @@ import numpy as np
 
 from layernet.layers.saturating import logistic
 from layernet.layers.softmax import largest_of_rows
-from layernet.losses.loss import Loss
+from layernet.losses.loss import Loss, count_outputs, mean_over_outputs
+from layernet.validation import require_number
 
 
 class CrossEntropy(Loss):
@@ -50,11 +51,7 @@ class CrossEntropy(Loss):
         label_smoothing: float = 0.0,
         class_weight: Sequence[float] | Mapping[int, float] | None = None,
     ):
-        if not 0 <= label_smoothing < 1:
-            raise ValueError(
-                f"CrossEntropy: label_smoothing must be at least 0 and less than 1, got {label_smoothing!r}."
-            )
-        self.label_smoothing = label_smoothing
+        self.label_smoothing = require_number(self, "label_smoothing", label_smoothing, at_least=0, below=1)
         self.class_weight = class_weight
 
     def prepare(self, targets: Any, output_shape, dtype):
@@ -64,6 +61,7 @@ class CrossEntropy(Loss):
             raise ValueError(
                 f"{self!r} expects outputs of shape (n_samples, n_classes), got rows of {output_shape}."
             )
+        self._check_class_weight(output_shape[0])
         if targets.ndim == 1:
             return as_class_numbers(targets, output_shape[0], self)
         targets = super().prepare(targets, output_shape, dtype)
@@ -104,15 +102,22 @@ class CrossEntropy(Loss):
 
     def _weight_of_classes(self, n_classes):
         if isinstance(self.class_weight, Mapping):
-            weights = np.ones(max([n_classes, *(label + 1 for label in self.class_weight)]))
-            weights[list(self.class_weight)] = list(self.class_weight.values())
+            return np.array([self.class_weight.get(label, 1) for label in range(n_classes)], float)
+        return np.asarray(self.class_weight, float)
+
+    def _check_class_weight(self, n_classes):
+        if self.class_weight is None:
+            return
+        if isinstance(self.class_weight, Mapping):
+            fits = self.class_weight.keys() <= set(range(n_classes))
         else:
-            weights = np.asarray(self.class_weight, dtype=float)
-        if weights.ndim != 1 or len(weights) < n_classes or not (weights >= 0).all():
+            fits = np.shape(self.class_weight) == (n_classes,)
+        weights = self._weight_of_classes(n_classes) if fits else np.empty(0)
+        if not fits or not np.isfinite(weights).all() or (weights < 0).any():
             raise ValueError(
-                f"{self!r}: class_weight must give each of {n_classes} classes a weight of at least 0."
+                f"{self!r}: class_weight must give each of {n_classes} classes, numbered from 0, a finite "
+                "weight of at least 0."
             )
-        return weights[:n_classes] if isinstance(self.class_weight, Mapping) else weights
 
 
 class BinaryCrossEntropy(Loss):
@@ -141,10 +146,10 @@ class BinaryCrossEntropy(Loss):
         return targets
 
     def losses(self, outputs, targets):
-        return (np.logaddexp(outputs, 0) - targets * outputs).mean(axis=1)
+        return mean_over_outputs(np.logaddexp(outputs, 0) - targets * outputs)
 
     def gradient(self, outputs, targets):
-        return (logistic(outputs) - targets) / outputs.shape[1]
+        return (logistic(outputs) - targets) / count_outputs(outputs)
 
 
 class Hinge(Loss):
@@ -169,9 +174,7 @@ class Hinge(Loss):
     """
 
     def __init__(self, margin: float = 1.0):
-        if not margin > 0:
-            raise ValueError(f"Hinge: margin must be greater than 0, got {margin!r}.")
-        self.margin = margin
+        self.margin = require_number(self, "margin", margin, above=0)
 
     def prepare(self, targets: Any, output_shape, dtype):
         """Class numbers of shape (n_samples,); for a single output -1 and 1, made of 0 and 1 if need be."""
@@ -219,10 +222,9 @@ def as_class_numbers(targets: np.ndarray, n_classes: int, loss: Loss) -> np.ndar
                 f"{loss!r} expects class numbers 0, 1, 2, ..., got targets of type {targets.dtype} that are "
                 "not whole numbers. Number the classes: np.unique(y, return_inverse=True)."
             )
-    targets = targets.astype(np.intp)
     if targets.size and not 0 <= targets.min() <= targets.max() < n_classes:
         raise ValueError(
             f"{loss!r} expects classes from 0 to {n_classes - 1}, one for each output of the network, got "
             f"{targets.min()} to {targets.max()}. Number the classes from 0, or change the last layer's units."
         )
-    return targets
+    return targets.astype(np.intp)

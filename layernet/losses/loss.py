@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from layernet.layer import Layer
 from layernet.representation import Described
-from layernet.validation import as_float_array, require_finite
+from layernet.validation import as_float_array, require_finite, require_number
 
 
 class Loss(Described):
@@ -151,8 +152,10 @@ class BoundLoss(Layer):
     def __init__(self, loss: Loss, targets: Any, sample_weight: Any = None, normalizer: float | None = None):
         self.loss = loss
         self.targets = np.asarray(targets)
+        if self.targets.ndim == 0:
+            raise ValueError(f"targets of {loss!r} must be one for each sample, got {targets!r} alone.")
         self.sample_weight = None if sample_weight is None else as_weights(sample_weight, len(self.targets))
-        self.normalizer = normalizer
+        self.normalizer = require_number(self, "normalizer", normalizer, at_least=0, or_none=True)
 
     def infer_output_shape(self, input_shape):
         return ()
@@ -185,14 +188,30 @@ def weight_factors(weights, normalizer, n_samples, dtype):
 
 def weighted_sum(losses, factors):
     """The loss of a batch from the losses of its samples."""
-    return (losses * factors).sum()
+    if np.ndim(losses) != 1:
+        raise ValueError(
+            f"A loss's losses(outputs, targets) must be one number for each sample, got {np.shape(losses)}."
+        )
+    return weighted_rows(losses, factors).sum()
 
 
-def weighted_rows(gradient, factors):
-    """The gradient of a batch's loss from those of its samples'."""
-    if np.ndim(factors):
-        factors = factors.reshape(-1, *[1] * (gradient.ndim - 1))
-    return gradient * factors
+def weighted_rows(rows, factors):
+    """Each sample's loss, or its gradient, times its factor."""
+    if np.ndim(factors) == 0:
+        return rows * factors
+    factors = factors.reshape(-1, *[1] * (rows.ndim - 1))
+    # A factor of 0 silences a sample even where its loss is infinite, and 0 * infinity would be NaN.
+    return np.multiply(rows, factors, where=factors != 0, out=np.zeros(rows.shape, factors.dtype))
+
+
+def mean_over_outputs(values: np.ndarray) -> np.ndarray:
+    """The mean over all outputs of each sample, whatever their shape."""
+    return values.reshape(len(values), count_outputs(values)).mean(axis=1)
+
+
+def count_outputs(values: np.ndarray) -> int:
+    """How many outputs each sample has."""
+    return math.prod(values.shape[1:])
 
 
 def as_weights(sample_weight: Any, n_samples: int) -> np.ndarray:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from layernet.losses.loss import Loss
+from layernet.losses.loss import Loss, count_outputs, mean_over_outputs
+from layernet.validation import require_number
 
 
 class MeanSquaredError(Loss):
@@ -24,10 +25,10 @@ class MeanSquaredError(Loss):
     """
 
     def losses(self, outputs, targets):
-        return ((outputs - targets) ** 2).mean(axis=1)
+        return mean_over_outputs((outputs - targets) ** 2)
 
     def gradient(self, outputs, targets):
-        return (outputs - targets) * (2 / outputs.shape[1])
+        return (outputs - targets) * (2 / count_outputs(outputs))
 
 
 class MeanAbsoluteError(Loss):
@@ -42,10 +43,10 @@ class MeanAbsoluteError(Loss):
     """
 
     def losses(self, outputs, targets):
-        return np.abs(outputs - targets).mean(axis=1)
+        return mean_over_outputs(np.abs(outputs - targets))
 
     def gradient(self, outputs, targets):
-        return np.sign(outputs - targets) / outputs.shape[1]
+        return np.sign(outputs - targets) / count_outputs(outputs)
 
 
 class Huber(Loss):
@@ -70,17 +71,15 @@ class Huber(Loss):
     """
 
     def __init__(self, delta: float = 1.0):
-        if not delta > 0:
-            raise ValueError(f"Huber: delta must be greater than 0, got {delta!r}.")
-        self.delta = delta
+        self.delta = require_number(self, "delta", delta, above=0)
 
     def losses(self, outputs, targets):
         size = np.abs(outputs - targets)
         near = np.minimum(size, self.delta)
-        return (near * near / 2 + self.delta * (size - near)).mean(axis=1)
+        return mean_over_outputs(near * near / 2 + self.delta * (size - near))
 
     def gradient(self, outputs, targets):
-        return np.clip(outputs - targets, -self.delta, self.delta) / outputs.shape[1]
+        return np.clip(outputs - targets, -self.delta, self.delta) / count_outputs(outputs)
 
 
 class Quantile(Loss):
@@ -105,18 +104,16 @@ class Quantile(Loss):
     """
 
     def __init__(self, quantile: float = 0.5):
-        if not 0 < quantile < 1:
-            raise ValueError(f"Quantile: quantile must lie between 0 and 1, got {quantile!r}.")
-        self.quantile = quantile
+        self.quantile = require_number(self, "quantile", quantile, above=0, below=1)
 
     def losses(self, outputs, targets):
         missing = targets - outputs
-        return np.maximum((self.quantile - 1) * missing, self.quantile * missing).mean(axis=1)
+        return mean_over_outputs(np.maximum((self.quantile - 1) * missing, self.quantile * missing))
 
     def gradient(self, outputs, targets):
         error = outputs - targets
         slope = np.where(error > 0, 1 - self.quantile, -self.quantile) * (error != 0)
-        return slope.astype(outputs.dtype, copy=False) / outputs.shape[1]
+        return slope.astype(outputs.dtype, copy=False) / count_outputs(outputs)
 
 
 class Poisson(Loss):
@@ -145,8 +142,8 @@ class Poisson(Loss):
 
     def losses(self, outputs, targets):
         with np.errstate(over="ignore"):  # an infinite expected count is an infinite loss, no accident
-            return (np.exp(outputs) - targets * outputs).mean(axis=1)
+            return mean_over_outputs(np.exp(outputs) - targets * outputs)
 
     def gradient(self, outputs, targets):
         with np.errstate(over="ignore"):
-            return (np.exp(outputs) - targets) / outputs.shape[1]
+            return (np.exp(outputs) - targets) / count_outputs(outputs)

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from layernet.optimizers.optimizer import Optimizer
+from layernet.validation import require_number
 
 
 class Adam(Optimizer):
@@ -64,12 +65,9 @@ class Adam(Optimizer):
         correct_epsilon: bool = True,
     ):
         super().__init__(learning_rate, weight_decay, decay_biases, clip_value, clip_norm)
-        self.require(0 <= beta_1 < 1, "beta_1", beta_1, "at least 0 and less than 1")
-        self.require(0 <= beta_2 < 1, "beta_2", beta_2, "at least 0 and less than 1")
-        self.require(epsilon > 0, "epsilon", epsilon, "greater than 0")
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
+        self.beta_1 = require_number(self, "beta_1", beta_1, at_least=0, below=1)
+        self.beta_2 = require_number(self, "beta_2", beta_2, at_least=0, below=1)
+        self.epsilon = require_number(self, "epsilon", epsilon, above=0)
         self.amsgrad = amsgrad
         self.correct_epsilon = correct_epsilon
 
@@ -164,6 +162,7 @@ class NAdam(Optimizer):
         At least 0 and less than 1.
     epsilon : float, default=1e-8
     momentum_decay : float, default=0.004
+        At least 0.
     weight_decay, decay_biases, clip_value, clip_norm
         See `Optimizer`.
 
@@ -187,13 +186,10 @@ class NAdam(Optimizer):
         clip_norm: float | None = None,
     ):
         super().__init__(learning_rate, weight_decay, decay_biases, clip_value, clip_norm)
-        self.require(0 <= beta_1 < 1, "beta_1", beta_1, "at least 0 and less than 1")
-        self.require(0 <= beta_2 < 1, "beta_2", beta_2, "at least 0 and less than 1")
-        self.require(epsilon > 0, "epsilon", epsilon, "greater than 0")
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
-        self.epsilon = epsilon
-        self.momentum_decay = momentum_decay
+        self.beta_1 = require_number(self, "beta_1", beta_1, at_least=0, below=1)
+        self.beta_2 = require_number(self, "beta_2", beta_2, at_least=0, below=1)
+        self.epsilon = require_number(self, "epsilon", epsilon, above=0)
+        self.momentum_decay = require_number(self, "momentum_decay", momentum_decay, at_least=0)
 
     def move(self, parameters, gradients, learning_rate, mean, mean_square):
         mean += (1 - self.beta_1) * (gradients - mean)
@@ -212,6 +208,6 @@ class NAdam(Optimizer):
         known_step, product = getattr(self, "_product", (0, 1.0))
         if known_step > step:
             known_step, product = 0, 1.0
-        product *= math.prod(self._momentum(s) for s in range(known_step + 1, step + 1))
+        product = math.prod((self._momentum(s) for s in range(known_step + 1, step + 1)), start=product)
         self._product = (step, product)
         return product

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from layernet.optimizers.optimizer import Optimizer
+from layernet.validation import require_number
 
 
 class RMSProp(Optimizer):
@@ -41,10 +42,8 @@ class RMSProp(Optimizer):
         clip_norm: float | None = None,
     ):
         super().__init__(learning_rate, weight_decay, decay_biases, clip_value, clip_norm)
-        self.require(0 <= rho < 1, "rho", rho, "at least 0 and less than 1")
-        self.require(epsilon > 0, "epsilon", epsilon, "greater than 0")
-        self.rho = rho
-        self.epsilon = epsilon
+        self.rho = require_number(self, "rho", rho, at_least=0, below=1)
+        self.epsilon = require_number(self, "epsilon", epsilon, above=0)
 
     def move(self, parameters, gradients, learning_rate, mean_square):
         mean_square += (1 - self.rho) * (gradients * gradients - mean_square)
@@ -86,10 +85,8 @@ class Adagrad(Optimizer):
         clip_norm: float | None = None,
     ):
         super().__init__(learning_rate, weight_decay, decay_biases, clip_value, clip_norm)
-        self.require(initial_sum >= 0, "initial_sum", initial_sum, "at least 0")
-        self.require(epsilon > 0, "epsilon", epsilon, "greater than 0")
-        self.initial_sum = initial_sum
-        self.epsilon = epsilon
+        self.initial_sum = require_number(self, "initial_sum", initial_sum, at_least=0)
+        self.epsilon = require_number(self, "epsilon", epsilon, above=0)
 
     def first_slot(self, name, parameters):
         return np.full_like(parameters, self.initial_sum)

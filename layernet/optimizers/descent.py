@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from layernet.optimizers.optimizer import Optimizer
+from layernet.validation import require_number
 
 
 class SGD(Optimizer):
@@ -56,12 +57,10 @@ class SGD(Optimizer):
         clip_norm: float | None = None,
     ):
         super().__init__(learning_rate, weight_decay, decay_biases, clip_value, clip_norm)
-        self.require(0 <= momentum < 1, "momentum", momentum, "at least 0 and less than 1")
-        self.require(0 <= dampening <= 1, "dampening", dampening, "between 0 and 1")
-        self.require(not nesterov or momentum > 0, "momentum", momentum, "greater than 0 with nesterov=True")
-        self.momentum = momentum
-        self.dampening = dampening
+        self.momentum = require_number(self, "momentum", momentum, at_least=0, below=1)
+        self.dampening = require_number(self, "dampening", dampening, at_least=0, at_most=1)
         self.nesterov = nesterov
+        self.require(not nesterov or momentum > 0, "momentum", momentum, "greater than 0 with nesterov=True")
 
     @property
     def slots(self) -> tuple[str, ...]:
@@ -111,10 +110,8 @@ class Lion(Optimizer):
         clip_norm: float | None = None,
     ):
         super().__init__(learning_rate, weight_decay, decay_biases, clip_value, clip_norm)
-        self.require(0 <= beta_1 < 1, "beta_1", beta_1, "at least 0 and less than 1")
-        self.require(0 <= beta_2 < 1, "beta_2", beta_2, "at least 0 and less than 1")
-        self.beta_1 = beta_1
-        self.beta_2 = beta_2
+        self.beta_1 = require_number(self, "beta_1", beta_1, at_least=0, below=1)
+        self.beta_2 = require_number(self, "beta_2", beta_2, at_least=0, below=1)
 
     def move(self, parameters, gradients, learning_rate, momentum):
         parameters -= learning_rate * np.sign(self.beta_1 * momentum + (1 - self.beta_1) * gradients)

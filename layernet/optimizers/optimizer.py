@@ -10,6 +10,7 @@ import numpy as np
 
 from layernet.layer import Layer
 from layernet.representation import Described
+from layernet.validation import FLOAT_TYPES, require_number
 
 # Formulas with temporaries run as fast as memory allows while a block of each vector fits into the cache.
 BLOCK_SIZE = 16384
@@ -61,16 +62,13 @@ class Optimizer(Described):
         clip_value: float | None = None,
         clip_norm: float | None = None,
     ):
-        if not callable(learning_rate):
-            self.require(learning_rate >= 0, "learning_rate", learning_rate, "at least 0")
-        self.require(weight_decay >= 0, "weight_decay", weight_decay, "at least 0")
-        for name, bound in (("clip_value", clip_value), ("clip_norm", clip_norm)):
-            self.require(bound is None or bound > 0, name, bound, "None or greater than 0")
+        if not callable(learning_rate) or isinstance(learning_rate, type):  # a class is no schedule yet
+            learning_rate = require_number(self, "learning_rate", learning_rate, at_least=0)
         self.learning_rate = learning_rate
-        self.weight_decay = weight_decay
+        self.weight_decay = require_number(self, "weight_decay", weight_decay, at_least=0)
         self.decay_biases = decay_biases
-        self.clip_value = clip_value
-        self.clip_norm = clip_norm
+        self.clip_value = require_number(self, "clip_value", clip_value, above=0, or_none=True)
+        self.clip_norm = require_number(self, "clip_norm", clip_norm, above=0, or_none=True)
 
     def update(self, network: Layer) -> None:
         """Move a network's parameters by the gradients of its last backward pass, and end its step.
@@ -101,9 +99,19 @@ class Optimizer(Described):
 
         Raises
         ------
+        TypeError
+            If the parameters are no array of floats, which alone can be moved in place.
         ValueError
-            If the optimizer has moved a vector of another size before.
+            If gradients or decayed have another shape than the parameters, or the optimizer has moved a vector
+            of another size before.
         """
+        if not isinstance(parameters, np.ndarray) or parameters.dtype not in FLOAT_TYPES:
+            raise TypeError(f"parameters must be an array of float32 or float64, got {parameters!r}.")
+        for name, vector in (("gradients", gradients), ("decayed", decayed)):
+            if vector is not None and np.shape(vector) != parameters.shape:
+                raise ValueError(
+                    f"{name} must have the shape of the parameters, {parameters.shape}, got {np.shape(vector)}."
+                )
         memory = self._memory_for(parameters)
         learning_rate = self.last_learning_rate = self.current_learning_rate()
         self.steps += 1
@@ -135,6 +143,10 @@ class Optimizer(Described):
             return float(self.learning_rate(self.steps))
         return float(self.learning_rate)
 
+    def memory_is_finite(self) -> bool:
+        """Whether all that the optimizer remembers is finite: from an infinite average no step comes back."""
+        return all(bool(np.isfinite(vector).all()) for vector in (self._memory or {}).values())
+
     def state(self) -> dict[str, Any]:
         """A copy of all that the next step depends on beside the constructor's arguments.
 
@@ -157,7 +169,8 @@ class Optimizer(Described):
         Raises
         ------
         ValueError
-            If the state is of another kind of optimizer; nothing is changed then.
+            If the state is of another kind of optimizer, or of another kind of learning rate; nothing is
+            changed then.
         """
         vectors = {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
         others = set(state) - set(vectors) - {"steps", "learning_rate", "schedule"}
@@ -166,7 +179,13 @@ class Optimizer(Described):
                 f"{type(self).__name__} remembers {list(self.slots)}, got a state with {sorted(state)}. "
                 "Load a state of the same optimizer."
             )
-        if "schedule" in state:
+        has_schedule = hasattr(self.learning_rate, "load_state")
+        if ("schedule" in state and not has_schedule) or ("learning_rate" in state and has_schedule):
+            raise ValueError(
+                f"{self!r} has the learning_rate {self.learning_rate!r}, got the state of an optimizer whose "
+                f"learning rate is {state.get('learning_rate', 'a schedule')}. Give both the same."
+            )
+        if has_schedule and "schedule" in state:
             self.learning_rate.load_state(state["schedule"])
         self.learning_rate = state.get("learning_rate", self.learning_rate)
         self.steps = state["steps"]

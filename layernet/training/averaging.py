@@ -36,6 +36,11 @@ class WeightAverage:
         self.average: np.ndarray | None = None
         self.parameters: np.ndarray | None = None
 
+    def take_over(self, earlier: WeightAverage) -> None:
+        """Go on from another one, which is left as it is."""
+        self.steps, self.parameters = earlier.steps, earlier.parameters
+        self.average = earlier.average.copy()
+
     def begin(self, network: Layer) -> None:
         """Start, or go on from the parameters that the training before ended with."""
         if self.parameters is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from layernet.engine.plan import FormulaPlan, NotFiniteError
@@ -14,6 +16,7 @@ def minimize(
     run: Run,
     plan: FormulaPlan,
     data: TrainingData,
+    validate: Callable[[], dict[str, float]] | None,
     callbacks: list[Callback],
     max_evaluations: int,
     tol: float,
@@ -27,6 +30,8 @@ def minimize(
     plan : FormulaPlan
         Without an optimizer; a network of float64, for a line search needs its digits.
     data : TrainingData
+    validate : callable or None
+        Called after every iteration; the columns that it returns are added to the history.
     callbacks : list of Callback
     max_evaluations : int
         How often the loss is computed at most.
@@ -67,8 +72,9 @@ def minimize(
         run.epoch += 1
         for callback in callbacks:
             callback.on_epoch_begin(run)
-        run.history.add(epoch=run.epoch, loss=float(intermediate_result.fun))
         plan.parameters[order] = intermediate_result.x
+        values = {} if validate is None else validate()
+        run.history.add(epoch=run.epoch, loss=float(intermediate_result.fun), **values)
         for callback in callbacks:
             callback.on_epoch_end(run)
         if run.stop_reason is not None:

@@ -245,6 +245,8 @@ def train_epoch(
     if not all_finite(run.network.parameter_vector):  # the last update overflowed, and no loss has shown it yet
         before.restore()
         raise divergence("a parameter is not finite", run, data)
+    if not run.optimizer.memory_is_finite():
+        raise divergence("the square of a gradient is not finite, and the optimizer cannot go on", run, data)
     means = {name: total / data.n_samples for name, total in totals.items()}
     return {
         "epoch": run.epoch,

@@ -1,5 +1,6 @@
 """Layers against values from elsewhere: SciPy, closed forms, statistics of noise, averages by hand."""
 
+import contextlib
 import math
 
 import numpy as np
@@ -18,10 +19,12 @@ from layernet import (
     GaussianNoise,
     HardSigmoid,
     Identity,
+    Layer,
     LayerNorm,
     LeakyReLU,
     LogSoftmax,
     Mish,
+    Orthogonal,
     ReLU,
     Reshape,
     RMSNorm,
@@ -55,19 +58,119 @@ def normal_density(x):
             lambda x: np.where(x > 0, 1, 0.7 * np.exp(x)),
         ),
         (GELU(), lambda x: x * special.ndtr(x), lambda x: special.ndtr(x) + x * normal_density(x)),
-        (SiLU(), lambda x: x * special.expit(x), None),
+        (
+            SELU(),
+            lambda x: 1.0507009873554805 * (x * (x > 0) + 1.6732632423543772 * np.expm1(x) * (x <= 0)),
+            lambda x: 1.0507009873554805 * np.where(x > 0, 1, 1.6732632423543772 * np.exp(x)),
+        ),
+        (
+            SiLU(),
+            lambda x: x * special.expit(x),
+            lambda x: (1 + np.exp(-x) + x * np.exp(-x)) / (1 + np.exp(-x)) ** 2,
+        ),
         (Softplus(), lambda x: np.log1p(np.exp(x)), special.expit),
-        (Mish(), lambda x: x * np.tanh(np.log1p(np.exp(x))), None),
+        # With e = exp(x) Misra's functions are quotients of polynomials.
+        (
+            Mish(),
+            lambda x: x * ((1 + np.exp(x)) ** 2 - 1) / ((1 + np.exp(x)) ** 2 + 1),
+            lambda x: (
+                np.exp(x)
+                * (4 * (x + 1) + 4 * np.exp(2 * x) + np.exp(3 * x) + np.exp(x) * (4 * x + 6))
+                / (2 * np.exp(x) + np.exp(2 * x) + 2) ** 2
+            ),
+        ),
         (HardSigmoid(), lambda x: np.minimum(np.maximum((x + 3) / 6, 0), 1), lambda x: (abs(x) < 3) / 6),
-        (Softmax(), lambda x: special.softmax(x, axis=-1), None),
-        (LogSoftmax(), lambda x: special.log_softmax(x, axis=-1), None),
+        # With a gradient of 2 in every output the probabilities, whose sum is 1, cannot move.
+        (Softmax(), lambda x: special.softmax(x, axis=-1), np.zeros_like),
+        (
+            LogSoftmax(),
+            lambda x: special.log_softmax(x, axis=-1),
+            lambda x: 1 - 5 * special.softmax(x, axis=-1),
+        ),
     ],
     ids=lambda value: repr(value) if not callable(value) else "",
 )
 def test_activations_against_scipy_and_closed_forms(layer, function, derivative):
     assert_allclose(layer.forward_pass(X), function(X), rtol=1e-12, atol=1e-15)
-    if derivative is not None:
-        assert_allclose(layer.backward_pass(X, np.full_like(X, 2.0)), 2 * derivative(X), rtol=1e-9, atol=1e-13)
+    assert_allclose(layer.backward_pass(X, np.full_like(X, 2.0)), 2 * derivative(X), rtol=1e-9, atol=1e-13)
+
+
+def test_softmax_gradients_are_products_with_the_jacobian():
+    gradient = np.random.default_rng(0).standard_normal(X.shape)
+    for row, p, g in zip(X, special.softmax(X, axis=1), gradient, strict=True):
+        jacobian = np.diag(p) - np.outer(p, p)
+        assert_allclose(Softmax().backward_pass(row[None], g[None])[0], jacobian @ g, rtol=1e-9, atol=1e-15)
+        expected = (np.eye(5) - p).T @ g
+        assert_allclose(LogSoftmax().backward_pass(row[None], g[None])[0], expected, rtol=1e-9, atol=1e-15)
+
+
+def test_the_tanh_form_of_gelu_has_its_own_derivative():
+    inner = math.sqrt(2 / math.pi) * (X + 0.044715 * X**3)
+    slope = math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * X**2)
+    expected = (1 + np.tanh(inner)) / 2 + X / 2 / np.cosh(inner) ** 2 * slope
+    found = GELU(approximate=True).backward_pass(X, np.ones_like(X))
+    assert_allclose(found, expected, rtol=1e-9, atol=1e-13)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize(
+    ("layer", "below", "slope_below", "above", "slope_above"),
+    [
+        (Identity(), lambda x: -x, 1, lambda x: x, 1),
+        (ReLU(), 0, 0, lambda x: x, 1),
+        (LeakyReLU(0.25), lambda x: -x / 4, 0.25, lambda x: x, 1),
+        (ELU(0.5), -0.5, 0, lambda x: x, 1),
+        (SELU(), -SELU.scale * SELU.alpha, 0, lambda x: SELU.scale * x, SELU.scale),
+        (GELU(), 0, 0, lambda x: x, 1),
+        (GELU(approximate=True), 0, 0, lambda x: x, 1),
+        (SiLU(), 0, 0, lambda x: x, 1),
+        (Mish(), 0, 0, lambda x: x, 1),
+        (Softplus(), 0, 0, lambda x: x, 1),
+        (Sigmoid(), 0, 0, 1, 0),
+        (Tanh(), -1, 0, 1, 0),
+        (HardSigmoid(), 0, 0, 1, 0),
+    ],
+    ids=lambda value: repr(value) if isinstance(value, Layer) else "",
+)
+def test_activations_reach_their_limits(layer, below, slope_below, above, slope_above, dtype):
+    for size in (1e3, 1e4, 1e30):
+        x = np.array([[-size, size]], dtype)
+        limits = [limit(size) if callable(limit) else limit for limit in (below, above)]
+        assert_allclose(layer.forward_pass(x), [limits], rtol=2e-7, atol=1e-30)
+        slopes = layer.backward_pass(x, np.full_like(x, 3.0))
+        assert_allclose(slopes, [[3 * slope_below, 3 * slope_above]], rtol=2e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("layer", "input_shape"),
+    [
+        (LeakyReLU(np.float64(0.1)), 4),
+        (ELU(np.float64(0.5)), 4),
+        (Dropout(np.float64(0.3)), 4),
+        (GaussianNoise(np.float64(0.3)), 4),
+        (BatchNorm(np.float64(0.5), np.float64(1e-3)), 4),
+        (LayerNorm(np.float64(1e-3)), 4),
+        (RMSNorm(np.float64(1e-3)), 4),
+        (Dense(2, weights_initializer=Orthogonal(np.float64(2))), 4),
+    ],
+    ids=repr,
+)
+def test_arguments_that_are_numpy_numbers_leave_float32_as_it_is(layer, input_shape):
+    """Grids of hyperparameters are made of them, and NumPy's float64 widens what Python's float does not."""
+    layer.build(input_shape, random_state=0, dtype=np.float32)
+    x = np.linspace(-2, 2, 12, dtype=np.float32).reshape(3, 4)
+    for mode in (contextlib.nullcontext(), layer.training_mode()):
+        with mode:
+            outputs = layer.forward_pass(x)
+            assert outputs.dtype == np.float32
+            assert layer.backward_pass(x, np.ones_like(outputs)).dtype == np.float32
+
+
+@pytest.mark.parametrize("layer", [Softmax(), LogSoftmax()], ids=repr)
+def test_a_softmax_of_samples_without_features_is_refused(layer):
+    """Along the last axis it would run over the samples, and no row would stand alone."""
+    with pytest.raises(ValueError, match="features"):
+        layer.forward_pass(np.zeros(4))
 
 
 def test_published_constants():
@@ -121,6 +224,17 @@ def test_tails_keep_their_relative_precision():
     assert_allclose(Softplus().backward_pass(x, np.ones_like(x)), np.exp(x), rtol=1e-14)
 
 
+def test_the_tail_of_gelu_keeps_its_relative_precision():
+    """1 + erf(x) is all rounding below -5, and 0 below -9; its complement is exact there."""
+    x = np.array([[-3.0, -5.0, -8.0, -12.0, -30.0]])
+    outputs = GELU().forward_pass(x)
+    assert_allclose(outputs, x * special.ndtr(x), rtol=1e-12)
+    slopes = GELU().backward_pass(x, np.ones_like(x))
+    assert_allclose(slopes, special.ndtr(x) + x * normal_density(x), rtol=1e-12)
+    single = GELU().forward_pass(x[:, :3].astype(np.float32))
+    assert_allclose(single, outputs[:, :3], rtol=1e-4)
+
+
 # --- noise ---
 
 
@@ -170,6 +284,59 @@ def test_noise_depends_on_row_and_unit_and_not_on_the_rest_of_the_batch():
         layer.build(8, random_state=0)
         whole = in_training(layer, np.ones((20, 8)))
         assert np.array_equal(in_training(layer, np.ones((5, 8))), whole[:5])
+
+
+def test_noise_of_samples_with_axes_is_the_noise_of_their_units():
+    for layer in (Dropout(0.5), GaussianNoise(1.0)):
+        layer.build((2, 4), random_state=0)
+        shaped = in_training(layer, np.ones((20, 2, 4)))
+        state = layer.state()
+        layer.build(8).load_state(state)
+        assert np.array_equal(in_training(layer, np.ones((20, 8))), shaped.reshape(20, 8))
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
+def test_pairs_of_units_rows_and_steps_are_dropped_independently(rate):
+    """Kept or not, twice: the four counts of a pair are as often as products of probabilities say."""
+    dropout = Dropout(rate).build(200, random_state=5)
+    ones = np.ones((500, 200))
+    kept = in_training(dropout, ones) != 0
+    dropout.end_step()
+    next_step = in_training(dropout, ones) != 0
+    pairs = {
+        "units": (kept[:, 0::2], kept[:, 1::2]),
+        "rows": (kept[0::2], kept[1::2]),
+        "halves": (kept[:, :100], kept[:, 100:]),
+        "steps": (kept, next_step),
+        "steps, a row on": (kept[1:], next_step[:-1]),
+        "steps, a unit on": (kept[:, 1:], next_step[:, :-1]),
+    }
+    for name, (a, b) in pairs.items():
+        counts = np.bincount((2 * a + b).ravel(), minlength=4)
+        expected = np.array([rate**2, rate * (1 - rate), rate * (1 - rate), (1 - rate) ** 2]) * a.size
+        assert stats.chisquare(counts, expected).pvalue > 1e-4, name
+
+
+def test_gaussian_noise_has_the_moments_of_a_normal_variable_and_no_memory():
+    noise = GaussianNoise(1.0).build(300, random_state=4)
+    first = in_training(noise, np.zeros((400, 300)))
+    noise.end_step()
+    second = in_training(noise, np.zeros((400, 300)))
+    root = math.sqrt(first.size)
+    for power, moment, variance in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)):
+        assert abs((first**power).mean() - moment) < 5 * math.sqrt(variance) / root, power
+    for other in (np.roll(first, 1, axis=0), np.roll(first, 1, axis=1), second):
+        assert abs((first * other).mean()) < 5 / root
+        assert abs(((first**2 - 1) * (other**2 - 1)).mean()) < 5 * 2 / root
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_noise_is_the_same_in_both_types(dtype):
+    for layer in (Dropout(0.5), GaussianNoise(1.0)):
+        layer.build(8, random_state=0, dtype=dtype)
+        found = in_training(layer, np.ones((20, 8), dtype))
+        layer.build(8, random_state=0)
+        assert_allclose(found, in_training(layer, np.ones((20, 8))), rtol=1e-6, atol=1e-6)
 
 
 def test_a_step_moves_on_to_new_noise_and_a_state_comes_back_to_it():
@@ -225,6 +392,54 @@ def test_inputs_without_variance(norm, value):
         assert np.isfinite(norm.backward_pass(x, np.ones_like(x))).all()
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("value", [0.0, 3.0, 0.1, 100.1, 1000.1, -12345.678])
+def test_inputs_without_variance_are_shifted_to_zero(value, dtype):
+    """A mean that is off by one rounding is no zero: divided by sqrt(epsilon) it may be as large as 1."""
+    for norm, shape in ((BatchNorm(), (100, 3)), (LayerNorm(), (3, 100))):
+        norm.build(shape[1], dtype=dtype)
+        assert_allclose(in_training(norm, np.full(shape, value, dtype)), 0, atol=1e-4)
+
+
+def test_norms_of_float32_inputs_far_from_zero():
+    """Times, counts and temperatures in kelvin: a large mean must not drown the variance."""
+    x = (1000 + np.random.default_rng(0).standard_normal((512, 64)) / 10).astype(np.float32)
+    for norm, axis in ((BatchNorm(), 0), (LayerNorm(), 1)):
+        exact = x.astype(float) - x.mean(axis=axis, keepdims=True, dtype=float)
+        exact /= np.sqrt(x.var(axis=axis, keepdims=True, dtype=float) + 1e-5)
+        norm.build(64, dtype=np.float32)
+        # Half a unit in the last place of 1000, in standard deviations of 0.1, and a little beside.
+        assert_allclose(in_training(norm, x), exact, atol=1e-3)
+
+
+def test_batch_norm_takes_only_the_last_batch_of_a_step():
+    norm = BatchNorm(momentum=0.5).build(1)
+    in_training(norm, [[100.0], [200.0]])
+    norm.forward_pass([[7.0], [7.0]])  # inference is no batch of a step
+    in_training(norm, [[2.0], [4.0]])
+    norm.end_step()
+    assert norm.running_mean.tolist() == [1.5]
+    assert norm.running_variance.tolist() == [1.0]
+
+
+def test_batch_norm_averages_over_all_axes_but_the_last():
+    x = np.random.default_rng(0).standard_normal((6, 4, 3))
+    norm, flat = BatchNorm().build((4, 3)), BatchNorm().build(3)
+    outputs = in_training(norm, x)
+    assert_allclose(outputs, in_training(flat, x.reshape(24, 3)).reshape(x.shape), rtol=1e-12)
+    assert norm.gamma.shape == (3,)
+
+
+def test_layer_and_rms_norm_by_hand():
+    x = np.array([[1.0, 2.0, 6.0]])  # mean 3, variance 14 / 3, mean square 41 / 3
+    layer_norm, rms_norm = LayerNorm(epsilon=1 / 3).build(3), RMSNorm(epsilon=1 / 3).build(3)
+    layer_norm.gamma, layer_norm.beta = [1.0, 2.0, 3.0], [0.0, 1.0, -1.0]
+    rms_norm.gamma = [1.0, 2.0, 3.0]
+    root = math.sqrt(5)
+    assert_allclose(layer_norm.forward_pass(x), [[-2 / root, 1 - 2 / root, 9 / root - 1]])
+    assert_allclose(rms_norm.forward_pass(x), np.array([[1.0, 4.0, 18.0]]) / math.sqrt(14))
+
+
 def test_norms_ignore_the_scale_of_their_inputs():
     x = np.random.default_rng(0).standard_normal((6, 5))
     for norm in (LayerNorm(epsilon=1e-12), RMSNorm(epsilon=1e-12)):
@@ -258,12 +473,21 @@ def test_reshape_undoes_flatten():
         (lambda: Dense(2.5), "units must be a positive integer"),
         (lambda: Dropout(1), "Dropout: rate must be at least 0 and less than 1"),
         (lambda: GaussianNoise(-1), "GaussianNoise: deviation"),
-        (lambda: BatchNorm(momentum=1.5), "momentum must be between 0 and 1"),
+        (lambda: BatchNorm(momentum=1.5), "momentum must be at least 0 and at most 1"),
         (lambda: LayerNorm(epsilon=0), "LayerNorm: epsilon must be greater than 0"),
         (lambda: LeakyReLU(-1), "negative_slope"),
         (lambda: ELU(0), "alpha"),
         (lambda: Reshape((0, 2)), "Reshape: shape"),
         (lambda: Reshape((-1, -1)), "one of which may be -1"),
+        (lambda: Reshape(4), "Reshape: shape"),
+        (lambda: Reshape((2.0, 2)), "Reshape: shape"),
+        (lambda: Dense(True), "Dense: units must be a positive integer, got True"),
+        (lambda: Dropout(-0.1), "Dropout: rate"),
+        (lambda: Dropout(math.nan), "Dropout: rate"),
+        (lambda: GaussianNoise(math.nan), "GaussianNoise: deviation"),
+        (lambda: BatchNorm(epsilon=-1e-5), "BatchNorm: epsilon must be greater than 0"),
+        (lambda: RMSNorm(epsilon=math.nan), "RMSNorm: epsilon must be greater than 0"),
+        (lambda: LeakyReLU(math.nan), "negative_slope"),
         (lambda: Reshape((3,)).forward_pass(np.zeros((1, 4))), r"cannot hold the 4 values of a sample"),
         (lambda: LayerNorm().forward_pass(np.zeros(4)), "reshape"),
         (

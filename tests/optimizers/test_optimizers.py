@@ -21,6 +21,7 @@ from layernet import (
     ReduceOnPlateau,
     RMSProp,
     Sequential,
+    StepSchedule,
 )
 from layernet.optimizers.optimizer import BLOCK_SIZE
 
@@ -225,7 +226,120 @@ def test_another_networks_vector_is_refused():
         run(optimizer, gradients_for(1, size=8))
 
 
+def test_a_state_goes_on_exactly_in_an_optimizer_that_has_moved_something_else():
+    """What NAdam knows of its warm-up must come from the state, not from steps that it did before."""
+    gradients = gradients_for(30)
+    for optimizer in ALL:
+        first = again(optimizer)
+        parameters = run(first, gradients[:20])
+        state, expected = first.state(), run(first, gradients[20:], parameters)
+        used = again(optimizer)
+        run(used, gradients[::-1][:6])
+        used.load_state(state)
+        assert np.array_equal(run(used, gradients[20:], parameters), expected), optimizer
+
+
+def test_nadams_warm_up_is_multiplied_up_in_one_order():
+    """One factor at a time from the first; in another order the last bit may differ, as it does for these."""
+    for beta_1, momentum_decay, before, steps in (
+        (0.8552203389830508, 0.004, 4, 10),
+        (0.9482542372881355, 1.0, 7, 9),
+    ):
+        fresh, used = (NAdam(0.1, beta_1, momentum_decay=momentum_decay) for _ in range(2))
+        run(used, gradients_for(before))
+        for optimizer in (fresh, used):
+            optimizer.load_state({"steps": steps, "mean": np.ones(7), "mean_square": np.ones(7)})
+        start = np.zeros(7)
+        assert np.array_equal(run(used, gradients_for(1), start), run(fresh, gradients_for(1), start))
+
+
+def test_the_state_of_another_kind_of_learning_rate_is_refused():
+    scheduled, constant = SGD(ReduceOnPlateau(1.0)), SGD(0.1)
+    for first, second in ((scheduled, constant), (constant, scheduled)):
+        donor, taker = again(first), again(second)
+        run(donor, gradients_for(2))
+        with pytest.raises(ValueError, match="has the learning_rate"):
+            taker.load_state(donor.state())
+        assert repr(taker) == repr(second)
+        assert taker.steps == 0
+
+
+@pytest.mark.parametrize("size", [1, 6, 8, BLOCK_SIZE])
+def test_gradients_of_another_size_are_refused(size):
+    parameters = np.zeros(7)
+    with pytest.raises(ValueError, match="gradients"):
+        SGD(0.1).step(parameters, np.ones(size))
+    assert not parameters.any()
+
+
+def test_gradients_that_end_or_go_on_at_the_edge_of_a_block_are_refused():
+    for n_parameters, n_gradients in ((2 * BLOCK_SIZE, BLOCK_SIZE + 1), (BLOCK_SIZE, BLOCK_SIZE + 5)):
+        with pytest.raises(ValueError, match="gradients"):
+            SGD(0.1).step(np.zeros(n_parameters), np.ones(n_gradients))
+
+
+def test_decayed_of_another_size_is_refused():
+    with pytest.raises(ValueError, match="decayed"):
+        AdamW(0.1).step(np.ones(3), np.ones(3), np.ones(1))
+
+
+@pytest.mark.parametrize("parameters", [np.zeros(3, int), [0.0, 0.0, 0.0]], ids=["integers", "list"])
+def test_parameters_that_cannot_be_moved_in_place_are_refused(parameters):
+    with pytest.raises((ValueError, TypeError), match="parameters"):
+        SGD(0.1).step(parameters, np.ones(3))
+
+
+@settings(max_examples=50)
+@given(st.sampled_from(ALL), st.integers(1, 12), st.integers(0, 12), st.integers(0, 2**32 - 1))
+def test_a_step_on_a_concatenation_is_the_concatenation_of_steps(optimizer, n_steps, cut, seed):
+    gradients = gradients_for(n_steps, size=12, seed=seed)
+    start = np.linspace(-1, 1, 12)
+    left = run(again(optimizer), gradients[:, :cut], start[:cut])
+    right = run(again(optimizer), gradients[:, cut:], start[cut:])
+    # NumPy's vectorised loops may round the rest of a vector differently from its middle.
+    whole = run(again(optimizer), gradients, start)
+    assert_allclose(np.concatenate([left, right]), whole, rtol=1e-13, atol=1e-15)
+
+
 # --- weight decay and clipping ---
+
+
+@pytest.mark.parametrize(
+    ("kind", "formula"), [(SGD, sgd), (Adam, adam), (NAdam, nadam), (RMSProp, rmsprop), (Adagrad, adagrad)]
+)
+def test_coupled_decay_over_many_steps(kind, formula):
+    """The penalty's gradient goes through the whole memory of the optimizer, not only through the step."""
+    gradients, start = gradients_for(8), np.linspace(-1, 1, 7)
+    found = run(kind(0.05, weight_decay=0.4), gradients, start)
+    for column, w in enumerate(start):
+        seen = []
+        for g in gradients[:, column]:
+            now = formula(w, seen, 0.05)
+            seen.append(g + 0.4 * now)
+        assert_allclose(found[column], formula(w, seen, 0.05), rtol=1e-12, atol=1e-13)
+
+
+def test_only_entries_marked_as_decayed_decay():
+    marks = np.array([1.0, 0, 1, 0, 1, 0, 1])
+    for kind in (SGD, AdamW):
+        start, gradients = np.linspace(-1, 1, 7), gradients_for(3)
+        found = run(kind(0.1, weight_decay=0.5), gradients, start, marks)
+        with_decay = run(kind(0.1, weight_decay=0.5), gradients, start)
+        without = run(kind(0.1, weight_decay=0.0), gradients, start)
+        assert_allclose(found, np.where(marks, with_decay, without), rtol=1e-13)
+        assert not np.allclose(with_decay, without)
+
+
+def test_decay_is_added_after_clipping():
+    start = np.array([100.0, 0.0])
+    found = run(SGD(1.0, weight_decay=0.5, clip_norm=1.0), np.array([[3.0, 4.0]]), start)
+    assert_allclose(found, [100 - 0.6 - 50, -0.8])
+
+
+def test_decay_follows_the_schedule_of_the_learning_rate():
+    optimizer = AdamW(StepSchedule(0.1, every=1, factor=0.5), weight_decay=0.2)
+    found = run(optimizer, np.zeros((3, 1)), np.ones(1))
+    assert_allclose(found, (1 - 0.1 * 0.2) * (1 - 0.05 * 0.2) * (1 - 0.025 * 0.2), rtol=1e-14)
 
 
 @pytest.mark.parametrize("kind", [SGD, Adam, NAdam, RMSProp, Adagrad])
@@ -304,7 +418,7 @@ def test_the_norm_of_large_float32_gradients_does_not_overflow():
         (lambda: SGD(-1), "SGD: learning_rate must be at least 0, got -1"),
         (lambda: SGD(momentum=1), "momentum must be at least 0 and less than 1"),
         (lambda: SGD(nesterov=True), "momentum must be greater than 0 with nesterov=True"),
-        (lambda: SGD(dampening=2), "dampening must be between 0 and 1"),
+        (lambda: SGD(dampening=2), "dampening must be at least 0 and at most 1"),
         (lambda: Adam(beta_1=1), "beta_1"),
         (lambda: Adam(beta_2=-0.1), "beta_2"),
         (lambda: Adam(epsilon=0), "epsilon must be greater than 0"),
@@ -316,10 +430,19 @@ def test_the_norm_of_large_float32_gradients_does_not_overflow():
         (lambda: Adam(clip_norm=0), "clip_norm must be None or greater than 0"),
         (lambda: Adam(clip_value=-1), "clip_value"),
         (lambda: Adam(learning_rate=float("nan")), "learning_rate"),
+        (lambda: Adam(learning_rate=float("inf")), "learning_rate"),
+        (lambda: SGD(learning_rate="fast"), "learning_rate"),
+        (lambda: SGD(learning_rate=None), "learning_rate"),
+        (lambda: SGD(CosineSchedule), "learning_rate"),
+        (lambda: SGD(momentum="0.9"), "momentum"),
+        (lambda: SGD(weight_decay=float("nan")), "weight_decay"),
+        (lambda: SGD(weight_decay=float("inf")), "weight_decay"),
+        (lambda: NAdam(momentum_decay=-1), "momentum_decay"),
+        (lambda: NAdam(momentum_decay=float("nan")), "momentum_decay"),
     ],
 )
 def test_arguments_out_of_range(make, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, TypeError), match=message):
         make()
 
 

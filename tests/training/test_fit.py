@@ -102,7 +102,8 @@ def test_equal_weights_change_nothing():
     plain, weighted = (network().build(5, random_state=1) for _ in range(2))
     plain.fit(X, Y, loss="cross_entropy", epochs=2, random_state=0)
     weighted.fit(X, Y, loss="cross_entropy", epochs=2, random_state=0, sample_weight=np.full(70, 3.0))
-    assert_allclose(weighted.parameter_vector, plain.parameter_vector, rtol=1e-9, atol=1e-12)
+    # The bias before BatchNorm has no gradient but rounding, and Adam's first steps enlarge what there is.
+    assert_allclose(weighted.parameter_vector, plain.parameter_vector, rtol=1e-9, atol=1e-10)
 
 
 def test_zero_weights_leave_a_sample_out_of_its_batch():
@@ -262,7 +263,7 @@ def test_divergence_is_an_error_that_says_where_and_what_to_try():
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("optimizer", [SGD(1e30), SGD(1e300), SGD(1e30, momentum=0.99), Adam(1e38)], ids=repr)
+@pytest.mark.parametrize("optimizer", [SGD(1e30), SGD(1e300), SGD(1e30, momentum=0.99), Adam(1e300)], ids=repr)
 def test_a_diverged_network_keeps_finite_parameters(optimizer, dtype):
     optimizer = type(optimizer)(**optimizer.configuration())
     net = Sequential([Dense(8), ReLU(), BatchNorm(), Dense(8), ReLU(), Dense(1)])
