@@ -133,16 +133,26 @@ class Holder(Described):
         Raises
         ------
         ValueError
-            If the names are not this layer's; nothing is changed then.
+            If the names or shapes are not this layer's; nothing is changed then.
         """
         if state.keys() != self.state().keys():
             raise ValueError(
                 f"{self!r} has the state {sorted(self.state())}, got {sorted(state)}. "
                 "Load a state of the same network."
             )
-        for name, value in state.items():
-            owner, own_name = self._find(name)
-            setattr(owner, own_name, value.copy() if isinstance(value, np.ndarray) else value)
+        places = {name: self._find(name) for name in state}
+        for name, (owner, own_name) in places.items():
+            expected = np.shape(getattr(owner, own_name))
+            if np.shape(state[name]) != expected:
+                raise ValueError(
+                    f"{owner!r} has the state {name} of shape {expected}, got {np.shape(state[name])}. "
+                    "Load a state of the same network."
+                )
+        for name, (owner, own_name) in places.items():
+            value = state[name]
+            if isinstance(value, np.ndarray):
+                value = value.astype(owner.dtype) if value.dtype.kind == "f" else value.copy()
+            setattr(owner, own_name, value)
 
     def end_step(self) -> None:
         """Let the layer move on after an update of the parameters: the only place where state changes."""

@@ -430,6 +430,15 @@ def test_batch_norm_averages_over_all_axes_but_the_last():
     assert norm.gamma.shape == (3,)
 
 
+def test_a_state_takes_the_type_of_the_layer_and_is_refused_in_another_shape():
+    norm = BatchNorm().build(4, dtype=np.float32)
+    norm.load_state(BatchNorm().build(4).state())
+    assert norm.forward_pass(np.ones((2, 4), np.float32)).dtype == np.float32
+    with pytest.raises(ValueError, match=r"running_variance of shape \(4,\), got \(9,\)"):
+        norm.load_state({"running_mean": np.full(4, 7.0), "running_variance": np.ones(9)})
+    assert norm.running_mean.tolist() == [0, 0, 0, 0]
+
+
 def test_layer_and_rms_norm_by_hand():
     x = np.array([[1.0, 2.0, 6.0]])  # mean 3, variance 14 / 3, mean square 41 / 3
     layer_norm, rms_norm = LayerNorm(epsilon=1 / 3).build(3), RMSNorm(epsilon=1 / 3).build(3)
