@@ -24,7 +24,7 @@ class SGD(Optimizer):
     ----------
     learning_rate : float or Schedule, default=0.01
     momentum : float, default=0.0
-        At least 0 and less than 1.
+        Between 0 and 1; at 1 the velocity never fades, and gradients only add up.
     dampening : float, default=0.0
         Between 0 and 1; equal to the momentum, the velocity is an average of gradients, not a sum.
     nesterov : bool, default=False
@@ -57,7 +57,7 @@ class SGD(Optimizer):
         clip_norm: float | None = None,
     ):
         super().__init__(learning_rate, weight_decay, decay_biases, clip_value, clip_norm)
-        self.momentum = require_number(self, "momentum", momentum, at_least=0, below=1)
+        self.momentum = require_number(self, "momentum", momentum, at_least=0, at_most=1)
         self.dampening = require_number(self, "dampening", dampening, at_least=0, at_most=1)
         self.nesterov = nesterov
         self.require(not nesterov or momentum > 0, "momentum", momentum, "greater than 0 with nesterov=True")

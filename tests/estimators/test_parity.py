@@ -156,6 +156,14 @@ def test_sample_weights_of_many_batches(solver):
     assert_same(theirs, ours.fit(X, DIGIT, sample_weight=weights))
 
 
+@pytest.mark.parametrize("momentum", [0, 0.5, 1])
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_momentum(momentum, nesterov):
+    options = {"momentum": momentum, "nesterovs_momentum": nesterov, "learning_rate_init": 0.002}
+    theirs, ours = pair("Classifier", "classes", solver="sgd", max_iter=8, **options)
+    assert_same(theirs.fit(X, DIGIT), ours.fit(X, DIGIT))
+
+
 @pytest.mark.parametrize("solver", ["lbfgs", "sgd", "adam"])
 def test_poisson_regression(solver):
     theirs, ours = pair("Regressor", "numbers", loss="poisson", solver=solver, max_iter=8)

@@ -416,7 +416,7 @@ def test_the_norm_of_large_float32_gradients_does_not_overflow():
     ("make", "message"),
     [
         (lambda: SGD(-1), "SGD: learning_rate must be at least 0, got -1"),
-        (lambda: SGD(momentum=1), "momentum must be at least 0 and less than 1"),
+        (lambda: SGD(momentum=1.1), "momentum must be at least 0 and at most 1"),
         (lambda: SGD(nesterov=True), "momentum must be greater than 0 with nesterov=True"),
         (lambda: SGD(dampening=2), "dampening must be at least 0 and at most 1"),
         (lambda: Adam(beta_1=1), "beta_1"),
