@@ -29,8 +29,9 @@ from layernet.losses import Loss
 from layernet.optimizers import Optimizer
 from layernet.training import DivergenceError, ProgressBar, Run
 from layernet.training.averaging import WeightAverage
+from layernet.training.batches import batches
 from layernet.training.callbacks import Callback
-from layernet.training.data import TrainingData, outputs_in_blocks
+from layernet.training.data import EVALUATION_BATCH_SIZE, TrainingData, outputs_in_blocks
 from layernet.training.lbfgs import minimize
 from layernet.training.loop import train
 
@@ -365,13 +366,20 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
             )
 
     def _loss_without_learning(self, network, data):
-        """The loss of outputs that are all 0, or of the network as it is, whichever is larger."""
-        inputs, targets, *_ = data.batch(slice(0, 200))
-        zeros = np.zeros((len(inputs), self._targets.n_outputs), network.dtype)
+        """The mean loss of outputs that are all 0, or of the network on a sample, whichever is larger.
+
+        The first is of all targets: a sample of them may miss the few that are large.
+        """
+        loss, total = self._targets.loss, 0.0
+        for rows in batches(data.n_samples, EVALUATION_BATCH_SIZE):
+            targets = data.targets[rows]
+            losses = loss.losses(np.zeros((len(targets), self._targets.n_outputs), network.dtype), targets)
+            total += float((losses if data.weights is None else losses * data.weights[rows]).sum())
+        inputs, targets, *_ = data.batch(slice(None, None, -(-data.n_samples // 200)))
         with np.errstate(over="ignore", invalid="ignore"):
-            outputs = network.forward_pass(inputs)
-            losses = [self._targets.loss.losses(each, targets) for each in (zeros, outputs)]
-        return max(np.nanmax([np.mean(each) for each in losses]), np.finfo(network.dtype).tiny)
+            of_network = float(loss.losses(network.forward_pass(inputs), targets).mean())
+        of_zeros = total / (data.n_samples * data.mean_weight)
+        return max(of_zeros, np.nan_to_num(of_network), np.finfo(network.dtype).tiny)
 
     def _validator(self, network, X_val, y_val, weights_val):
         targets = self._targets.encode(y_val, network.dtype)

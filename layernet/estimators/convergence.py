@@ -87,7 +87,7 @@ class Convergence(Callback):
         self.epochs_done += 1
         self.samples_seen += self.samples_an_epoch
         self._without_change = 0 if self._is_better(run) else self._without_change + 1
-        if self.learning_rate == "invscaling" and self.learning_rate_init is not None:
+        if self.learning_rate == "invscaling":
             run.optimizer.learning_rate = self.learning_rate_init / (self.samples_seen + 1) ** self.power_t
         if self._without_change > self.n_iter_no_change:
             self._stop_or_slow_down(run)
@@ -107,11 +107,9 @@ class Convergence(Callback):
                 self._best = Snapshot(run.network)
             else:
                 self.best_loss = value
-        if self.early_stopping:
-            better = value <= self._reference - self.tol or (self.exact and math.isnan(value))
-        else:
-            better = value <= self._reference - self.tol
-        self._reference = min(self._reference, value) if not math.isnan(value) else self._reference
+        better = value <= self._reference - self.tol or (self.exact and math.isnan(value))
+        if value < self._reference:  # which NaN is not
+            self._reference = value
         return better
 
     def _stop_or_slow_down(self, run):

@@ -198,8 +198,7 @@ class NumberTargets:
     """
 
     def __init__(self, y: np.ndarray, loss: str | Loss, exact: bool = False) -> None:
-        self.is_single = y.ndim == 1
-        self.n_outputs = 1 if self.is_single else y.shape[1]
+        self.n_outputs = 1 if y.ndim == 1 else y.shape[1]
         self.loss = REGRESSOR_LOSSES[loss]() if isinstance(loss, str) else loss
         if exact and type(self.loss) in AS_REPORTED:
             self.loss = AS_REPORTED[type(self.loss)]()

@@ -104,6 +104,17 @@ def test_a_fit_that_diverged(kind, data, activation):
     assert not hasattr(estimator, "network_")
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_rare_or_late_large_targets_are_no_divergence(weighted):
+    """What a network that has learned nothing would lose is asked of all targets, not of the first."""
+    many = np.tile(X, (3, 1))
+    y = np.zeros(len(many))
+    y[-3:] = 1e4
+    weights = {"sample_weight": np.where(y > 0, 50.0, 1.0)} if weighted else {}
+    regressor = layernet.MLPRegressor(hidden_layer_sizes=(5,), random_state=0)
+    assert regressor.partial_fit(many, y, **weights).loss_ > 1e5
+
+
 def test_a_score_that_is_no_number():
     """scikit-learn takes NaN for an improvement and goes on to the last epoch."""
     options = {"early_stopping": True, "n_iter_no_change": 2, "max_iter": 12, "random_state": 0}

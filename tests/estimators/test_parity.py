@@ -67,8 +67,6 @@ def assert_same(theirs, ours, tolerance=1e-6):
 @pytest.mark.parametrize("activation", ["identity", "logistic", "tanh", "relu"])
 @pytest.mark.parametrize("solver", ["lbfgs", "sgd", "adam"])
 def test_fit(solver, activation, schedule, targets, setting):
-    if solver != "sgd" and schedule != "constant":
-        return  # scikit-learn's schedules are for sgd alone
     # Rounding grows from step to step, fastest under a line search: it gets fewer.
     parameters = {"max_iter": 8 if solver == "lbfgs" else 14, **SETTINGS[setting]}
     if schedule == "adaptive":

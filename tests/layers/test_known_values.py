@@ -439,6 +439,42 @@ def test_a_state_takes_the_type_of_the_layer_and_is_refused_in_another_shape():
     assert norm.running_mean.tolist() == [0, 0, 0, 0]
 
 
+def test_a_weight_in_batch_norm_is_so_many_equal_rows():
+    """Outputs, gradients and running averages; a row without weight counts for nothing."""
+    random = np.random.default_rng(0)
+    x, g, counts = (
+        random.standard_normal((5, 2, 3)),
+        random.standard_normal((5, 2, 3)),
+        np.array([1, 2, 0, 3, 1]),
+    )
+    weighted, repeated = BatchNorm().build((2, 3)), BatchNorm().build((2, 3))
+    x_repeated, g_repeated = x.repeat(counts, axis=0), g.repeat(counts, axis=0)
+    with weighted.training_mode(), repeated.training_mode():
+        weighted.batch_weights = counts.astype(float)
+        assert_allclose(weighted.forward_pass(x).repeat(counts, axis=0), repeated.forward_pass(x_repeated))
+        found = weighted.backward_pass(x, g * counts[:, None, None])
+        of_copies = repeated.backward_pass(x_repeated, g_repeated)
+    copies = np.repeat(np.arange(5), counts)
+    expected = np.array([of_copies[copies == row].sum(axis=0) for row in range(5)])
+    assert_allclose(found, expected, atol=1e-14)
+    assert_allclose(weighted.grad_gamma, repeated.grad_gamma)
+    weighted.end_step(), repeated.end_step()
+    assert_allclose(weighted.running_variance, repeated.running_variance)
+    assert weighted.batch_weights is None
+
+
+def test_noise_belongs_to_the_number_of_a_row():
+    dropout = Dropout(0.5).build(50, random_state=0)
+    with dropout.training_mode():
+        dropout.batch_rows = np.array([7, 3, 7], np.uint32)
+        first = dropout.forward_pass(np.ones((3, 50)))
+        dropout.batch_rows = np.array([3, 9], np.uint32)
+        second = dropout.forward_pass(np.ones((2, 50)))
+    assert np.array_equal(first[0], first[2])
+    assert np.array_equal(first[1], second[0])
+    assert not np.array_equal(first[0], first[1])
+
+
 def test_layer_and_rms_norm_by_hand():
     x = np.array([[1.0, 2.0, 6.0]])  # mean 3, variance 14 / 3, mean square 41 / 3
     layer_norm, rms_norm = LayerNorm(epsilon=1 / 3).build(3), RMSNorm(epsilon=1 / 3).build(3)
