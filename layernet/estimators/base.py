@@ -8,7 +8,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.callback import CallbackSupportMixin
+from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, compute_sample_weight
@@ -21,7 +21,7 @@ from layernet.estimators.fitted import FLOAT_TYPES, FittedNetwork
 from layernet.estimators.hooks import TaskHooks
 from layernet.estimators.parameters import NestedParameters
 from layernet.estimators.rows import ShuffledRows, row_numbers
-from layernet.estimators.starting import copy_parameters, unchanged_on_failure
+from layernet.estimators.starting import copy_parameters, loss_without_learning, unchanged_on_failure
 from layernet.estimators.threads import suitable_threads
 from layernet.layer import Layer
 from layernet.layers.noise import NoiseLayer
@@ -29,9 +29,8 @@ from layernet.losses import Loss
 from layernet.optimizers import Optimizer
 from layernet.training import DivergenceError, ProgressBar, Run
 from layernet.training.averaging import WeightAverage
-from layernet.training.batches import batches
 from layernet.training.callbacks import Callback
-from layernet.training.data import EVALUATION_BATCH_SIZE, TrainingData, outputs_in_blocks
+from layernet.training.data import TrainingData, outputs_in_blocks
 from layernet.training.lbfgs import minimize
 from layernet.training.loop import train
 
@@ -100,6 +99,42 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
         """Draw a built network's parameters anew, in a subclass that wants others than the layers' own."""
 
     # --- fit ---
+
+    @with_callbacks
+    def fit(
+        self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None, init_from=None
+    ):  # fmt: skip
+        """Train on data.
+
+        Parameters
+        ----------
+        X : {array-like, sparse matrix} of shape (n_samples, n_features)
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            For a classifier labels of any kind; or, in a column for each label, whether the sample has it. For
+            a regressor numbers.
+        sample_weight : array-like of shape (n_samples,), default=None
+            At least 0. A weight means the same in every batch: k times the weight counts as k equal samples.
+        X_val, y_val : array-like, default=None
+            Data to validate on, instead of a part of the training data; its loss is recorded after every
+            epoch, and with `early_stopping` its score ends training.
+        sample_weight_val : array-like of shape (n_samples_val,), default=None
+        init_from : estimator or Layer, default=None
+            Where the initial parameters are copied from: a fitted estimator, of this package or an MLP of
+            scikit-learn's, or a built network, with parameters of the same shapes.
+
+        Returns
+        -------
+        estimator
+            This one, fitted.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument does not fit; an earlier fit stays usable.
+        DivergenceError
+            If training came to a loss that is not finite, or far above that of a network that learned nothing.
+        """
+        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, init_from)
 
     def _fit(
         self, X, y, sample_weight=None, X_val=None, y_val=None, sample_weight_val=None, init_from=None,
@@ -259,7 +294,7 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
                     f"callbacks must be layernet's, got {type(callback).__name__}. scikit-learn's are set by "
                     "set_callbacks."
                 )
-        untrained_loss = self._loss_without_learning(network, data)
+        untrained_loss = loss_without_learning(network, self._targets.loss, data)
         if optimizer is None:
             self._train_by_lbfgs(run, data, validation, callbacks)
         else:
@@ -364,22 +399,6 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
                 ConvergenceWarning,
                 stacklevel=6,
             )
-
-    def _loss_without_learning(self, network, data):
-        """The mean loss of outputs that are all 0, or of the network on a sample, whichever is larger.
-
-        The first is of all targets: a sample of them may miss the few that are large.
-        """
-        loss, total = self._targets.loss, 0.0
-        for rows in batches(data.n_samples, EVALUATION_BATCH_SIZE):
-            targets = data.targets[rows]
-            losses = loss.losses(np.zeros((len(targets), self._targets.n_outputs), network.dtype), targets)
-            total += float((losses if data.weights is None else losses * data.weights[rows]).sum())
-        inputs, targets, *_ = data.batch(slice(None, None, -(-data.n_samples // 200)))
-        with np.errstate(over="ignore", invalid="ignore"):
-            of_network = float(loss.losses(network.forward_pass(inputs), targets).mean())
-        of_zeros = total / (data.n_samples * data.mean_weight)
-        return max(of_zeros, np.nan_to_num(of_network), np.finfo(network.dtype).tiny)
 
     def _validator(self, network, X_val, y_val, weights_val):
         targets = self._targets.encode(y_val, network.dtype)

@@ -1,4 +1,4 @@
-"""fit, partial_fit and predict of classifiers and of regressors, whatever network they train."""
+"""partial_fit and predict of classifiers and of regressors, whatever network they train."""
 
 from __future__ import annotations
 
@@ -37,41 +37,6 @@ class ClassifierMethods(ClassifierMixin, NetworkEstimator):
     """What classifiers share."""
 
     _takes_numbers = False
-
-    @with_callbacks
-    def fit(
-        self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None, init_from=None
-    ):  # fmt: skip
-        """Train on data.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        y : array-like of shape (n_samples,) or (n_samples, n_labels)
-            Class labels of any kind; or, for each label, whether the sample has it.
-        sample_weight : array-like of shape (n_samples,), default=None
-            At least 0. A weight means the same in every batch: k times the weight counts as k equal samples.
-        X_val, y_val : array-like, default=None
-            Data to validate on, instead of a part of the training data; its loss is recorded after every
-            epoch, and with `early_stopping` its score ends training.
-        sample_weight_val : array-like of shape (n_samples_val,), default=None
-        init_from : estimator or Layer, default=None
-            Where the initial parameters are copied from: a fitted estimator, of this package or an MLP of
-            scikit-learn's, or a built network, with parameters of the same shapes.
-
-        Returns
-        -------
-        estimator
-            This one, fitted.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument does not fit; an earlier fit stays usable.
-        DivergenceError
-            If training came to a loss that is not finite, or far above that of a network that learned nothing.
-        """
-        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, init_from)
 
     @available_if(_is_stochastic)
     @with_callbacks
@@ -181,40 +146,6 @@ class RegressorMethods(RegressorMixin, MultiOutputMixin, NetworkEstimator):
     """What regressors share."""
 
     _takes_numbers = True
-
-    @with_callbacks
-    def fit(
-        self, X, y, sample_weight=None, *, X_val=None, y_val=None, sample_weight_val=None, init_from=None
-    ):  # fmt: skip
-        """Train on data.
-
-        Parameters
-        ----------
-        X : {array-like, sparse matrix} of shape (n_samples, n_features)
-        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-        sample_weight : array-like of shape (n_samples,), default=None
-            At least 0. A weight means the same in every batch: k times the weight counts as k equal samples.
-        X_val, y_val : array-like, default=None
-            Data to validate on, instead of a part of the training data; its loss is recorded after every
-            epoch, and with `early_stopping` its score ends training.
-        sample_weight_val : array-like of shape (n_samples_val,), default=None
-        init_from : estimator or Layer, default=None
-            Where the initial parameters are copied from: a fitted estimator, of this package or an MLP of
-            scikit-learn's, or a built network, with parameters of the same shapes.
-
-        Returns
-        -------
-        estimator
-            This one, fitted.
-
-        Raises
-        ------
-        ValueError, TypeError
-            If an argument does not fit; an earlier fit stays usable.
-        DivergenceError
-            If training came to a loss that is not finite, or far above that of a network that learned nothing.
-        """
-        return self._fit(X, y, sample_weight, X_val, y_val, sample_weight_val, init_from)
 
     @available_if(_is_stochastic)
     @with_callbacks

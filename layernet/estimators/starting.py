@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 from sklearn.base import BaseEstimator
 
 from layernet.layer import Layer
+from layernet.losses import Loss
+from layernet.training.batches import batches
 from layernet.training.callbacks import Snapshot
+from layernet.training.data import EVALUATION_BATCH_SIZE, TrainingData
 
 
 @contextmanager
@@ -52,3 +56,20 @@ def copy_parameters(source: Any, network: Layer) -> None:
         parameter[...] = value
     if isinstance(source, Layer) and source.state().keys() == network.state().keys():
         network.load_state(source.state())
+
+
+def loss_without_learning(network: Layer, loss: Loss, data: TrainingData) -> float:
+    """The mean loss of outputs that are all 0, or of the network on a sample, whichever is larger.
+
+    The first is of all targets: a sample of them may miss the few that are large.
+    """
+    total = 0.0
+    for rows in batches(data.n_samples, EVALUATION_BATCH_SIZE):
+        targets = data.targets[rows]
+        losses = loss.losses(np.zeros((len(targets), *network.output_shape), network.dtype), targets)
+        total += float((losses if data.weights is None else losses * data.weights[rows]).sum())
+    inputs, targets, *_ = data.batch(slice(None, None, -(-data.n_samples // 200)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        of_network = float(loss.losses(network.forward_pass(inputs), targets).mean())
+    of_zeros = total / (data.n_samples * data.mean_weight)
+    return max(of_zeros, np.nan_to_num(of_network), np.finfo(network.dtype).tiny)

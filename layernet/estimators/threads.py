@@ -9,7 +9,8 @@ from typing import Any
 from layernet.layer import Layer
 
 # Multiplications in the largest product of a step, below which one thread is as fast or faster: 200 x 64 x 100
-# gains a tenth on two idle cores. On busy ones, threads that wait for each other can take ten times as long.
+# gains a tenth on two idle cores. On busy ones threads wait for each other, and a fit takes several times as
+# long (benchmarks/estimators.py).
 SMALL_PRODUCT = 4_000_000
 
 
