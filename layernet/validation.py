@@ -11,6 +11,10 @@ import numpy as np
 
 FLOAT_TYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
+# How many numbers are checked at a time: half a megabyte of float64 stays in the cache between the two looks
+# that are taken at it, and checking a large array needs no memory of the array's size.
+CHECKED_AT_ONCE = 2**16
+
 
 def as_float_array(value: Any, dtype: np.dtype | None, convert: bool, name: str) -> np.ndarray:
     """A float32 or float64 array from anything that NumPy takes for numbers.
@@ -73,14 +77,65 @@ def as_generator(random_state: Any) -> np.random.Generator:
     return np.random.default_rng(random_state)
 
 
-def require_finite(array: np.ndarray, name: str) -> None:
-    """Raise an error if an array of floats has a NaN or an infinity in it, and say where the first one is."""
-    if array.dtype.kind != "f" or np.isfinite(array).all():
+def require_finite(array: np.ndarray, name: str, dtype: np.dtype | None = None) -> None:
+    """Raise an error if an array of floats has a NaN or an infinity in it, and say where the first one is.
+
+    The array is looked at in blocks; nothing of its size is made beside it.
+
+    Parameters
+    ----------
+    array : ndarray
+    name : str
+        What the array is, for the error.
+    dtype : numpy.dtype, default=None
+        The type that the numbers are going to be converted to, and must be finite in; None for their own.
+
+    Raises
+    ------
+    ValueError
+        If a number is not finite.
+    """
+    if array.dtype.kind != "f":
         return
-    place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-    count = int((~np.isfinite(array)).sum())
+    with np.errstate(over="ignore"):  # what is too large for the type is in the error
+        if all(np.isfinite(block).all() for block in blocks_of(array, dtype)):
+            return
+        first, count, seen = 0, 0, 0
+        for block in blocks_of(array, dtype, order="C"):
+            wrong = ~np.isfinite(block)
+            if count == 0:
+                first = seen + int(wrong.argmax())
+            count += int(np.count_nonzero(wrong))
+            seen += len(block)
+    place = tuple(int(i) for i in np.unravel_index(first, array.shape))
+    value = f"{array[place]}, too large for {dtype}," if np.isfinite(array[place]) else array[place]
     raise ValueError(
-        f"{name} must be finite, got {array[place]} at {place} ({count} such values). Impute or drop them."
+        f"{name} must be finite, got {value} at {place} ({count} such values). Impute or drop them."
+    )
+
+
+def blocks_of(array: np.ndarray, dtype: np.dtype | None = None, order: str = "K") -> np.nditer:
+    """All numbers of an array, a few at a time, in arrays of one dimension: views where nothing has to be done.
+
+    Parameters
+    ----------
+    array : ndarray
+    dtype : numpy.dtype, default=None
+        What each block is converted to; None for the array's own type.
+    order : {"K", "C"}, default="K"
+        As the numbers lie in memory, which is fastest; or row by row.
+
+    Returns
+    -------
+    iterator of ndarray
+    """
+    return np.nditer(
+        array,
+        flags=["external_loop", "buffered", "zerosize_ok"],
+        op_dtypes=None if dtype is None else [dtype],
+        casting="unsafe",
+        order=order,
+        buffersize=CHECKED_AT_ONCE,
     )
 
 

@@ -6,6 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from layernet.training.batches import batches
+
+# How many numbers of dense data are looked at at once: a megabyte of each of the temporaries of 64 bits.
+NUMBERS_AT_ONCE = 2**17
+
 
 class ShuffledRows:
     """The order of the rows in each epoch: a permutation of the order in the epoch before.
@@ -27,7 +32,7 @@ class ShuffledRows:
         return self.rows
 
 
-def row_numbers(X: Any) -> np.ndarray:
+def row_numbers(X: Any, dtype: np.dtype | None = None) -> np.ndarray:
     """A number for each row, the same for rows of the same values, wherever they stand.
 
     With it as the row's number, noise belongs to a sample: a sample with weight 2 gets the noise of two equal
@@ -37,7 +42,10 @@ def row_numbers(X: Any) -> np.ndarray:
 
     Parameters
     ----------
-    X : ndarray or CSR matrix of shape (n_samples, n_features), float32 or float64
+    X : ndarray, SelectedRows or CSR matrix of shape (n_samples, n_features)
+        Dense data are looked at a few rows at a time.
+    dtype : float32 or float64, default=None
+        In which type rows have to be equal; None for their own.
 
     Returns
     -------
@@ -46,17 +54,18 @@ def row_numbers(X: Any) -> np.ndarray:
     factors = np.random.default_rng(0).integers(2**63, size=X.shape[1], dtype=np.uint64) * np.uint64(
         2
     ) + np.uint64(1)
-    if isinstance(X, np.ndarray):
-        sums = np.concatenate(
-            [
-                (bits_of(X[start : start + 4096]) * factors).sum(axis=1, dtype=np.uint64)
-                for start in range(0, len(X), 4096)
-            ]
-        )
-    else:
+    dtype = X.dtype if dtype is None else dtype
+    if hasattr(X, "indptr"):
         running = np.zeros(X.nnz + 1, np.uint64)
-        np.cumsum(bits_of(X.data) * factors[X.indices], dtype=np.uint64, out=running[1:])
+        np.cumsum(
+            bits_of(X.data.astype(dtype, copy=False)) * factors[X.indices], dtype=np.uint64, out=running[1:]
+        )
         sums = running[X.indptr[1:]] - running[X.indptr[:-1]]
+    else:
+        sums = np.zeros(len(X), np.uint64)
+        for rows in batches(len(X), max(1, NUMBERS_AT_ONCE // X.shape[1])):
+            bits = bits_of(X[rows].astype(dtype, copy=False))
+            sums[rows] = (bits * factors).sum(axis=1, dtype=np.uint64)
     sums ^= sums >> np.uint64(32)
     sums *= np.uint64(0x9E3779B97F4A7C15)
     return (sums >> np.uint64(32)).astype(np.uint32)

@@ -1,7 +1,9 @@
-"""Data as the steps of training take them, dense or sparse, checked once for all batches."""
+"""Data as the steps of training take them: dense, sparse or on disk, checked once for all batches."""
 
 from __future__ import annotations
 
+import math
+import mmap
 from collections.abc import Callable
 from typing import Any
 
@@ -10,13 +12,25 @@ import numpy as np
 from layernet.layer import Layer
 from layernet.losses.loss import Loss, as_weights
 from layernet.training.batches import batches
-from layernet.validation import as_float_array, require_finite
+from layernet.validation import FLOAT_TYPES, as_float_array, require_finite
+
+# Bytes. A memory-mapped array whose copy in the network's type would be larger stays on disk, and each batch
+# converts its own rows: whoever maps a file of this size may well do it because it does not fit into memory. A
+# smaller one is converted once, which is faster than once an epoch, and 256 MB are there on any machine. Nobody
+# copies an array that has the network's type already, whatever its size.
+IN_MEMORY_LIMIT = 256 * 2**20
 
 EVALUATION_BATCH_SIZE = 1024
+# How many numbers go into a network at once at most, where that is more than one row: 64 MB of float32.
+EVALUATION_BATCH_NUMBERS = 2**24
 
 
 class TrainingData:
     """Inputs, targets and weights as the steps of training take them, checked once for all batches.
+
+    A memory-mapped `X` that would be larger than `IN_MEMORY_LIMIT` in the network's type is left on disk; its
+    rows are read, and converted, a batch at a time. Of `y` there may be a copy in memory, in the type and the
+    shape that the loss takes.
 
     Parameters
     ----------
@@ -28,6 +42,18 @@ class TrainingData:
     sample_weight : array-like of shape (n_samples,) or None
     random : numpy.random.Generator or None
         To build the network with.
+
+    Attributes
+    ----------
+    inputs : ndarray, sparse matrix or SelectedRows of shape (n_samples, ...)
+        An array is of the network's type, unless it is a large one on disk.
+    dtype : numpy.dtype
+        What the inputs of each batch are converted to if they are not of it.
+    targets : ndarray of shape (n_samples, ...)
+        As `loss.prepare` returned them.
+    weights : ndarray of shape (n_samples,) or None
+    n_samples : int
+    mean_weight : float
     """
 
     # A number for each row, for layers with noise; None counts the rows of a batch.
@@ -38,29 +64,31 @@ class TrainingData:
     def __init__(self, network: Layer, loss: Loss, X, y, sample_weight, random):
         inputs = check_inputs(network, X, "X")
         if network.input_shape is None:
-            network.build(inputs.shape[1:], random, inputs.dtype)
+            dtype = inputs.dtype if inputs.dtype in FLOAT_TYPES else np.dtype(np.float64)
+            network.build(inputs.shape[1:], random, dtype)
         if len(network.parameter_vector) == 0:
             raise ValueError(f"{network!r} has no parameters to train: add a Dense layer, for instance.")
-        self.inputs = network.admit_inputs(inputs)
+        self.inputs = admit_inputs(network, inputs)
         self._add_targets(network, loss, y, sample_weight)
 
     @classmethod
-    def of_sparse(cls, network: Layer, loss: Loss, X, y, sample_weight) -> TrainingData:
-        """Data whose inputs are a sparse matrix: each batch makes its own rows dense, and no more.
+    def of_checked(cls, network: Layer, loss: Loss, X, y, sample_weight) -> TrainingData:
+        """Data whose inputs are checked already: each batch makes an array of its own rows, and no more.
 
         Parameters
         ----------
         network : Layer
             Built.
-        X : scipy.sparse matrix of shape (n_samples, n_features), in CSR format
+        X : scipy.sparse matrix in CSR format, or SelectedRows, of shape (n_samples, n_features)
             Finite numbers.
         """
         data = cls.__new__(cls)
-        data.inputs = X.astype(network.dtype, copy=False)
+        data.inputs = X if isinstance(X, SelectedRows) else X.astype(network.dtype, copy=False)
         data._add_targets(network, loss, y, sample_weight)
         return data
 
     def _add_targets(self, network, loss, y, sample_weight):
+        self.dtype = network.dtype
         self.n_samples = self.inputs.shape[0]
         self.targets = check_targets(network, loss, y, self.n_samples, "y")
         given = None if sample_weight is None else as_weights(sample_weight, self.n_samples)
@@ -71,23 +99,95 @@ class TrainingData:
 
     def batch(self, rows):
         """Inputs, targets, weights, the normalizer and the numbers of some rows."""
-        inputs, targets = dense_rows(self.inputs[rows]), self.targets[rows]
+        inputs, targets = self._inputs_of(rows), self.targets[rows]
         numbers = None if self.rows is None else self.rows[rows]
         if self.weights is None:
             return inputs, targets, None, None, numbers
         normalizer = None if self.normalize_each_batch else len(inputs) * self.mean_weight
         return inputs, targets, self.weights[rows], normalizer, numbers
 
+    def largest_input(self) -> float:
+        """The largest absolute value among the inputs, found a block at a time."""
+        block_size = rows_in_a_block(self.inputs)
+        return max(float(abs(self._inputs_of(rows)).max()) for rows in batches(self.n_samples, block_size))
+
+    def _inputs_of(self, rows):
+        return dense_rows(self.inputs[rows]).astype(self.dtype, copy=False)
+
+
+class SelectedRows:
+    """Rows of an array in an order of their own, read from it when they are asked for.
+
+    Parameters
+    ----------
+    array : ndarray of shape (n_rows, ...)
+        Large, and on disk: `array[rows]` would be a copy in memory.
+    rows : ndarray of int, of shape (n_samples,)
+
+    Examples
+    --------
+    >>> selected = SelectedRows(np.array([[0.0], [1.0], [2.0]]), np.array([2, 0]))
+    >>> selected.shape, selected[:1]
+    ((2, 1), array([[2.]]))
+    """
+
+    def __init__(self, array: np.ndarray, rows: np.ndarray):
+        self.array = array
+        self.rows = rows
+        self.shape = (len(rows), *array.shape[1:])
+        self.ndim = array.ndim
+        self.dtype = array.dtype
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        return self.array[self.rows[rows]]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        # For those who want them all at once, as scikit-learn's scorers do.
+        return self.array[self.rows].astype(dtype or self.dtype, copy=False)
+
+
+def select_rows(array: Any, rows: np.ndarray) -> Any:
+    """Some rows of an array or a sparse matrix: a copy, or for a large array on disk a `SelectedRows`."""
+    return SelectedRows(array, rows) if stays_on_disk(array, array.dtype) else array[rows]
+
+
+def stays_on_disk(array: Any, dtype: np.dtype | None) -> bool:
+    """Whether an array is memory-mapped, and too large to be copied into memory in a type."""
+    itemsize = 8 if dtype is None else dtype.itemsize  # float64 is what a network of no type yet makes of it
+    return is_memory_mapped(array) and array.ndim > 0 and array.size * itemsize > IN_MEMORY_LIMIT
+
+
+def is_memory_mapped(array: Any) -> bool:
+    """Whether an array's numbers lie in a file that is mapped into memory: a `np.memmap`, or a view into one.
+
+    Parameters
+    ----------
+    array : object
+
+    Returns
+    -------
+    bool
+        False for what is no array, and for copies, even those whose type is still `np.memmap`.
+    """
+    owner = array if isinstance(array, np.ndarray) else None
+    while owner is not None and not isinstance(owner, mmap.mmap):
+        owner = owner.obj if isinstance(owner, memoryview) else getattr(owner, "base", None)
+    return owner is not None
+
 
 def outputs_in_blocks(
     network: Layer, inputs: Any, decode: Callable[[np.ndarray], np.ndarray] | None = None
 ) -> np.ndarray:
-    """What a network makes of many rows, dense or sparse, with memory for the values inside of one block.
+    """What a network makes of many rows, wherever they are, with memory for the values inside of one block.
 
     Parameters
     ----------
     network : Layer
-    inputs : ndarray or sparse matrix of shape (n_samples, ...)
+    inputs : ndarray, sparse matrix or SelectedRows of shape (n_samples, ...)
+        An array of another type than the network's is converted a block at a time.
     decode : callable, default=None
         What to make of the outputs of each block; None leaves them.
 
@@ -100,24 +200,64 @@ def outputs_in_blocks(
         outputs = network.forward_pass(dense_rows(rows))
         return outputs if decode is None else decode(outputs)
 
-    n_samples = inputs.shape[0]
-    if n_samples <= EVALUATION_BATCH_SIZE:
+    n_samples, block_size = inputs.shape[0], rows_in_a_block(inputs)
+    if n_samples <= block_size:
         return of(inputs)
-    return np.concatenate([of(inputs[rows]) for rows in batches(n_samples, EVALUATION_BATCH_SIZE)])
+    return np.concatenate([of(inputs[rows]) for rows in batches(n_samples, block_size)])
+
+
+def rows_in_a_block(inputs: Any) -> int:
+    """How many rows of inputs are put through a network at once when it is not trained on them."""
+    return max(1, min(EVALUATION_BATCH_SIZE, EVALUATION_BATCH_NUMBERS // max(1, math.prod(inputs.shape[1:]))))
 
 
 def dense_rows(inputs: Any) -> np.ndarray:
-    """Rows of a sparse matrix as an array; an array as it is."""
-    return inputs if isinstance(inputs, np.ndarray) else inputs.toarray()
+    """Rows of a sparse matrix, or selected ones, as an array; an array as it is."""
+    if isinstance(inputs, np.ndarray):
+        return inputs
+    return np.asarray(inputs) if isinstance(inputs, SelectedRows) else inputs.toarray()
 
 
 def check_inputs(network: Layer, X: Any, name: str) -> np.ndarray:
-    """Inputs as an array of finite numbers with at least one row."""
-    inputs = as_float_array(X, network.dtype, network.has_parameters, name)
+    """Inputs as an array of finite numbers with at least one row.
+
+    Parameters
+    ----------
+    network : Layer
+    X : array-like of shape (n_samples, ...)
+    name : str
+        What they are, for errors.
+
+    Returns
+    -------
+    ndarray
+        Of the network's type, or of a float type if it has none yet; a large array on disk as it is.
+    """
+    if stays_on_disk(X, network.dtype):
+        inputs = np.asarray(X)
+        # No row of it: what the type is, or will be.
+        dtype = as_float_array(inputs[:0], network.dtype, network.has_parameters, name).dtype
+    else:
+        inputs = as_float_array(X, network.dtype, network.has_parameters, name)
+        dtype = None
     if inputs.ndim == 0 or len(inputs) == 0:
         raise ValueError(f"{name} must have at least one sample, got the shape {inputs.shape}.")
-    require_finite(inputs, name)
+    require_finite(inputs, name, dtype)
     return inputs
+
+
+def admit_inputs(network: Layer, inputs: np.ndarray) -> np.ndarray:
+    """Checked inputs as a built network takes them; a large array on disk is only refused if it does not fit.
+
+    Raises
+    ------
+    ValueError
+        If the shape is not the one that the network was built for.
+    """
+    if stays_on_disk(inputs, network.dtype):
+        network.admit_inputs(np.broadcast_to(network.dtype.type(0), inputs.shape))  # a shape without memory
+        return inputs
+    return network.admit_inputs(inputs)
 
 
 def check_targets(network: Layer, loss: Loss, y: Any, n_samples: int, name: str) -> np.ndarray:
