@@ -235,6 +235,7 @@ class Layer(Holder):
         metrics=(),
         random_state=None,
         verbose: int = 0,
+        engine: str = "auto",
     ):
         """Train on data; all arguments are explained in `layernet.training.fit`.
 
@@ -261,6 +262,7 @@ class Layer(Holder):
             metrics=metrics,
             random_state=random_state,
             verbose=verbose,
+            engine=engine,
         )
 
     def summary(self) -> str:

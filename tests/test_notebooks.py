@@ -32,7 +32,8 @@ NotebookClient(notebook, km=manager, timeout=120, resources={"metadata": {"path"
 for cell in cells:
     assert cell.execution_count, cell.source
     for output in cell.outputs:
-        assert output.get("name") != "stderr", output.text
+        if "layernet compiles" not in output.get("text", ""):  # once on a machine, where Numba is installed
+            assert output.get("name") != "stderr", output.text
 """
 
 

@@ -7,9 +7,13 @@ for any other.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from layernet.engine.threads import blas_on_one_thread, has_small_products
 from layernet.layer import Layer
 from layernet.losses.loss import Loss, weight_factors, weighted_rows, weighted_sum
 from layernet.optimizers.optimizer import Optimizer
@@ -17,6 +21,25 @@ from layernet.optimizers.optimizer import Optimizer
 
 class NotFiniteError(ArithmeticError):
     """The loss or a gradient of a step is no finite number; nothing was updated."""
+
+
+class Steps(NamedTuple):
+    """What some steps of an epoch, done one after the other, came to.
+
+    Attributes
+    ----------
+    losses : list of float
+        The loss of each step.
+    sizes : list of int
+        How many samples each saw.
+    targets, outputs : ndarray or None
+        Of a single step, if steps were to be done one by one.
+    """
+
+    losses: list[float]
+    sizes: list[int]
+    targets: np.ndarray | None
+    outputs: np.ndarray | None
 
 
 class FormulaPlan:
@@ -29,15 +52,29 @@ class FormulaPlan:
     loss : Loss
     optimizer : Optimizer
         What moves the parameters in `step`; None for one that is only asked for gradients.
+    data : TrainingData, default=None
+        What `epoch` goes through.
+    batch_size : int, default=None
+        How many rows each step of `epoch` sees.
     penalty : float, default=0.0
         penalty / 2 |weights|**2 is added to the sum of a batch's losses (before the division by the
         normalizer); biases and the scales of normalisations are left out.
     """
 
-    def __init__(self, network: Layer, loss: Loss, optimizer: Optimizer | None, penalty: float = 0.0):
+    def __init__(
+        self,
+        network: Layer,
+        loss: Loss,
+        optimizer: Optimizer | None,
+        data: Any = None,
+        batch_size: int | None = None,
+        penalty: float = 0.0,
+    ):
         self.network = network
         self.loss = loss
         self.optimizer = optimizer
+        self.data = data
+        self.batch_size = batch_size
         self.penalty = penalty
         # Looked up once: finding them walks through the whole network.
         self.parameters = network.parameter_vector
@@ -45,6 +82,36 @@ class FormulaPlan:
         self.decayed = None if optimizer is None else optimizer.decayed_entries(network)
         self.penalized = runs_of_ones(network.decayed) if penalty else []
         self.layers_that_see_the_batch = [layer for layer in network.walk() if layer.sees_batch]
+
+    def ready(self) -> AbstractContextManager:
+        """A context for all epochs of a training: matrix products get as many threads as suit them."""
+        return blas_on_one_thread(has_small_products(self.network, self.batch_size))
+
+    def epoch(self, order: np.ndarray | None, one_by_one: bool) -> Iterator[Steps]:
+        """See all rows once, a batch a step.
+
+        Parameters
+        ----------
+        order : ndarray of shape (n_samples,) or None
+            Row numbers in the order in which they are seen; None for the order of the data.
+        one_by_one : bool
+            Whether somebody wants to look after every step. If not, a plan may do several in one go.
+
+        Yields
+        ------
+        Steps
+
+        Raises
+        ------
+        NotFiniteError
+            As in `gradients_of`, after what was done before was yielded.
+        """
+        n_rows = self.data.n_samples
+        for start in range(0, n_rows, self.batch_size):
+            stop = min(start + self.batch_size, n_rows)
+            inputs, targets, *rest = self.data.batch(slice(start, stop) if order is None else order[start:stop])
+            loss, outputs = self.step(inputs, targets, *rest)
+            yield Steps([loss], [len(inputs)], targets, outputs)
 
     def step(
         self,

@@ -15,6 +15,7 @@ from sklearn.utils import check_random_state, compute_sample_weight
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
+from layernet.engine.choice import ENGINES, check_engine, plan_for
 from layernet.engine.plan import FormulaPlan
 from layernet.estimators.convergence import Convergence
 from layernet.estimators.fitted import FLOAT_TYPES, FittedNetwork
@@ -22,7 +23,6 @@ from layernet.estimators.hooks import TaskHooks
 from layernet.estimators.parameters import NestedParameters
 from layernet.estimators.rows import ShuffledRows, row_numbers
 from layernet.estimators.starting import copy_parameters, loss_without_learning, unchanged_on_failure
-from layernet.estimators.threads import suitable_threads
 from layernet.layer import Layer
 from layernet.layers.noise import NoiseLayer
 from layernet.losses import Loss
@@ -30,7 +30,7 @@ from layernet.optimizers import Optimizer
 from layernet.training import DivergenceError, ProgressBar, Run
 from layernet.training.averaging import WeightAverage
 from layernet.training.callbacks import Callback
-from layernet.training.data import TrainingData, outputs_in_blocks
+from layernet.training.data import TrainingData, outputs_in_blocks, select_rows
 from layernet.training.lbfgs import minimize
 from layernet.training.loop import train
 
@@ -67,6 +67,7 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
         "weight_averaging": [Interval(Real, 0, 1, closed="left"), None],
         "callbacks": ["array-like"],
         "keep_optimizer": ["boolean"],
+        "engine": [StrOptions(set(ENGINES))],
     }
 
     # Those that only some subclasses have as parameters.
@@ -141,6 +142,7 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
         incremental=False, classes=None,
     ):  # fmt: skip
         self._validate_params()
+        check_engine(self.engine)
         context = self._init_callback_context(max_subtasks=1 if incremental else self.max_iter)
         with unchanged_on_failure(self):
             continues = hasattr(self, "network_") and (incremental or self.warm_start)
@@ -254,8 +256,9 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
             raise ValueError(
                 "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
             )
-        parts = [(part[rows], part[held_out]) if part is not None else (None, None) for part in (X, y, weights)]
-        (X, X_val), (y, y_val), (weights, weights_val) = parts
+        X, X_val = select_rows(X, rows), select_rows(X, held_out)
+        parts = [(part[rows], part[held_out]) if part is not None else (None, None) for part in (y, weights)]
+        (y, y_val), (weights, weights_val) = parts
         return X, y, weights, (X_val, y_val, weights_val)
 
     def _training_data(self, network, X, y, weights):
@@ -264,10 +267,10 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
         if isinstance(X, np.ndarray):
             data = TrainingData(network, loss, X, targets, weights, None)
         else:
-            data = TrainingData.of_sparse(network, loss, X, targets, weights)
+            data = TrainingData.of_checked(network, loss, X, targets, weights)
         data.normalize_each_batch = self.exact_compatibility
         if any(isinstance(layer, NoiseLayer) for layer in network.walk()):
-            data.rows = row_numbers(data.inputs)
+            data.rows = row_numbers(data.inputs, data.dtype)
         return data
 
     def _train(self, network, data, validation, hooks, random, continues, incremental):
@@ -337,18 +340,19 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
             self._resume(run.optimizer, incremental)
             if average is not None and hasattr(self, "_average"):
                 average.take_over(self._average)
-        with suitable_threads(run.network, batch_size):
-            train(
-                run,
-                FormulaPlan(run.network, run.loss, run.optimizer, self.alpha),
-                data,
-                batch_size,
-                ShuffledRows(random) if self.shuffle else None,
-                {},
-                None if validation is None else self._validator(run.network, *validation),
-                [convergence, *callbacks],
-                average,
-            )
+        plan = plan_for(
+            self.engine, run.network, run.loss, run.optimizer, data, batch_size, self.max_iter, self.alpha
+        )
+        train(
+            run,
+            plan,
+            data,
+            ShuffledRows(random) if self.shuffle else None,
+            {},
+            None if validation is None else self._validator(run.network, *validation),
+            [convergence, *callbacks],
+            average,
+        )
         self.t_ = convergence.samples_seen
         self.best_loss_ = None if self.early_stopping else convergence.best_loss
         self.best_validation_score_ = convergence.best_score if self.early_stopping else None
@@ -384,10 +388,10 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
                 "and batch normalization, or use solver='adam'."
             )
         wide = run.network.astype(np.float64)
-        data.inputs, data.targets = data.inputs.astype(np.float64), widened(data.targets)
+        data.dtype, data.targets = wide.dtype, widened(data.targets)
         narrow, run.network = run.network, wide
         self.network_ = wide  # what callbacks are to look at
-        plan = FormulaPlan(wide, run.loss, None, self.alpha)
+        plan = FormulaPlan(wide, run.loss, None, penalty=self.alpha)
         validate = None if validation is None else self._validator(wide, *validation)
         status = minimize(run, plan, data, validate, callbacks, self.max_fun, self.tol)
         narrow.parameter_vector[:] = wide.parameter_vector

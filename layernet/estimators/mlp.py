@@ -88,6 +88,10 @@ class MLPClassifier(ClassifierMethods, Perceptron):
         Whether a fitted estimator keeps what only further training needs: the optimizer's memory (two numbers
         for each parameter with Adam) and the random state. Without it a pickle is little more than the
         parameters.
+    engine : {"auto", "compiled", "formulas"}, default="auto"
+        How steps are carried out: by the layers' formulas in NumPy; by compiled kernels, which needs Numba (the
+        extra `fast`) and gives the same to rounding; or by kernels where Numba is installed and the training,
+        at `max_iter` epochs, is long enough to make up for loading them. "lbfgs" uses formulas.
     exact_compatibility : bool, default=False
         Whether to do as scikit-learn does where the two differ on purpose; see docs/scikit-learn.md.
 
@@ -165,6 +169,7 @@ class MLPClassifier(ClassifierMethods, Perceptron):
         dtype=None,
         callbacks=(),
         keep_optimizer=True,
+        engine="auto",
         exact_compatibility=False,
     ):
         self._keep(locals())
@@ -243,6 +248,10 @@ class MLPRegressor(RegressorMethods, Perceptron):
         Whether a fitted estimator keeps what only further training needs: the optimizer's memory (two numbers
         for each parameter with Adam) and the random state. Without it a pickle is little more than the
         parameters.
+    engine : {"auto", "compiled", "formulas"}, default="auto"
+        How steps are carried out: by the layers' formulas in NumPy; by compiled kernels, which needs Numba (the
+        extra `fast`) and gives the same to rounding; or by kernels where Numba is installed and the training,
+        at `max_iter` epochs, is long enough to make up for loading them. "lbfgs" uses formulas.
     exact_compatibility : bool, default=False
         Whether to do as scikit-learn does where the two differ on purpose; see docs/scikit-learn.md.
 
@@ -313,6 +322,7 @@ class MLPRegressor(RegressorMethods, Perceptron):
         dtype=None,
         callbacks=(),
         keep_optimizer=True,
+        engine="auto",
         exact_compatibility=False,
     ):
         self._keep(locals())

@@ -87,6 +87,8 @@ class NetworkClassifier(ClassifierMethods, _GivenNetwork):
         Whether a fitted estimator keeps what only further training needs: the optimizer's memory (two numbers
         for each parameter with Adam) and the random state. Without it a pickle is little more than the
         parameters.
+    engine : {"auto", "compiled", "formulas"}, default="auto"
+        How steps are carried out; see `MLPClassifier`.
     verbose : bool, default=False
         Whether to show a progress bar.
 
@@ -152,6 +154,7 @@ class NetworkClassifier(ClassifierMethods, _GivenNetwork):
         warm_start=False,
         callbacks=(),
         keep_optimizer=True,
+        engine="auto",
         verbose=False,
     ):
         self._keep(locals())
@@ -172,7 +175,7 @@ class NetworkRegressor(RegressorMethods, _GivenNetwork):
         As for `NetworkClassifier`.
     early_stopping, validation_fraction, scoring
         As for `NetworkClassifier`, with R2 as the score.
-    weight_averaging, dtype, warm_start, callbacks, keep_optimizer, verbose
+    weight_averaging, dtype, warm_start, callbacks, keep_optimizer, engine, verbose
         As for `NetworkClassifier`.
 
     Attributes
@@ -218,6 +221,7 @@ class NetworkRegressor(RegressorMethods, _GivenNetwork):
         warm_start=False,
         callbacks=(),
         keep_optimizer=True,
+        engine="auto",
         verbose=False,
     ):
         self._keep(locals())

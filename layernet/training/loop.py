@@ -9,16 +9,22 @@ from typing import Any
 
 import numpy as np
 
-from layernet.engine.plan import FormulaPlan, NotFiniteError, all_finite
+from layernet.engine.choice import check_engine, plan_for
+from layernet.engine.plan import NotFiniteError, all_finite
 from layernet.guards import unchanged_on_error
 from layernet.layer import Layer
 from layernet.losses.loss import Loss, as_weights
 from layernet.optimizers.optimizer import Optimizer
 from layernet.representation import find_by_name
 from layernet.training.averaging import WeightAverage
-from layernet.training.batches import batches
 from layernet.training.callbacks import Callback, ProgressBar, Run, Snapshot
-from layernet.training.data import TrainingData, check_inputs, check_targets, outputs_in_blocks
+from layernet.training.data import (
+    TrainingData,
+    admit_inputs,
+    check_inputs,
+    check_targets,
+    outputs_in_blocks,
+)
 from layernet.training.history import History
 from layernet.training.metrics import as_metrics
 from layernet.validation import as_generator
@@ -57,6 +63,7 @@ def fit(
     metrics: Any = (),
     random_state: Any = None,
     verbose: int = 0,
+    engine: str = "auto",
 ) -> History:
     """Train a network on data by gradient descent on batches.
 
@@ -66,7 +73,8 @@ def fit(
         Built with the shape and the type of `X` if it is not built yet. Training goes on from the
         parameters that it has.
     X : array-like of shape (n_samples, ...)
-        Finite numbers; converted once to the network's type.
+        Finite numbers; converted once to the network's type, or, if a memory-mapped array would be larger than
+        `layernet.training.data.IN_MEMORY_LIMIT` then, a batch at a time.
     y : array-like of shape (n_samples, ...)
         Targets as the loss takes them.
     loss : str or Loss
@@ -93,6 +101,10 @@ def fit(
         Draws first the initial parameters, if the network is not built, then the order of the rows.
     verbose : int, default=0
         Whether to show a progress bar.
+    engine : {"auto", "compiled", "formulas"}, default="auto"
+        How steps are carried out: by the layers' own formulas; by compiled kernels, which gives the same to
+        rounding and needs Numba (the extra `fast`); or by whichever is faster, kernels where Numba is installed
+        and there is enough to do to make up for loading them.
 
     Returns
     -------
@@ -124,6 +136,7 @@ def fit(
     metrics = as_metrics(metrics)
     epochs, batch_size = as_count(epochs, "epochs"), as_count(batch_size, "batch_size")
     random = as_generator(random_state)
+    check_engine(engine)
     with unchanged_on_error(network):
         data = TrainingData(network, loss, X, y, sample_weight, random)
         validation = None if validation_data is None else check_validation(network, loss, validation_data)
@@ -136,9 +149,8 @@ def fit(
 
     return train(
         run,
-        FormulaPlan(network, loss, optimizer),
+        plan_for(engine, network, loss, optimizer, data, batch_size, epochs),
         data,
-        batch_size,
         order,
         metrics,
         None if validation is None else validate,
@@ -148,9 +160,8 @@ def fit(
 
 def train(
     run: Run,
-    plan: FormulaPlan,
+    plan: Any,
     data: TrainingData,
-    batch_size: int,
     order: Callable[[int], np.ndarray] | None,
     metrics: dict,
     validate: Callable[[], dict[str, float]] | None,
@@ -162,10 +173,9 @@ def train(
     Parameters
     ----------
     run : Run
-    plan : FormulaPlan
-        Of the run's network, loss and optimizer.
+    plan : FormulaPlan or CompiledPlan
+        Of the run's network, loss and optimizer, and of the data.
     data : TrainingData
-    batch_size : int
     order : callable or None
         A function of the number of rows that returns the order of the next epoch; None keeps them in order.
     metrics : dict of str to callable
@@ -185,18 +195,19 @@ def train(
             average.begin(run.network)
         for callback in callbacks:
             callback.on_train_begin(run)
-        for run.epoch in range(1, epochs + 1):
-            for callback in callbacks:
-                callback.on_epoch_begin(run)
-            row = train_epoch(run, plan, data, batch_size, order, metrics, callbacks, average)
-            with nullcontext() if average is None else average.in_place(run.network):
-                if validate is not None:
-                    row |= validate()
-                run.history.add(**row)
+        with plan.ready():
+            for run.epoch in range(1, epochs + 1):
                 for callback in callbacks:
-                    callback.on_epoch_end(run)
-            if run.stop_reason is not None:
-                break
+                    callback.on_epoch_begin(run)
+                row = train_epoch(run, plan, data, order, metrics, callbacks, average)
+                with nullcontext() if average is None else average.in_place(run.network):
+                    if validate is not None:
+                        row |= validate()
+                    run.history.add(**row)
+                    for callback in callbacks:
+                        callback.on_epoch_end(run)
+                if run.stop_reason is not None:
+                    break
     except KeyboardInterrupt:
         run.stop(f"Interrupted in epoch {run.epoch} of {epochs}, after batch {run.batch}.")
     finally:
@@ -210,9 +221,8 @@ def train(
 
 def train_epoch(
     run: Run,
-    plan: FormulaPlan,
+    plan: Any,
     data: TrainingData,
-    batch_size: int,
     order: Callable[[int], np.ndarray] | None,
     metrics: dict,
     callbacks: list[Callback],
@@ -224,24 +234,26 @@ def train_epoch(
     before = Snapshot(run.network)
     totals = dict.fromkeys(["loss", *metrics], 0.0)
     run.batch = 0
+    rows = None if order is None else order(data.n_samples)
+    one_by_one = bool(lookers_on or metrics) or average is not None
     with run.network.training_mode(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        for rows in batches(data.n_samples, batch_size, order):
-            inputs, targets, *rest = data.batch(rows)
-            try:
-                run.batch_loss, outputs = plan.step(inputs, targets, *rest)
-            except NotFiniteError as reason:
-                if not all_finite(run.network.parameter_vector):
-                    before.restore()
-                run.batch += 1
-                raise divergence(reason, run, data) from None
+        try:
+            for done in plan.epoch(rows, one_by_one):
+                run.batch += len(done.losses)
+                run.batch_loss = done.losses[-1]
+                if average is not None:
+                    average.add(plan.parameters)
+                for loss, size in zip(done.losses, done.sizes, strict=True):
+                    totals["loss"] += loss * size
+                for name, metric in metrics.items():
+                    totals[name] += metric(done.targets, done.outputs) * done.sizes[-1]
+                for callback in lookers_on:
+                    callback.on_batch_end(run)
+        except NotFiniteError as reason:
+            if not all_finite(run.network.parameter_vector):
+                before.restore()
             run.batch += 1
-            if average is not None:
-                average.add(plan.parameters)
-            totals["loss"] += run.batch_loss * len(inputs)
-            for name, metric in metrics.items():
-                totals[name] += metric(targets, outputs) * len(inputs)
-            for callback in lookers_on:
-                callback.on_batch_end(run)
+            raise divergence(reason, run, data) from None
     if not all_finite(run.network.parameter_vector):  # the last update overflowed, and no loss has shown it yet
         before.restore()
         raise divergence("a parameter is not finite", run, data)
@@ -290,8 +302,7 @@ def check_validation(network: Layer, loss: Loss, validation_data: Any) -> tuple:
     if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
         raise ValueError("validation_data must be a tuple (X, y) or (X, y, sample_weight).")
     X, y, *weights = validation_data
-    inputs = check_inputs(network, X, "X of validation_data")
-    network.admit_inputs(inputs)
+    inputs = admit_inputs(network, check_inputs(network, X, "X of validation_data"))
     check_targets(network, loss, y, len(inputs), "y of validation_data")
     return (inputs, y, *(as_weights(weight, len(inputs)) for weight in weights if weight is not None))
 
@@ -309,11 +320,10 @@ def divergence(reason: NotFiniteError | str, run: Run, data: TrainingData) -> Di
     slower = (
         "" if optimizer is None else f"a smaller learning rate (it is {optimizer.current_learning_rate():g}), "
     )
-    largest = float(abs(data.inputs).max())
     return DivergenceError(
         f"Training diverged in epoch {run.epoch}, batch {run.batch}: {reason}. The network keeps its last "
         f"finite parameters. Try {slower}clipped gradients, or "
-        f"inputs scaled to about 1 (the largest is {largest:g}).",
+        f"inputs scaled to about 1 (the largest is {data.largest_input():g}).",
         run.epoch,
         run.batch,
         run.history,

@@ -1,0 +1,88 @@
+"""The seam between training and the engine: a plan for a network, by compiled kernels or by formulas."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from typing import Any
+
+from layernet.engine.plan import FormulaPlan
+from layernet.layer import Layer
+from layernet.losses.loss import Loss
+from layernet.optimizers.optimizer import Optimizer
+
+ENGINES = ("auto", "compiled", "formulas")
+
+# Loading kernels takes about a tenth of a second. Beside its products a step by formulas spends about 20
+# microseconds on each layer, most of which kernels save: after so many layers in all steps the loading is made
+# up for.
+WORTH_LOADING = 5_000
+
+
+def plan_for(
+    engine: str,
+    network: Layer,
+    loss: Loss,
+    optimizer: Optimizer,
+    data: Any,
+    batch_size: int,
+    epochs: int,
+    penalty: float = 0.0,
+) -> Any:
+    """What carries out the steps of a training.
+
+    Parameters
+    ----------
+    engine : {"auto", "compiled", "formulas"}
+        `"formulas"`: the layers' own, in NumPy. `"compiled"`: kernels, where layers have any. `"auto"`:
+        compiled if Numba is installed and there is enough to do; that depends on the network and the data
+        alone, so that the same training is always done the same way.
+    network : Layer
+        Built.
+    loss : Loss
+    optimizer : Optimizer
+    data : TrainingData
+    batch_size : int
+    epochs : int
+        How many are planned.
+    penalty : float, default=0.0
+
+    Returns
+    -------
+    FormulaPlan or CompiledPlan
+
+    Raises
+    ------
+    ValueError
+        If there is no such engine.
+    ImportError
+        If compiled kernels are asked for and Numba is not installed.
+    """
+    if engine == "auto":
+        engine = os.environ.get("LAYERNET_ENGINE") or engine
+    check_engine(engine)
+    n_layers = sum(1 for _ in network.walk())
+    steps = epochs * -(-data.n_samples // batch_size)
+    if engine == "auto":
+        engine = "compiled" if has_numba() and steps * n_layers >= WORTH_LOADING else "formulas"
+    if engine == "formulas":
+        return FormulaPlan(network, loss, optimizer, data, batch_size, penalty)
+    from layernet.engine.compiled_plan import CompiledPlan
+
+    return CompiledPlan(network, loss, optimizer, data, batch_size, penalty)
+
+
+def check_engine(engine: Any) -> None:
+    """Raise an error if there is no such engine, or it lacks what it needs."""
+    if engine not in ENGINES:
+        raise ValueError(f"engine must be one of {', '.join(map(repr, ENGINES))}, got {engine!r}.")
+    if engine == "compiled" and not has_numba():
+        raise ImportError(
+            "engine='compiled' needs Numba, which is not installed: pip install numba (or layernet's extra "
+            "'fast'). engine='auto' does without where it has to."
+        )
+
+
+def has_numba() -> bool:
+    """Whether kernels can be compiled: asked without importing anything."""
+    return all(importlib.util.find_spec(name) is not None for name in ("numba", "scipy"))

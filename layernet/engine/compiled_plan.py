@@ -1,0 +1,372 @@
+"""The compiled plan: steps of training as programs of kernels, many steps in one go."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+
+from layernet.engine.kernel import FINE, LOSS_NOT_FINITE
+from layernet.engine.kernels import batches as gathering
+from layernet.engine.kernels import losses as judging
+from layernet.engine.machine import Machine
+from layernet.engine.objectives import add_loss
+from layernet.engine.plan import NotFiniteError, Steps, runs_of_ones
+from layernet.engine.program import Formula, Program, Team, aligned, intersections
+from layernet.engine.threads import blas_on_one_thread, n_workers_for
+from layernet.engine.translation import translate
+from layernet.engine.updates import add_update
+from layernet.layer import Layer
+from layernet.losses.loss import Loss
+from layernet.optimizers.optimizer import Optimizer
+
+# A run is as many steps as take about this many multiplications, so that Ctrl-C is heard within a fraction of a
+# second.
+MULTIPLICATIONS_OF_A_RUN = 20_000_000_000
+LONGEST_RUN = 256
+
+
+@dataclass
+class Step:
+    """What of one worker's program is read and written from outside.
+
+    Attributes
+    ----------
+    inputs, targets, outputs, losses : ndarray of shape (rows, width)
+        Buffers.
+    normalizer : ndarray of shape (1, 1)
+        One over what the losses of a batch are divided by.
+    record : ndarray of shape (1, steps of the longest run)
+        The loss of each step of a run.
+    own : list of slice
+        The parameters that the worker moves.
+    begin : callable
+        To be called with the number of steps of each run.
+    """
+
+    inputs: np.ndarray | None = None
+    targets: np.ndarray | None = None
+    outputs: np.ndarray | None = None
+    losses: np.ndarray | None = None
+    normalizer: np.ndarray | None = None
+    record: np.ndarray | None = None
+    own: list[slice] = field(default_factory=list)
+    begin: Callable[[int], None] | None = None
+
+
+class CompiledPlan:
+    """Steps of training by compiled kernels, and by the layers' own formulas where there is no kernel.
+
+    Each worker has a program of its own, for its part of every batch; where a layer or a loss has to be called
+    in Python, there is one worker.
+
+    Parameters
+    ----------
+    network : Layer
+        Built, and in training mode while `epoch` runs.
+    loss : Loss
+    optimizer : Optimizer
+    data : TrainingData
+    batch_size : int
+    penalty : float, default=0.0
+        As in `FormulaPlan`.
+    """
+
+    def __init__(
+        self,
+        network: Layer,
+        loss: Loss,
+        optimizer: Optimizer,
+        data: Any,
+        batch_size: int,
+        penalty: float = 0.0,
+    ):
+        self.network = network
+        self.loss = loss
+        self.optimizer = optimizer
+        self.data = data
+        self.batch_size = min(batch_size, data.n_samples)
+        self.penalty = penalty
+        self.n_workers = n_workers_for(network, self.batch_size)
+        size = network.parameter_vector.size
+        self.longest_run = int(
+            np.clip(MULTIPLICATIONS_OF_A_RUN // (3 * self.batch_size * max(size, 1)), 1, LONGEST_RUN)
+        )
+        self._order = aligned((1, data.n_samples), np.int64)
+        self._others: ThreadPoolExecutor | None = None
+        self._make()
+
+    # --- making the programs ---
+
+    def _make(self) -> None:
+        """Draw up the programs for the arrays as they are now."""
+        self.parameters, self.gradients = self.network.parameter_vector, self.network.gradient_vector
+        self._matrices = self._what_the_machine_can_gather()
+        self._make_for(self.n_workers if self._matrices is not None else 1)
+        if self.n_workers > 1 and any(callable(segment) for segment in self._segments):
+            self._make_for(1)
+        self._is_all_machine = self._matrices is not None and not any(map(callable, self._segments))
+
+    def _make_for(self, n_workers):
+        dtype = self.network.dtype
+        team = Team(n_workers, self.batch_size, self.gradients)
+        self._programs = [
+            Program(dtype, team, worker, self.data.weights is not None) for worker in range(n_workers)
+        ]
+        steps = [Step() for _ in self._programs]
+        for step, program in zip(steps, self._programs, strict=True):
+            self._add_passes(step, program)
+        for step, program in zip(steps, self._programs, strict=True):  # who owns which parameters is known now
+            self._add_verdict(step, program)
+            self._add_update(step, program)
+        self._steps = steps
+        self._machines = [
+            Machine(program.instructions, dtype, worker, n_workers, team.part)
+            for worker, program in enumerate(self._programs)
+        ]
+        self._segments = segments_of(self._programs[0].everything)
+
+    def _add_passes(self, step, program):
+        """The way forward, the loss, and the way back."""
+        data, network = self.data, self.network
+        self._add_gathering(step, program)
+        factors, step.losses = program.for_samples(1), program.for_samples(1)
+        step.normalizer = program.fixed(1, 1)
+        if program.weights is None:
+            weights = program.for_samples(1)
+            weights[:] = 1
+            program.do(gathering.one_over_rows, step.normalizer)
+        else:
+            weights, sums = program.weights, program.shared(1)
+            program.do(gathering.sum_weights, weights, sums)
+            program.meet()
+            mean = program.constants(0.0 if data.normalize_each_batch else data.mean_weight)
+            program.do(gathering.one_over_weight, sums, mean, step.normalizer)
+        program.do(gathering.scale_weights, weights, step.normalizer, factors)
+        step.outputs, way_back = translate(network, program, step.inputs)
+        grad_output = add_loss(
+            self.loss, program, step.outputs, network.output_shape, step.targets, data.targets.shape[1:],
+            factors, step.losses,
+        )  # fmt: skip
+        way_back(grad_output, False)
+        program.end_way_back()
+
+    def _add_gathering(self, step, program):
+        """The rows of the batch, unless Python fills the buffers."""
+        kind = np.int64 if holds_classes(self.data.targets) else program.dtype
+        step.inputs = program.for_samples(math.prod(self.network.input_shape))
+        step.targets = program.for_samples(math.prod(self.data.targets.shape[1:]), kind)
+        if self._matrices is None:
+            return
+        targets = {
+            "inputs": step.inputs,
+            "targets": step.targets,
+            "weights": program.weights,
+            "rows": program.row_numbers,
+        }
+        matrices = dict(self._matrices)
+        if "values" in matrices:
+            of_sparse = [matrices.pop(name) for name in ("values", "columns", "starts")]
+            program.do(gathering.gather_sparse, *of_sparse, self._order, step.inputs)
+        for name, matrix in matrices.items():
+            kernel = gathering.gather_whole_numbers if matrix.dtype == np.int64 else gathering.gather
+            program.do(kernel, matrix, self._order, targets[name])
+        if self.data.rows is None:
+            program.do(gathering.number_rows, program.row_numbers)
+
+    def _add_verdict(self, step, program):
+        """The gradients of all workers, the loss of the batch, and whether both are finite."""
+        totals, verdicts = program.shared(1), program.shared(1, np.int64)
+        step.record = program.fixed(1, self.longest_run)
+        step.own = program.team.owned_by(program.worker)
+        program.do(judging.sum_losses, step.losses, totals, verdicts)
+        for place in intersections(step.own, program.team.left_over()):
+            mine, *of_others = program.team.gradients
+            for of_other in of_others:
+                program.do(judging.add_gradients, program.vector(mine[place]), program.vector(of_other[place]))
+        if self.penalty:
+            penalty = program.constants(self.penalty)
+            for place in intersections(step.own, runs_of_ones(self.network.decayed)):
+                weights, gradients = (
+                    program.vector(self.parameters[place]),
+                    program.vector(self.gradients[place]),
+                )
+                program.do(judging.penalize, weights, gradients, totals, step.normalizer, penalty)
+        for place in step.own:
+            program.do(judging.judge_gradients, program.vector(self.gradients[place]), verdicts)
+        program.meet()
+        program.do(judging.conclude, totals, step.record, verdicts)
+
+    def _add_update(self, step, program):
+        """How the optimizer moves the parameters, and what layers do after that."""
+        step.begin = add_update(
+            self.optimizer, program, self.parameters, self.optimizer.decayed_entries(self.network), step.own,
+            self.longest_run,
+        )  # fmt: skip
+        program.meet()
+
+    def _what_the_machine_can_gather(self):
+        """The data as matrices, by name; None if Python has to make the batches."""
+        data, dtype = self.data, self.network.dtype
+        is_sparse = getattr(data.inputs, "format", None) == "csr"
+        if not is_sparse and not isinstance(data.inputs, np.ndarray):
+            return None
+        target_type = np.dtype(np.int64) if holds_classes(data.targets) else dtype
+        arrays = [(data.targets, target_type), (data.inputs.data if is_sparse else data.inputs, dtype)]
+        for array, kind in arrays:
+            if array.dtype != kind or not array.flags.c_contiguous or not array.flags.aligned:
+                return None
+        matrices = {"targets": data.targets.reshape(data.n_samples, -1)}
+        if is_sparse:
+            matrices["values"] = data.inputs.data.reshape(1, -1)
+            matrices["columns"] = data.inputs.indices.astype(np.int64).reshape(1, -1)
+            matrices["starts"] = data.inputs.indptr.astype(np.int64).reshape(1, -1)
+        else:
+            matrices["inputs"] = data.inputs.reshape(data.n_samples, -1)
+        if data.weights is not None:
+            matrices["weights"] = data.weights.astype(dtype).reshape(-1, 1)
+        if data.rows is not None:
+            matrices["rows"] = data.rows.astype(np.int64).reshape(-1, 1)
+        return matrices
+
+    # --- running them ---
+
+    @contextmanager
+    def ready(self) -> Iterator[None]:
+        """Within this context the other workers wait to be called, and BLAS leaves the processors to them."""
+        if len(self._machines) == 1:
+            with blas_on_one_thread(self.n_workers == 1):
+                yield
+            return
+        with blas_on_one_thread(True), ThreadPoolExecutor(len(self._machines) - 1, "layernet") as others:
+            self._others = others
+            try:
+                yield
+            finally:
+                self._others = None
+
+    def epoch(self, order: np.ndarray | None, one_by_one: bool) -> Iterator[Steps]:
+        """See all rows once; as in `FormulaPlan`."""
+        has_moved = self.network.parameter_vector.ctypes.data != self.parameters.ctypes.data
+        if has_moved or not self._programs[0].is_up_to_date():
+            self._make()
+        n_rows = self.data.n_samples
+        self._order[0] = np.arange(n_rows) if order is None else order
+        longest = 1 if one_by_one or not self._is_all_machine else self.longest_run
+        start = 0
+        while start < n_rows:
+            n_steps = min(longest, -(-(n_rows - start) // self.batch_size))
+            done = self._run(start, n_steps)
+            stop = min(start + done * self.batch_size, n_rows)
+            if done:
+                yield self._report(start, stop, done, one_by_one)
+            if done < n_steps:
+                raise self._not_finite(done)
+            start = stop
+
+    def _run(self, start, n_steps):
+        """Do some steps; how many were done."""
+        for step in self._steps:
+            step.begin(n_steps)
+        for program in self._programs:
+            for begin in program.beginnings:
+                begin()
+        self._programs[0].team.gate[:] = 0
+        done = 0
+        try:
+            if self._is_all_machine:
+                self._run_machines(start, n_steps)
+            elif self._step_in_pieces(start):
+                done = 1
+        finally:  # Ctrl-C is raised here, when steps are done and not yet counted
+            if self._is_all_machine:
+                done = self._machines[0].steps_done
+            for end in self._programs[0].endings:
+                end(done)
+        return done
+
+    def _run_machines(self, start, n_steps):
+        ((first, last),) = self._segments
+        arguments = start, n_steps, self.data.n_samples, self.batch_size
+        mine, *of_others = self._machines
+        if of_others and self._others is None:
+            with self.ready():
+                self._run_machines(start, n_steps)
+            return
+        waiting = [
+            self._others.submit(machine.run, 0, machine.n_instructions, *arguments) for machine in of_others
+        ]
+        try:
+            mine.run(first, last, *arguments)
+        finally:
+            for other in waiting:
+                other.result()
+
+    def _step_in_pieces(self, start):
+        """One step, by the machine and by Python in turn; whether it was done."""
+        stop = min(start + self.batch_size, self.data.n_samples)
+        (machine,) = self._machines
+        if self._matrices is None:
+            self._fill(self._order[0, start:stop])
+        for segment in self._segments:
+            if callable(segment):
+                segment(stop - start)
+                continue
+            machine.run(*segment, start, 1, stop, stop - start)
+            if machine.status != FINE:
+                return False
+        return True
+
+    def _fill(self, rows):
+        """Put a batch that the machine cannot gather into the buffers."""
+        program = self._programs[0]
+        inputs, targets, weights, _, numbers = self.data.batch(rows)
+        n_rows = len(inputs)
+        step = self._steps[0]
+        step.inputs[:n_rows] = inputs.reshape(n_rows, -1)
+        step.targets[:n_rows] = targets.reshape(n_rows, -1)
+        if weights is not None:
+            program.weights[:n_rows, 0] = weights
+        program.row_numbers[:n_rows, 0] = np.arange(n_rows) if numbers is None else numbers
+
+    def _report(self, start, stop, n_steps, one_by_one):
+        losses = self._steps[0].record[0, :n_steps].tolist()
+        sizes = [self.batch_size] * n_steps
+        sizes[-1] = stop - start - (n_steps - 1) * self.batch_size
+        if not one_by_one:
+            return Steps(losses, sizes, None, None)
+        everything = self._programs[0].of_all(self._steps[0].outputs)
+        outputs = everything[: stop - start].reshape(stop - start, *self.network.output_shape).copy()
+        return Steps(losses, sizes, self.data.targets[self._order[0, start:stop]], outputs)
+
+    def _not_finite(self, done):
+        machine = self._machines[0]
+        if machine.status == LOSS_NOT_FINITE:
+            return NotFiniteError(
+                f"the loss is {self._steps[0].record[0, done if self._is_all_machine else 0]}"
+            )
+        return NotFiniteError("a gradient is not finite")
+
+
+def holds_classes(targets: np.ndarray) -> bool:
+    """Whether targets are class numbers."""
+    return targets.dtype.kind in "iu"
+
+
+def segments_of(steps: list) -> list[tuple[int, int] | Callable[[int], None]]:
+    """Runs of instructions for the machine, as (first, last), and what Python does between them."""
+    segments, place = [], 0
+    for is_formula, group in groupby(steps, key=lambda step: isinstance(step, Formula)):
+        steps_of_group = list(group)
+        if is_formula:
+            segments += [step.function for step in steps_of_group]
+        else:
+            segments.append((place, place + len(steps_of_group)))
+            place += len(steps_of_group)
+    return segments

@@ -1,0 +1,290 @@
+"""The compiler of kernels: what Numba has to be told of their words. Imported only to compile something."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from llvmlite import ir
+from numba import carray, njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic, overload, register_jitable
+
+from layernet.engine import kernel
+
+ORDINARY = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_known: set[Callable] = set()
+
+
+def compile_kernel(formula: Callable, dtype: np.dtype) -> tuple[str, str]:
+    """Translate a kernel into LLVM's language.
+
+    Parameters
+    ----------
+    formula : callable
+        Of (batch, operands, sizes).
+    dtype : float32 or float64
+
+    Returns
+    -------
+    symbol : str
+        The name of the function in the text. It takes two more arguments in front, for Numba's own use: an
+        address that something may be written to, and one that is left alone.
+    text : str
+    """
+    for function in set(kernel.inlined) - _known:
+        # A division by zero is no exception, as in NumPy.
+        register_jitable(error_model="numpy", fastmath=set(kernel.inlined[function]))(function)
+        _known.add(function)
+    number = types.float32 if dtype == np.float32 else types.float64
+    integers = types.CPointer(types.int64)
+    signature = types.void(integers, types.CPointer(types.CPointer(number)), integers)
+    dispatcher = njit(signature, fastmath=set(kernel.FAST), **ORDINARY)(formula)
+    (result,) = dispatcher.overloads.values()
+    return result.fndesc.llvm_func_name, dispatcher.inspect_llvm(result.signature.args)
+
+
+@overload(kernel.arrays, prefer_literal=True)
+def _arrays(batch, operands, sizes, count):
+    def view(index):
+        return f"carray(operands[{index}], ({rows_of(index)}, sizes[{2 * index + 1}]))"
+
+    return _views(view, count)
+
+
+@overload(kernel.vectors, prefer_literal=True)
+def _vectors(batch, operands, sizes, count):
+    def view(index):
+        return f"carray(operands[{index}], ({rows_of(index)} * sizes[{2 * index + 1}],))"
+
+    return _views(view, count)
+
+
+@overload(kernel.whole_numbers, prefer_literal=True)
+def _whole_numbers(batch, operands, sizes, index):
+    place = index.literal_value
+    names = {"carray": carray, "as_integers": _as_integers}
+    shape = f"({rows_of(place)}, sizes[{2 * place + 1}])"
+    exec(
+        f"def view(batch, operands, sizes, index): return carray(as_integers(operands[{place}]), {shape})",
+        names,
+    )
+    return names["view"]
+
+
+@overload(kernel.number)
+def _number(like, value):
+    to_type = np.float32 if getattr(like, "dtype", like) == types.float32 else np.float64
+    return lambda like, value: to_type(value)
+
+
+@overload(kernel.is_single)
+def _is_single(like):
+    single = getattr(like, "dtype", like) == types.float32
+    return (lambda like: True) if single else (lambda like: False)
+
+
+@overload(kernel.power_of_two)
+def _power_of_two(exponent):
+    return lambda exponent: _exponent_bits(exponent)
+
+
+def rows_of(index):
+    """The text for how many rows an operand has: a number of its own, or that of the worker or the batch."""
+    size = f"sizes[{2 * index}]"
+    return f"(batch[-1 - {size}] if {size} < 0 else {size})"
+
+
+def _views(view, count):
+    """A function that returns so many views, written out: a compiler needs to see each."""
+    names = {"carray": carray}
+    views = "".join(f"{view(index)}, " for index in range(count.literal_value))
+    exec(f"def views(batch, operands, sizes, count): return ({views})", names)
+    return names["views"]
+
+
+@intrinsic
+def _as_integers(typing_context, pointer):
+    """The same address, with integers behind it."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.bitcast(arguments[0], context.get_value_type(signature.return_type))
+
+    return types.CPointer(types.int64)(pointer), generate
+
+
+@intrinsic
+def _exponent_bits(typing_context, exponent):
+    """A floating-point number made by its bits: an exponent, and a fraction of zero."""
+
+    def generate(context, builder, signature, arguments):
+        bits, bias, digits = (32, 127, 23) if exponent == types.float32 else (64, 1023, 52)
+        integer = ir.IntType(bits)
+        biased = builder.add(builder.fptosi(arguments[0], integer), integer(bias))
+        return builder.bitcast(builder.shl(biased, integer(digits)), context.get_value_type(exponent))
+
+    return exponent(exponent), generate
+
+
+@intrinsic
+def _call(typing_context, place, batch, operands, sizes):
+    """Call a kernel: what Numba makes of a function takes two addresses more, and returns a number."""
+
+    def generate(context, builder, signature, arguments):
+        place, batch, operands, sizes = arguments
+        address = ir.IntType(8).as_pointer()
+        integer = ir.IntType(64).as_pointer()
+        kind = ir.FunctionType(ir.IntType(32), [address, address, integer, address, integer])
+        with builder.goto_entry_block():
+            unused = builder.alloca(ir.IntType(64), 2)
+        unused = builder.bitcast(unused, address)
+        builder.call(
+            builder.inttoptr(place, kind.as_pointer()),
+            [unused, unused, batch, builder.inttoptr(operands, address), builder.inttoptr(sizes, integer)],
+        )
+        return context.get_dummy_value()
+
+    return types.void(place, batch, operands, sizes), generate
+
+
+@overload(kernel.call)
+def _call_kernel(place, batch, operands, sizes):
+    return lambda place, batch, operands, sizes: _call(place, batch, operands, sizes)
+
+
+@intrinsic
+def _gemm(typing_context, place, transpose_a, transpose_b, m, n, k, a, lda, b, ldb, beta, c, ldc):
+    """Call BLAS's gemm at an address, with all arguments by reference as in Fortran, and alpha = 1."""
+
+    def generate(context, builder, signature, arguments):
+        place, transpose_a, transpose_b, m, n, k, a, lda, b, ldb, beta, c, ldc = arguments
+        number = context.get_value_type(a_type.dtype)
+        byte, integer = ir.IntType(8), ir.IntType(32)
+
+        def by_reference(value, kind):
+            with builder.goto_entry_block():
+                slot = builder.alloca(kind)
+            builder.store(value, slot)
+            return slot
+
+        def whole(value):
+            return by_reference(builder.trunc(value, integer), integer)
+
+        def letter(is_transposed):
+            return by_reference(builder.select(is_transposed, byte(ord("T")), byte(ord("N"))), byte)
+
+        def data(kind, value):
+            return context.make_array(kind)(context, builder, value).data
+
+        arguments = [
+            letter(transpose_a), letter(transpose_b), whole(m), whole(n), whole(k),
+            by_reference(number(1.0), number), data(a_type, a), whole(lda), data(b_type, b), whole(ldb),
+            by_reference(beta, number), data(c_type, c), whole(ldc),
+        ]  # fmt: skip
+        kind = ir.FunctionType(ir.VoidType(), [argument.type for argument in arguments])
+        builder.call(builder.inttoptr(place, kind.as_pointer()), arguments)
+        return context.get_dummy_value()
+
+    a_type, b_type, c_type = a, b, c
+    signature = types.void(
+        types.int64, types.boolean, types.boolean, types.int64, types.int64, types.int64,
+        a, types.int64, b, types.int64, a.dtype, c, types.int64,
+    )  # fmt: skip
+    return signature, generate
+
+
+@overload(kernel.matrix_product)
+def _matrix_product(place, first, second, out, form, add):
+    # BLAS counts columns first: what it takes for the product is the transpose of second' x first'.
+    def multiply(place, first, second, out, form, add):
+        rows, columns = out.shape
+        inner = first.shape[0] if form == 1 else first.shape[1]
+        beta = kernel_number(out, 1.0) if add else kernel_number(out, 0.0)
+        _gemm(
+            place, form == 2, form == 1, columns, rows, inner, second, second.strides[0] // second.itemsize,
+            first, first.strides[0] // first.itemsize, beta, out, columns,
+        )  # fmt: skip
+
+    return multiply
+
+
+kernel_number = kernel.number
+
+
+@intrinsic
+def _arrive(typing_context, gate):
+    """Add 1 to a shared whole number; who sees the new value also sees all that was written before."""
+
+    def generate(context, builder, signature, arguments):
+        place = context.make_array(gate)(context, builder, arguments[0]).data
+        builder.atomic_rmw("add", place, ir.IntType(64)(1), "acq_rel")
+        return context.get_dummy_value()
+
+    return types.void(gate), generate
+
+
+@intrinsic
+def _seen(typing_context, gate):
+    """The value of a shared whole number."""
+
+    def generate(context, builder, signature, arguments):
+        place = context.make_array(gate)(context, builder, arguments[0]).data
+        return builder.load_atomic(place, "acquire", 8)
+
+    return types.int64(gate), generate
+
+
+@intrinsic
+def _prefetch(typing_context, values, place):
+    """LLVM's prefetch, to write, into the nearest cache."""
+
+    def generate(context, builder, signature, arguments):
+        data = context.make_array(values)(context, builder, arguments[0]).data
+        address = builder.bitcast(builder.gep(data, [arguments[1]]), ir.IntType(8).as_pointer())
+        whole = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [address.type, whole, whole, whole])
+        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(prefetch, [address, whole(1), whole(3), whole(1)])
+        return context.get_dummy_value()
+
+    return types.void(values, types.int64), generate
+
+
+@overload(kernel.fetch_to_write)
+def _fetch_to_write(values, start, stop):
+    a_line = 64 // (4 if values.dtype == types.float32 else 8)
+
+    def fetch(values, start, stop):
+        for place in range(start, min(stop, len(values)), a_line):
+            _prefetch(values, place)
+
+    return fetch
+
+
+@intrinsic
+def _call_plain(typing_context, place):
+    """Call a C function without arguments."""
+
+    def generate(context, builder, signature, arguments):
+        kind = ir.FunctionType(ir.IntType(32), [])
+        builder.call(builder.inttoptr(arguments[0], kind.as_pointer()), [])
+        return context.get_dummy_value()
+
+    return types.void(place), generate
+
+
+@overload(kernel.wait_for_all)
+def _wait_for_all(batch, gate):
+    workers, waits, let_others_go_first = kernel.N_WORKERS, kernel.WAITS, kernel.YIELD
+
+    def wait(batch, gate):
+        batch[waits] += 1
+        arrived = batch[waits] * batch[workers]
+        _arrive(gate)
+        patience = 2000  # some microseconds; after that the others may need this processor to get here
+        while _seen(gate) < arrived:
+            patience -= 1
+            if patience < 0:
+                _call_plain(batch[let_others_go_first])
+
+    return wait

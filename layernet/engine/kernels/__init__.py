@@ -1,0 +1,1 @@
+"""The kernels: formulas of layers, losses and optimizers as loops."""

@@ -1,0 +1,102 @@
+"""What a step begins with: the rows of a batch are gathered, and their weights made into factors."""
+
+from __future__ import annotations
+
+from layernet.engine.kernel import OFFSET, ROWS_OF_ALL, START, WORKER, arrays, kernel, number, whole_numbers
+
+
+@kernel
+def gather(batch, operands, sizes):
+    """rows[i] = data[order[start + i]]."""
+    data, _, rows = arrays(batch, operands, sizes, 3)
+    order = whole_numbers(batch, operands, sizes, 1)
+    first = batch[START] + batch[OFFSET]
+    for row in range(len(rows)):
+        source = order[0, first + row]
+        for unit in range(rows.shape[1]):
+            rows[row, unit] = data[source, unit]
+
+
+@kernel
+def gather_whole_numbers(batch, operands, sizes):
+    """The same for whole numbers."""
+    data = whole_numbers(batch, operands, sizes, 0)
+    order = whole_numbers(batch, operands, sizes, 1)
+    rows = whole_numbers(batch, operands, sizes, 2)
+    first = batch[START] + batch[OFFSET]
+    for row in range(len(rows)):
+        source = order[0, first + row]
+        for unit in range(rows.shape[1]):
+            rows[row, unit] = data[source, unit]
+
+
+@kernel
+def gather_sparse(batch, operands, sizes):
+    """The same for a sparse matrix in CSR format: values[j] stands in columns[j], from j = starts[row] on."""
+    values, _, _, _, rows = arrays(batch, operands, sizes, 5)
+    columns = whole_numbers(batch, operands, sizes, 1)
+    starts = whole_numbers(batch, operands, sizes, 2)
+    order = whole_numbers(batch, operands, sizes, 3)
+    first = batch[START] + batch[OFFSET]
+    for row in range(len(rows)):
+        for unit in range(rows.shape[1]):
+            rows[row, unit] = 0
+        source = order[0, first + row]
+        for place in range(starts[0, source], starts[0, source + 1]):
+            rows[row, columns[0, place]] += values[0, place]
+
+
+@kernel
+def number_rows(batch, operands, sizes):
+    """0, 1, 2, ... for the rows of the batch."""
+    numbers = whole_numbers(batch, operands, sizes, 0)
+    for row in range(len(numbers)):
+        numbers[row, 0] = batch[OFFSET] + row
+
+
+@kernel
+def one_over_rows(batch, operands, sizes):
+    """The inverse of the normalizer where samples have no weights: 1 / n_rows."""
+    (inverse,) = arrays(batch, operands, sizes, 1)
+    inverse[0, 0] = number(inverse, 1) / number(inverse, batch[ROWS_OF_ALL])
+
+
+@kernel
+def sum_weights(batch, operands, sizes):
+    """The weight of this worker's samples, beside that of the others."""
+    weights, sums = arrays(batch, operands, sizes, 2)
+    total = number(weights, 0)
+    for row in range(len(weights)):
+        total += weights[row, 0]
+    sums[batch[WORKER], 0] = total
+
+
+@kernel
+def one_over_weight(batch, operands, sizes):
+    """The same with weights: 1 / (n_rows * mean weight), or for a mean of 0 one over the batch's own."""
+    sums, mean_weight, inverse = arrays(batch, operands, sizes, 3)
+    normalizer = number(inverse, batch[ROWS_OF_ALL]) * mean_weight[0, 0]
+    if mean_weight[0, 0] == 0:
+        for worker in range(len(sums)):
+            normalizer += sums[worker, 0]
+    inverse[0, 0] = number(inverse, 1) / normalizer if normalizer > 0 else number(inverse, 0)
+
+
+@kernel
+def scale_weights(batch, operands, sizes):
+    """factors = weights / normalizer."""
+    weights, inverse, factors = arrays(batch, operands, sizes, 3)
+    for row in range(len(factors)):
+        factors[row, 0] = weights[row, 0] * inverse[0, 0]
+
+
+@kernel
+def shares(batch, operands, sizes):
+    """The share of each sample in the weight of the batch; all the same if no sample weighs anything."""
+    weights, sums, shares = arrays(batch, operands, sizes, 3)
+    total = number(shares, 0)
+    for worker in range(len(sums)):
+        total += sums[worker, 0]
+    equal = number(shares, 1) / number(shares, batch[ROWS_OF_ALL])
+    for row in range(len(shares)):
+        shares[row, 0] = weights[row, 0] / total if total > 0 else equal

@@ -1,0 +1,157 @@
+"""The machine: steps of training, each a list of kernels, without coming back to Python in between."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import sys
+
+import numpy as np
+
+from layernet.engine.kernel import (
+    BATCH_SIZE,
+    FINE,
+    FIRST,
+    LAST,
+    LENGTH_OF_BATCH,
+    N_ROWS,
+    N_STEPS,
+    N_WORKERS,
+    OFFSET,
+    PART,
+    PRODUCT,
+    ROWS,
+    ROWS_OF_ALL,
+    START,
+    STATUS,
+    STEP,
+    WAITS,
+    WORKER,
+    YIELD,
+    Kernel,
+    call,
+    kernel,
+    whole_numbers,
+)
+
+
+@kernel
+def run_steps(batch, operands, sizes):
+    """Do some steps: in each, some instructions on the next rows; stop where a kernel asks to."""
+    instructions = whole_numbers(batch, operands, sizes, 0)
+    for step in range(batch[N_STEPS]):
+        rows = min(batch[BATCH_SIZE], batch[N_ROWS] - batch[START])
+        batch[STEP] = step
+        batch[ROWS_OF_ALL] = rows
+        batch[ROWS] = min(max(rows - batch[OFFSET], 0), batch[PART])
+        for index in range(batch[FIRST], batch[LAST]):
+            call(instructions[index, 0], batch, instructions[index, 1], instructions[index, 2])
+            if batch[STATUS] != FINE:
+                return
+        batch[START] += rows
+    batch[STEP] = batch[N_STEPS]
+
+
+class Machine:
+    """A list of instructions that the machine carries out.
+
+    Parameters
+    ----------
+    instructions : sequence of (Kernel, list of ndarray, list of int)
+        A kernel, its operands, and how many rows of each it sees (`OWN_ROWS`, `ALL_ROWS` or a number). All
+        operands are matrices, contiguous in memory, of one type or of int64.
+    dtype : float32 or float64
+    worker, n_workers : int
+        Which of how many that share each batch; all of them have to run at the same time.
+    part : int
+        How many rows of a batch each worker takes: the first the first, and so on.
+    """
+
+    def __init__(
+        self,
+        instructions: list[tuple[Kernel, list[np.ndarray], list[int]]],
+        dtype: np.dtype,
+        worker: int,
+        n_workers: int,
+        part: int,
+    ):
+        self.n_instructions = len(instructions)
+        self._kept = instructions  # addresses are all that the machine sees: what lies there must stay
+        self._operands = [np.array([a.ctypes.data for a in arrays], np.int64) for _, arrays, _ in instructions]
+        self._sizes = [
+            np.array([(n, array.shape[1]) for n, array in zip(rows, arrays, strict=True)], np.int64).reshape(-1)
+            for _, arrays, rows in instructions
+        ]
+        self._table = np.array(
+            [
+                (kernel.address(dtype), operands.ctypes.data, sizes.ctypes.data)
+                for (kernel, _, _), operands, sizes in zip(
+                    instructions, self._operands, self._sizes, strict=True
+                )
+            ],
+            np.int64,
+        ).reshape(-1, 3)
+        self.batch = np.zeros(LENGTH_OF_BATCH, np.int64)
+        self.batch[WORKER], self.batch[N_WORKERS] = worker, n_workers
+        self.batch[PART], self.batch[OFFSET] = part, part * worker
+        self.batch[PRODUCT], self.batch[YIELD] = place_of_product(dtype), place_of_yield()
+        unused = np.zeros(2, np.int64)
+        table = np.array([self._table.ctypes.data], np.int64)
+        shape = np.array(self._table.shape, np.int64)
+        self._arguments = (unused, unused, self.batch, table, shape)
+        self._addresses = tuple(array.ctypes.data for array in self._arguments)
+        self._run = ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_void_p] * 5)(run_steps.address(dtype))
+
+    def run(self, first: int, last: int, start: int, n_steps: int, n_rows: int, batch_size: int) -> None:
+        """Do some steps with the instructions from `first` up to `last`.
+
+        Parameters
+        ----------
+        first, last : int
+        start : int
+            Where the first batch begins in the order of the rows.
+        n_steps : int
+        n_rows : int
+            Where the last batch ends at the latest.
+        batch_size : int
+
+        Notes
+        -----
+        `steps_done` says how many steps were done: fewer than asked for if a kernel asked to stop, and then
+        `status` says why.
+        """
+        self.batch[START], self.batch[STATUS], self.batch[WAITS] = start, FINE, 0
+        self.batch[N_STEPS:] = n_steps, n_rows, batch_size, first, last
+        self._run(*self._addresses)  # without Python's lock
+
+    @property
+    def steps_done(self) -> int:
+        """How many steps the last run did."""
+        return int(self.batch[STEP])
+
+    @property
+    def status(self) -> int:
+        """Why the last run stopped."""
+        return int(self.batch[STATUS])
+
+
+@functools.cache
+def place_of_product(dtype: np.dtype) -> int:
+    """Where BLAS's matrix product lies, which SciPy offers to compiled code."""
+    from scipy.linalg import cython_blas
+
+    capsule = cython_blas.__pyx_capi__["sgemm" if dtype == np.float32 else "dgemm"]
+    name_of = ctypes.pythonapi.PyCapsule_GetName
+    name_of.restype, name_of.argtypes = ctypes.c_char_p, [ctypes.py_object]
+    pointer_of = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer_of.restype, pointer_of.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    return pointer_of(capsule, name_of(capsule))
+
+
+@functools.cache
+def place_of_yield() -> int:
+    """Where the operating system's function lies by which a thread lets others go first."""
+    library = (
+        ctypes.windll.kernel32.SwitchToThread if sys.platform == "win32" else ctypes.CDLL(None).sched_yield
+    )
+    return ctypes.cast(library, ctypes.c_void_p).value

@@ -1,0 +1,112 @@
+"""From losses to instructions: the loss of each sample, and where the way back begins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from layernet.engine.kernels import losses as kernels
+from layernet.engine.program import Program
+from layernet.losses import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    HalfPoissonDeviance,
+    HalfSquaredError,
+    Hinge,
+    Huber,
+    LogLoss,
+    Loss,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    Poisson,
+    Quantile,
+)
+from layernet.losses.loss import weighted_rows
+
+# For losses that are a sum over outputs: the kernel, and the constants in its formula. Each has two scales: of
+# a loss that averages over n outputs 1 / n, of one that sums 1.
+OF_EACH_OUTPUT: dict[type[Loss], Callable] = {
+    MeanSquaredError: lambda loss, n: (kernels.squared_error, (1 / n,)),
+    HalfSquaredError: lambda loss, n: (kernels.squared_error, (0.5,)),
+    MeanAbsoluteError: lambda loss, n: (kernels.absolute_error, (1 / n,)),
+    Huber: lambda loss, n: (kernels.huber, (1 / n, loss.delta)),
+    Quantile: lambda loss, n: (kernels.quantile, (1 / n, loss.quantile)),
+    Poisson: lambda loss, n: (kernels.poisson, (1 / n,)),
+    HalfPoissonDeviance: lambda loss, n: (kernels.poisson_deviance, (1.0,)),
+    BinaryCrossEntropy: lambda loss, n: (kernels.binary_cross_entropy, (1 / n, 1.0, 0.0)),
+    LogLoss: lambda loss, n: (
+        kernels.binary_cross_entropy, (1.0, 1 - loss.label_smoothing, loss.label_smoothing / 2),
+    ),
+}  # fmt: skip
+
+
+def add_loss(
+    loss: Loss,
+    program: Program,
+    outputs: np.ndarray,
+    output_shape: tuple[int, ...],
+    targets: np.ndarray,
+    target_shape: tuple[int, ...],
+    factors: np.ndarray,
+    losses: np.ndarray,
+) -> np.ndarray:
+    """Add the instructions that compute the loss of each sample, and its gradient.
+
+    Parameters
+    ----------
+    loss : Loss
+    program : Program
+    outputs : ndarray of shape (batch_size, n_outputs)
+        The buffer of the network's outputs.
+    output_shape, target_shape : tuple of int
+        Of one sample.
+    targets : ndarray of shape (batch_size, width)
+        The buffer of targets; of int64 for class numbers.
+    factors : ndarray of shape (batch_size, 1)
+        The buffer of what each sample's loss is multiplied by.
+    losses : ndarray of shape (batch_size, 1)
+        The buffer that the losses go to.
+
+    Returns
+    -------
+    ndarray of shape (batch_size, n_outputs)
+        The buffer of the gradient with respect to the outputs.
+    """
+    grad_output = program.for_samples(outputs.shape[1])
+    n_outputs = outputs.shape[1]
+    are_classes = targets.dtype == np.int64
+    if type(loss) in OF_EACH_OUTPUT and not are_classes:
+        kernel, constants = OF_EACH_OUTPUT[type(loss)](loss, n_outputs)
+        terms = program.for_samples(n_outputs)
+        program.do(kernel, outputs, targets, factors, losses, grad_output, terms, program.constants(*constants))
+    elif type(loss) is CrossEntropy:
+        constants = program.constants(1 - loss.label_smoothing, loss.label_smoothing / n_outputs)
+        kernel = kernels.cross_entropy_of_classes if are_classes else kernels.cross_entropy_of_probabilities
+        program.do(kernel, outputs, targets, factors, losses, grad_output, constants)
+    elif type(loss) is Hinge and are_classes:
+        constants = program.constants(loss.margin)
+        program.do(kernels.hinge_of_classes, outputs, targets, factors, losses, grad_output, constants)
+    elif type(loss) is Hinge:
+        constants, terms = program.constants(1.0, loss.margin), program.for_samples(n_outputs)
+        program.do(kernels.hinge_of_signs, outputs, targets, factors, losses, grad_output, terms, constants)
+    else:
+        add_formula(loss, program, outputs, output_shape, targets, target_shape, factors, losses, grad_output)
+    return grad_output
+
+
+def add_formula(loss, program, outputs, output_shape, targets, target_shape, factors, losses, grad_output):
+    """A loss that there is no kernel for: its own formulas."""
+
+    def forward(rows):
+        wanted = targets[:rows].reshape(rows, *target_shape)
+        values, record = loss.record(outputs[:rows].reshape(rows, *output_shape), wanted)
+        if np.shape(values) != (rows,):
+            raise ValueError(
+                f"A loss's losses(outputs, targets) must be one number for each sample, got {np.shape(values)}."
+            )
+        of_rows = factors[:rows, 0]
+        losses[:rows, 0] = weighted_rows(values, of_rows)
+        grad_output[:rows] = weighted_rows(loss.gradient_from(record, wanted), of_rows).reshape(rows, -1)
+
+    program.do_in_python(forward)

@@ -1,0 +1,406 @@
+"""From layers to instructions: what each layer does to a program, forwards and on the way back.
+
+A layer is translated by a function of the layer, the program and the buffer of its inputs. It adds the
+instructions of the way forward, and returns the buffer of the outputs together with another function, which
+adds those of the way back when it is given the buffer of grad_output, and returns that of grad_inputs. It may
+write into grad_output, which nobody reads after it, and must leave inputs and outputs as they are.
+
+    @translates(Square)
+    def square(layer, program, inputs):
+        outputs = program.for_samples(inputs.shape[1])
+        program.do(square_forward, inputs, outputs)
+
+        def way_back(grad_output, wanted):
+            program.do(square_backward, inputs, grad_output)
+            return grad_output
+
+        return outputs, way_back
+
+A layer that is of no known type is called through its own two methods.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from layernet.containers import Concat, Residual, Sequential
+from layernet.engine.kernels import activations, normalization, structure
+from layernet.engine.kernels.products import gradient_of_inputs, gradient_of_weights, multiply
+from layernet.engine.program import Program
+from layernet.layer import Layer
+from layernet.layers import (
+    ELU,
+    GELU,
+    SELU,
+    BatchNorm,
+    Dense,
+    Dropout,
+    Flatten,
+    HardSigmoid,
+    Identity,
+    LayerNorm,
+    LeakyReLU,
+    LogSoftmax,
+    Mish,
+    ReLU,
+    Reshape,
+    RMSNorm,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
+
+WayBack = Callable[[np.ndarray, bool], np.ndarray | None]
+Translation = Callable[[Layer, Program, np.ndarray], tuple[np.ndarray, WayBack]]
+
+_translations: dict[type[Layer], Translation] = {}
+
+# An activation's kernels, and the constants in its formula.
+ACTIVATIONS: dict[type[Layer], Callable[[Any], tuple[activations.ActivationKernels, tuple[float, ...]]]] = {
+    Identity: lambda layer: (activations.identity, ()),
+    ReLU: lambda layer: (activations.relu, ()),
+    LeakyReLU: lambda layer: (activations.leaky_relu, (layer.negative_slope,)),
+    ELU: lambda layer: (activations.elu, (layer.alpha,)),
+    SELU: lambda layer: (activations.selu, (layer.scale, layer.scale * layer.alpha)),
+    Sigmoid: lambda layer: (activations.sigmoid, ()),
+    Tanh: lambda layer: (activations.tanh, ()),
+    HardSigmoid: lambda layer: (activations.hard_sigmoid, ()),
+    Softplus: lambda layer: (activations.softplus_activation, ()),
+    SiLU: lambda layer: (activations.silu, ()),
+    Mish: lambda layer: (activations.mish, ()),
+    GELU: lambda layer: (activations.tanh_gelu if layer.approximate else activations.gelu, ()),
+}
+PASSES = ("forward_pass", "backward_pass", "record", "backward_from", "parameter_gradients")
+
+
+def translates(*kinds: type[Layer]) -> Callable[[Translation], Translation]:
+    """Say that a function translates layers of these types, but not of types derived from them; a decorator."""
+
+    def register(translation):
+        for kind in kinds:
+            _translations[kind] = translation
+        return translation
+
+    return register
+
+
+def translate(layer: Layer, program: Program, inputs: np.ndarray) -> tuple[np.ndarray, WayBack]:
+    """Add a layer, and all layers inside it, to a program.
+
+    Parameters
+    ----------
+    layer : Layer
+        Built.
+    program : Program
+    inputs : ndarray of shape (batch_size, width)
+
+    Returns
+    -------
+    outputs : ndarray of shape (batch_size, width)
+    way_back : callable
+        Of the buffer of grad_output, and whether that of grad_inputs is wanted; adds the instructions of the
+        way back.
+    """
+    ways_back = []
+    chain = list(flattened(layer))
+    first = next((i for i, inner in enumerate(chain) if inner.has_parameters), len(chain))
+    index = 0
+    while index < len(chain):
+        one, following = chain[index], chain[index + 1 : index + 2]
+        if known_as(one, Dense) and following and known_as(following[0], *ACTIVATIONS):
+            inputs, way_back = dense(one, program, inputs, following[0])
+            ways_back.append((index, way_back))
+            index += 2
+            continue
+        translation = _translations.get(type(one)) if known_as(one, type(one)) else None
+        inputs, way_back = (translation or by_formula)(one, program, inputs)
+        ways_back.append((index, way_back))
+        index += 1
+
+    def back(grad_output, wanted):
+        for index, way_back in reversed(ways_back):
+            if index < first and not wanted:
+                break  # nothing before the first layer with parameters asks for a gradient
+            grad_output = way_back(grad_output, wanted or index > first)
+        return grad_output
+
+    return inputs, back
+
+
+def known_as(layer: Layer, *kinds: type[Layer]) -> bool:
+    """Whether a layer is of one of these very types, with the passes of its class."""
+    return type(layer) in kinds and not any(name in vars(layer) for name in PASSES)
+
+
+def flattened(layer: Layer) -> Iterator[Layer]:
+    """The layers of a chain, those of chains inside it in their place."""
+    if known_as(layer, Sequential):
+        for inner in layer.layers:
+            yield from flattened(inner)
+    else:
+        yield layer
+
+
+@translates(Dense)
+def dense(layer, program, inputs, activation=None):
+    """A dense layer with the activation after it, if there is one."""
+    kernels, constants = ACTIVATIONS[type(activation)](activation) if activation else (activations.identity, ())
+    constants = program.constants(*constants)
+    values = program.for_samples(layer.units)
+    bias = program.vector(layer.bias) if layer.use_bias else program.fixed(1, layer.units)
+    grad_bias = program.gradient(layer.grad_bias) if layer.use_bias else program.fixed(1, layer.units)
+    program.do(multiply, inputs, layer.weights, values)
+    slopes = program.for_samples(layer.units) if kernels.keeps_slope else None
+    kept = [] if slopes is None else [slopes]
+    if layer.use_bias or activation is not None:
+        program.do(kernels.forward, values, *kept, bias, constants)
+
+    def way_back(grad_output, wanted):
+        if layer.use_bias or activation is not None:
+            program.do(kernels.backward, *(kept or [values]), grad_output, grad_bias, constants)
+
+        def add_gradient_of_weights():
+            grad_weights, first = program.gradient_for_all(layer.grad_weights)
+            inputs_of_all, grad_of_all = program.of_all(inputs), program.of_all(grad_output)
+            first = np.array([[first]], np.int64)
+            program.do(gradient_of_weights, inputs_of_all, grad_of_all, grad_weights, first)
+
+        program.when_all_are_back(add_gradient_of_weights)
+        if not wanted:
+            return None
+        grad_inputs = program.for_samples(inputs.shape[1])
+        program.do(gradient_of_inputs, grad_output, layer.weights, grad_inputs)
+        return grad_inputs
+
+    return values, way_back
+
+
+@translates(*(kind for kind in ACTIVATIONS if kind is not Identity))
+def activation_alone(layer, program, inputs):
+    """An activation that does not follow a dense layer: the same kernels, on a copy and without a bias."""
+    kernels, constants = ACTIVATIONS[type(layer)](layer)
+    constants = program.constants(*constants)
+    width = inputs.shape[1]
+    values = program.for_samples(width)
+    no_bias, unused = program.fixed(1, width), program.fixed(1, width)
+    slopes = program.for_samples(width) if kernels.keeps_slope else None
+    kept = [] if slopes is None else [slopes]
+    program.do(structure.copy, inputs, values)
+    program.do(kernels.forward, values, *kept, no_bias, constants)
+
+    def way_back(grad_output, wanted):
+        program.do(kernels.backward, *(kept or [values]), grad_output, unused, constants)
+        return grad_output
+
+    return values, way_back
+
+
+@translates(Identity, Flatten, Reshape)
+def nothing(layer, program, inputs):
+    """A buffer has a row for each sample whatever the shape of a sample is."""
+    return inputs, lambda grad_output, wanted: grad_output
+
+
+@translates(Dropout)
+def dropout(layer, program, inputs):
+    """A mask that the kernel works out as the layer does."""
+    if layer.rate == 0:
+        program.after_a_run(lambda steps: setattr(layer, "step", layer.step + steps))
+        return inputs, lambda grad_output, wanted: grad_output
+    outputs, mask = program.for_samples(inputs.shape[1]), program.for_samples(inputs.shape[1])
+    state = np.zeros((1, 3), np.int64)
+    state[0, 2] = int(np.uint32(layer.rate * 2**32))
+
+    def begin():
+        state[0, :2] = layer.seed % 2**32, layer.step % 2**32
+
+    program.before_a_run(begin)
+    program.after_a_run(lambda steps: setattr(layer, "step", layer.step + steps))
+    kept = program.constants(1 / (1 - layer.rate))
+    program.do(structure.dropout, inputs, outputs, mask, kept, program.row_numbers, state)
+
+    def way_back(grad_output, wanted):
+        program.do(structure.times, mask, grad_output)
+        return grad_output
+
+    return outputs, way_back
+
+
+@translates(BatchNorm)
+def batch_norm(layer, program, inputs):
+    """The statistics of the batch, each sample with its share in them; workers meet to add them up."""
+    if len(layer.input_shape) != 1:
+        return by_formula(layer, program, inputs)
+    width = inputs.shape[1]
+    outputs, normalized = program.for_samples(width), program.for_samples(width)
+    gamma, beta = program.vector(layer.gamma), program.vector(layer.beta)
+    sums, rests, squares = (program.shared(width) for _ in range(3))
+    mean, variance, inverse = (program.fixed(1, width) for _ in range(3))
+    shares = program.shares()
+    program.do(normalization.batch_sums, inputs, shares, sums)
+    program.meet()
+    program.do(normalization.batch_squares, inputs, shares, sums, mean, rests, squares)
+    program.meet()
+    program.do(
+        normalization.batch_norm, inputs, outputs, normalized, gamma, beta, mean, rests, squares, variance,
+        inverse, program.constants(layer.epsilon),
+    )  # fmt: skip
+    momentum = program.constants(layer.momentum, 1 - layer.momentum)
+    for name, of_batch in (("running_mean", mean), ("running_variance", variance)):
+        running = program.watch(lambda name=name: getattr(layer, name))
+        if program.is_first:
+            program.do(normalization.move_average, program.vector(running), of_batch, momentum, at_the_end=True)
+
+    def way_back(grad_output, wanted):
+        grad_gamma, grad_beta = program.gradient(layer.grad_gamma), program.gradient(layer.grad_beta)
+        all_gamma, all_beta = program.shared(width), program.shared(width)
+        program.do(
+            normalization.batch_norm_gradients, grad_output, normalized, grad_gamma, grad_beta, all_gamma,
+            all_beta,
+        )  # fmt: skip
+        if not wanted:
+            return None
+        program.meet()
+        program.do(
+            normalization.batch_norm_backward, grad_output, normalized, gamma, all_gamma, all_beta, shares,
+            inverse, program.fixed(1, width), program.fixed(1, width),
+        )  # fmt: skip
+        return grad_output
+
+    return outputs, way_back
+
+
+@translates(LayerNorm, RMSNorm)
+def row_norm(layer, program, inputs):
+    """Statistics of each row."""
+    if len(layer.input_shape) != 1:
+        return by_formula(layer, program, inputs)
+    outputs, normalized = program.for_samples(inputs.shape[1]), program.for_samples(inputs.shape[1])
+    inverse, epsilon = program.for_samples(1), program.constants(layer.epsilon)
+    gamma, grad_gamma = program.vector(layer.gamma), program.gradient(layer.grad_gamma)
+    with_mean = isinstance(layer, LayerNorm)
+    beta, grad_beta = (
+        ([program.vector(layer.beta)], [program.gradient(layer.grad_beta)]) if with_mean else ([], [])
+    )
+    forward = normalization.layer_norm if with_mean else normalization.rms_norm
+    backward = normalization.layer_norm_backward if with_mean else normalization.rms_norm_backward
+    program.do(forward, inputs, outputs, normalized, gamma, *beta, inverse, epsilon)
+
+    def way_back(grad_output, wanted):
+        program.do(backward, grad_output, normalized, gamma, grad_gamma, *grad_beta, inverse)
+        return grad_output
+
+    return outputs, way_back
+
+
+@translates(Softmax, LogSoftmax)
+def softmax(layer, program, inputs):
+    """Probabilities of each row, or their logarithms."""
+    if len(layer.input_shape) != 1:
+        return by_formula(layer, program, inputs)
+    is_plain = isinstance(layer, Softmax)
+    outputs = program.for_samples(inputs.shape[1])
+    program.do(normalization.softmax if is_plain else normalization.log_softmax, inputs, outputs)
+    backward = normalization.softmax_backward if is_plain else normalization.log_softmax_backward
+
+    def way_back(grad_output, wanted):
+        program.do(backward, outputs, grad_output)
+        return grad_output
+
+    return outputs, way_back
+
+
+@translates(Residual)
+def residual(layer, program, inputs):
+    """The body, and a way around it."""
+    of_body, back_through_body = translate(layer.body, program, inputs)
+    outputs = program.for_samples(inputs.shape[1])
+    program.do(structure.add, inputs, of_body, outputs)
+
+    def way_back(grad_output, wanted):
+        own = program.for_samples(inputs.shape[1])
+        program.do(structure.copy, grad_output, own)
+        through_body = back_through_body(own, wanted)
+        if not wanted:
+            return None
+        program.do(structure.add, through_body, grad_output, grad_output)
+        return grad_output
+
+    return outputs, way_back
+
+
+@translates(Concat)
+def concat(layer, program, inputs):
+    """Layers side by side; only where they put out one row of features a sample."""
+    if any(len(inner.output_shape) != 1 for inner in layer.layers):
+        return by_formula(layer, program, inputs)
+    widths = [inner.output_shape[0] for inner in layer.layers]
+    firsts = [np.array([[first]], np.int64) for first in np.cumsum([0, *widths[:-1]])]
+    outputs = program.for_samples(sum(widths))
+    ways_back = []
+    for inner, first in zip(layer.layers, firsts, strict=True):
+        part, way_back = translate(inner, program, inputs)
+        program.do(structure.copy_into_columns, part, outputs, first)
+        ways_back.append(way_back)
+
+    def way_back(grad_output, wanted):
+        total = program.for_samples(inputs.shape[1]) if wanted else None
+        for index, (width, first, back) in enumerate(zip(widths, firsts, ways_back, strict=True)):
+            part = program.for_samples(width)
+            program.do(structure.copy_from_columns, part, grad_output, first)
+            grad_inputs = back(part, wanted)
+            if not wanted:
+                continue
+            if index == 0:
+                program.do(structure.copy, grad_inputs, total)
+            else:
+                program.do(structure.add, total, grad_inputs, total)
+        return total
+
+    return outputs, way_back
+
+
+def by_formula(layer, program, inputs):
+    """A layer that there is no kernel for: its own two passes, between the kernels of the others."""
+    outputs = program.for_samples(math.prod(layer.output_shape))
+    record = None
+
+    def forward(rows):
+        nonlocal record
+        if layer.sees_batch:
+            tell_of_batch(layer, program, rows)
+        values, record = layer.record(inputs[:rows].reshape(rows, *layer.input_shape))
+        outputs[:rows] = values.reshape(rows, -1)
+
+    program.do_in_python(forward)
+    program.do_in_python(lambda rows: layer.end_step(), at_the_end=True)
+
+    def way_back(grad_output, wanted):
+        grad_inputs = program.for_samples(inputs.shape[1]) if wanted else None
+
+        def backward(rows):
+            gradient = grad_output[:rows].reshape(rows, *layer.output_shape)
+            if wanted:
+                grad_inputs[:rows] = layer.backward_from(record, gradient).reshape(rows, -1)
+            else:
+                layer.parameter_gradients(record, gradient)
+
+        program.do_in_python(backward)
+        return grad_inputs
+
+    return outputs, way_back
+
+
+def tell_of_batch(layer, program, rows):
+    """What a layer that sees the batch is told of it, and so are those inside it."""
+    weights = None if program.weights is None else program.weights[:rows, 0]
+    for inner in layer.walk():
+        if inner.sees_batch:
+            inner.batch_weights = weights
+            inner.batch_rows = program.row_numbers[:rows, 0].astype(np.uint32)
