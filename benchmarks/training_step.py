@@ -1,121 +1,308 @@
-"""A step of training, as a ratio to scikit-learn's MLPClassifier doing the same work.
+"""A step of training, compiled, as a ratio to other ways of doing the same work.
 
     python benchmarks/training_step.py
 
-Both train the same network (float32, ReLU, Adam, no weight decay) on the same random data, in turn, several
-rounds in one process; a time is that of a whole `fit` divided by its steps. The matrix products of the same
-step, on arrays of the same shapes and nothing else, are the floor.
+All peers of `peers.py` that are installed train the same network on the same random data, in turn, several
+rounds. A time is that of whole trainings of several epochs, divided by their steps; it is taken after one
+training that does not count. Each peer lives in a process of its own, so that none meets another's threads
+or settings.
+
+Printed are minimum and median over the rounds, in microseconds, and layernet's as ratios to each peer's. The
+peer "products" is a floor: the matrix products of the same steps, and nothing else. Goals are those of the
+variant "relu"; a star marks a ratio that misses its goal.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import json
+import multiprocessing
+import os
+import platform
 import statistics
+import sys
 import time
-import warnings
-from itertools import pairwise
+from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.neural_network import MLPClassifier
+from peers import PEERS, NotOffered, Work, seconds_a_step
 
-from layernet import Adam, Dense, ReLU, Sequential
-
-# (units of each layer, batch size, the ratio to scikit-learn that must be met)
+# (units of each layer, batch size, ratios to be met)
 CASES = [
-    ((64, 32, 32, 10), 32, 0.35),
-    ((64, 100, 10), 200, 0.45),
-    ((28, 64, 64, 2), 256, 0.5),
-    ((784, 256, 128, 10), 128, 0.8),
-    ((784, 1024, 1024, 10), 1024, 0.95),
+    ((64, 32, 32, 10), 32, {"scikit-learn": 0.07, "torch": 0.05, "jax": 0.85, "products": 1.5}),
+    ((64, 100, 10), 200, {"scikit-learn": 0.25, "torch": 0.27, "jax": 0.9, "products": 1.5}),
+    ((28, 64, 64, 2), 256, {"scikit-learn": 0.22, "torch": 0.3, "jax": 0.85, "products": 1.4}),
+    ((784, 256, 128, 10), 128, {"scikit-learn": 0.45, "torch": 0.75, "jax": 1.0, "products": 1.25}),
+    ((784, 1024, 1024, 10), 1024, {"scikit-learn": 0.75, "torch": 0.85, "jax": 0.95, "products": 1.07}),
 ]
+VARIANTS = {
+    "relu": {},
+    "tanh": {"activation": "tanh"},
+    "momentum": {"optimizer": "momentum"},
+    "float64": {"dtype": "float64"},
+    "regularised": {"regularised": True},
+}
+# Neither is far from white or from black.
+COLORS = {
+    "layernet": "#d9480f",
+    "formulas": "#b7791f",
+    "scikit-learn": "#2b7fd4",
+    "torch": "#8b5fd6",
+    "torch.compile": "#c2559d",
+    "jax": "#2a9070",
+}
+GREY = "#767676"
 
 
-def make_data(sizes, batch_size, seconds):
-    """Random data for about so many seconds of training, in whole batches, and the epochs it takes."""
-    multiplications = 3 * batch_size * sum(a * b for a, b in pairwise(sizes))
-    steps = int(np.clip(seconds / (2e-4 + multiplications / 3e10), 4, 2000))
-    steps_per_epoch = min(steps, 50)
-    random = np.random.default_rng(0)
-    X = random.standard_normal((steps_per_epoch * batch_size, sizes[0])).astype(np.float32)
-    y = np.arange(len(X)) % sizes[-1]
-    return X, y, max(1, steps // steps_per_epoch), steps_per_epoch
+def draw_up(sizes: tuple[int, ...], batch_size: int, variant: str, seconds: float) -> Work:
+    """As much of the work as takes a middling peer about so many seconds; two epochs or more."""
+    step = Work(sizes, batch_size, **VARIANTS[variant])
+    steps = int(np.clip(seconds / (1e-4 + step.multiplications / 3e10), 4, 1000))
+    steps_per_epoch = min(steps // 2, 50)
+    return Work(sizes, batch_size, steps_per_epoch, steps // steps_per_epoch, **VARIANTS[variant])
 
 
-def time_layernet(X, y, sizes, batch_size, epochs):
-    hidden = [layer for units in sizes[1:-1] for layer in (Dense(units), ReLU())]
-    net = Sequential([*hidden, Dense(sizes[-1])]).build(sizes[0], random_state=0, dtype=np.float32)
-    began = time.perf_counter()
-    history = net.fit(X, y, loss="cross_entropy", optimizer=Adam(), epochs=epochs, batch_size=batch_size)
-    elapsed = time.perf_counter() - began
-    assert len(history["loss"]) == epochs
-    assert net.dtype == np.float32
-    return elapsed
+class PeerProcess:
+    """A process in which one peer waits for work.
+
+    Raises
+    ------
+    NotOffered
+        If a package is missing; from the methods, if the peer cannot do the work, or failed.
+    """
+
+    def __init__(self, name: str):
+        peer = PEERS[name]
+        if importlib.util.find_spec(peer.module) is None:
+            raise NotOffered(f"not installed: pip install {peer.package}")
+        context = multiprocessing.get_context("spawn")
+        self.connection, other_end = context.Pipe()
+        self.process = context.Process(target=serve, args=(other_end, name), daemon=True)
+        self.process.start()
+        other_end.close()
+
+    def prepare(self, work: Work) -> None:
+        """Get ready for work, and train once: what is compiled or cached is compiled and cached then."""
+        self._ask(work)
+
+    def measure(self, seconds: float) -> float:
+        """The mean time of a step of that work, in microseconds."""
+        return 1e6 * self._ask(seconds)
+
+    def end(self) -> None:
+        self.connection.close()
+        self.process.join(timeout=10)
+
+    def _ask(self, request):
+        try:
+            self.connection.send(request)
+            answer = self.connection.recv()
+        except (EOFError, OSError):
+            raise NotOffered("its process died") from None
+        if isinstance(answer, str):
+            raise NotOffered(answer)
+        return answer
 
 
-def time_scikit_learn(X, y, sizes, batch_size, epochs):
-    model = MLPClassifier(
-        sizes[1:-1],
-        alpha=0.0,
-        batch_size=batch_size,
-        max_iter=epochs,
-        tol=0.0,
-        n_iter_no_change=epochs + 1,
-        random_state=0,
+def serve(connection: multiprocessing.connection.Connection, name: str) -> None:
+    """What a peer's process does: answer with numbers, or with words if something failed."""
+    while True:
+        try:
+            request = connection.recv()
+        except EOFError:
+            return
+        try:
+            if isinstance(request, Work):
+                work, seconds = request, 0.0
+                start = PEERS[name].function(work)
+            else:
+                seconds = request
+            connection.send(seconds_a_step(start, work, seconds))
+        except Exception as error:
+            reason = str(error).strip().partition("\n")[0]
+            connection.send(reason if isinstance(error, NotOffered) else f"{type(error).__name__}: {reason}")
+
+
+def measure_case(processes: dict[str, PeerProcess], work: Work, rounds: int, seconds: float) -> dict:
+    """Microseconds a step of every peer that can do the work, in every round; and why the others cannot."""
+    times, left_out = {}, {}
+    for name, process in processes.items():
+        try:
+            process.prepare(work)
+            times[name] = []
+        except NotOffered as reason:
+            left_out[name] = str(reason)
+    for _ in range(rounds):
+        for name, values in times.items():
+            time.sleep(0.1)  # until the threads of the peer before have gone to sleep
+            values.append(processes[name].measure(seconds))
+    return {"sizes": work.sizes, "batch_size": work.batch_size, "microseconds": times, "left_out": left_out}
+
+
+def measure(options: argparse.Namespace) -> dict:
+    """Measure and print every case of every variant that is asked for."""
+    processes, versions = {}, {}
+    for name in options.peers:
+        try:
+            processes[name] = PeerProcess(name)
+        except NotOffered as reason:
+            print(f"{name} is {reason}")
+    for package in ["layernet", "numpy", *(PEERS[name].package for name in processes)]:
+        versions[package] = version(package)
+    machine = (
+        f"{platform.machine()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
     )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        began = time.perf_counter()
-        model.fit(X, y)
-        elapsed = time.perf_counter() - began
-    assert model.n_iter_ == epochs
-    assert model.coefs_[0].dtype == np.float32
-    return elapsed
+    results = []
+    print_machine(machine, versions)
+    for variant in options.variants:
+        for sizes, batch_size, _ in options.cases:
+            work = draw_up(sizes, batch_size, variant, options.seconds)
+            result = measure_case(processes, work, options.rounds, options.seconds)
+            results.append({"variant": variant, **result})
+            print_case(results[-1])
+    for process in processes.values():
+        process.end()
+    return {"machine": machine, "versions": versions, "results": results}
 
 
-def time_products(sizes, batch_size, steps):
-    """The matrix products of as many steps: forward, for the weights, and for the inputs but the first."""
-    random = np.random.default_rng(0)
-    shapes = list(pairwise(sizes))
-    inputs = [random.standard_normal((batch_size, a)).astype(np.float32) for a, _ in shapes]
-    weights = [random.standard_normal((a, b)).astype(np.float32) for a, b in shapes]
-    gradients = [random.standard_normal((batch_size, b)).astype(np.float32) for _, b in shapes]
-    began = time.perf_counter()
-    for _ in range(steps):
-        for i, (x, w, g) in enumerate(zip(inputs, weights, gradients, strict=True)):
-            x @ w
-            x.T @ g
-            if i:
-                g @ w.T
-    return time.perf_counter() - began
+def read(options: argparse.Namespace) -> dict:
+    """Print saved figures again, those that are asked for."""
+    figures = json.loads(options.saved.read_text())
+    sizes = [list(case[0]) for case in options.cases]
+    figures["results"] = [
+        result
+        for result in figures["results"]
+        if result["variant"] in options.variants and result["sizes"] in sizes
+    ]
+    print_machine(figures["machine"], figures["versions"])
+    for result in figures["results"]:
+        print_case(result)
+    return figures
 
 
-def main():
+def print_machine(machine: str, versions: dict[str, str]) -> None:
+    print(machine)
+    print(", ".join(f"{package} {number}" for package, number in versions.items()))
+
+
+def title(result: dict) -> str:
+    return f"{'-'.join(map(str, result['sizes']))}, batch {result['batch_size']}"
+
+
+def print_case(result: dict) -> None:
+    """A line a peer: minimum and median, layernet's as a ratio to them, and the ratio to be met."""
+    goals = {}
+    if result["variant"] == "relu":
+        goals = next((g for *case, g in CASES if case == [tuple(result["sizes"]), result["batch_size"]]), {})
+    times = result["microseconds"]
+    print(f"\n{title(result)}, {result['variant']}")
+    print(f"  {'':14}{'microseconds a step':>22}{'layernet as a ratio':>26}")
+    print(f"  {'':14}{'minimum':>11}{'median':>11}{'minimum':>14}{'median':>12}{'goal':>10}")
+    for name, values in times.items():
+        line = f"  {name:14}"
+        for statistic in (min, statistics.median):
+            line += f"{statistic(values):11,.1f}"
+        if "layernet" in times and name != "layernet":
+            line += "  "
+            for statistic in (min, statistics.median):
+                ratio = statistic(times["layernet"]) / statistic(values)
+                line += f"{ratio:11.3f}" + ("*" if ratio > goals.get(name, ratio) else " ")
+        line += f"{goals[name]:9.2f}" if name in goals else ""
+        print(line.rstrip())
+    for name, reason in result["left_out"].items():
+        print(f"  {name:14}left out: {reason}")
+    print(end="", flush=True)
+
+
+def draw(results: list[dict], file: Path) -> None:
+    """Bars of the ratio to the floor, by the medians: a picture a variant, a group a case."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    variants = list(dict.fromkeys(result["variant"] for result in results))
+    style = {
+        "svg.fonttype": "none",
+        "svg.hashsalt": "layernet",
+        "font.family": "sans-serif",
+        "font.size": 9,
+        **dict.fromkeys(
+            ["text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"], GREY
+        ),
+    }
+    with rc_context(style):
+        figure = Figure(figsize=(9, 3.6 * len(variants)), layout="constrained")
+        figure.patch.set_alpha(0)
+        for axes, variant in zip(figure.subplots(len(variants), squeeze=False)[:, 0], variants, strict=True):
+            draw_variant(axes, variant, [result for result in results if result["variant"] == variant])
+        figure.savefig(file, format="svg", metadata={"Date": None})
+
+
+def draw_variant(axes, variant: str, results: list[dict]) -> None:
+    names = [name for name in COLORS if any(name in result["microseconds"] for result in results)]
+    width = 0.9 / max(1, len(names))
+    ratios = []
+    for place, name in enumerate(names):
+        lefts, heights = [], []
+        for group, result in enumerate(results):
+            times = result["microseconds"]
+            if name in times and "products" in times:
+                lefts.append(group - 0.45 + place * width)
+                heights.append(statistics.median(times[name]) / statistics.median(times["products"]))
+        axes.bar(
+            lefts,
+            [height - 1 for height in heights],
+            width * 0.9,
+            1,
+            align="edge",
+            color=COLORS[name],
+            label=name,
+        )
+        for left, height in zip(lefts, heights, strict=True):
+            text = f"{height:.{0 if height >= 10 else 1 if height >= 2 else 2}f}"
+            axes.text(left + width * 0.45, max(height, 1) * 1.04, text, ha="center", fontsize=7)
+        ratios += heights
+    axes.set_xlim(-0.52, len(results) - 0.48)
+    axes.set_yscale("log")
+    ticks = [0.5, 1, 2, 5, 10, 20, 50, 100, 200]
+    axes.set_yticks(ticks, labels=[f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.set_ylim(min([0.9, *ratios]) * 0.95, max([1, *ratios]) * 1.3)
+    axes.axhline(1, color=GREY, linewidth=1)
+    axes.patch.set_alpha(0)
+    axes.spines[["top", "right", "bottom"]].set_visible(False)
+    axes.set_xticks(range(len(results)), labels=[title(result).replace(", ", "\n") for result in results])
+    axes.tick_params(axis="x", length=0)
+    axes.set_ylabel("time of a step, as a ratio to\nits matrix products alone")
+    axes.set_title(f"A step of training, {variant}", loc="left", fontsize=10)
+    axes.legend(frameon=False, ncols=len(names), loc="lower right", bbox_to_anchor=(1, 1), columnspacing=1)
+
+
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--variant", choices=[*VARIANTS, "all"], help="default: relu; with --from, all")
+    parser.add_argument("--case", type=int, choices=range(1, len(CASES) + 1), help="default: all")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=0.7, help="of training, about, in each round")
+    parser.add_argument("--seconds", type=float, default=0.4, help="of a measurement, about")
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS), metavar="PEER")
+    parser.add_argument("--draw", type=Path, metavar="FILE.svg", help="bars of the ratio to the products")
+    parser.add_argument("--save", type=Path, metavar="FILE.json", help="all figures of all rounds")
+    parser.add_argument("--from", dest="saved", type=Path, metavar="FILE.json", help="measure nothing")
     options = parser.parse_args()
-    print("microseconds a step: minimum (median); ratio of the medians, and the one to be met")
-    header = f"{'case':>24} {'layernet':>16} {'scikit-learn':>16} {'products':>16} {'ratio':>6} {'limit':>6}"
-    print(header)
-    for sizes, batch_size, limit in CASES:
-        X, y, epochs, steps_per_epoch = make_data(sizes, batch_size, options.seconds)
-        steps = epochs * steps_per_epoch
-        times = {"layernet": [], "scikit-learn": [], "products": []}
-        for turn in range(options.rounds + 1):
-            measured = {
-                "layernet": time_layernet(X, y, sizes, batch_size, epochs),
-                "scikit-learn": time_scikit_learn(X, y, sizes, batch_size, epochs),
-                "products": time_products(sizes, batch_size, steps),
-            }
-            if turn:  # the first warms up
-                for name, seconds in measured.items():
-                    times[name].append(1e6 * seconds / steps)
-        medians = {name: statistics.median(values) for name, values in times.items()}
-        ratio = medians["layernet"] / medians["scikit-learn"]
-        shown = [f"{min(values):8.0f} ({medians[name]:.0f})" for name, values in times.items()]
-        case = f"{'-'.join(map(str, sizes))}, batch {batch_size}"
-        print(f"{case:>24} " + " ".join(f"{text:>16}" for text in shown) + f" {ratio:6.2f} {limit:6.2f}")
+    if options.draw is not None and options.saved is None and "products" not in options.peers:
+        parser.error("--draw needs the peer products.")
+    options.variants = [options.variant or ("relu" if options.saved is None else "all")]
+    if options.variants == ["all"]:
+        options.variants = list(VARIANTS)
+    options.cases = CASES if options.case is None else [CASES[options.case - 1]]
+    figures = measure(options) if options.saved is None else read(options)
+    if options.save is not None:
+        options.save.write_text(json.dumps(figures, indent=1) + "\n")
+    if options.draw is not None:
+        draw(figures["results"], options.draw)
+    if any({"layernet", "formulas"} & set(result["left_out"]) for result in figures["results"]):
+        sys.exit("\nlayernet itself failed")
 
 
 if __name__ == "__main__":
