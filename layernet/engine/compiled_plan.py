@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from layernet.engine.kernel import FINE, LOSS_NOT_FINITE
 from layernet.engine.kernels import batches as gathering
 from layernet.engine.kernels import losses as judging
 from layernet.engine.machine import Machine
@@ -22,6 +21,7 @@ from layernet.engine.program import Formula, Program, Team, aligned, intersectio
 from layernet.engine.threads import blas_on_one_thread, n_workers_for
 from layernet.engine.translation import translate
 from layernet.engine.updates import add_update
+from layernet.engine.words import FINE, LOSS_NOT_FINITE
 from layernet.layer import Layer
 from layernet.losses.loss import Loss
 from layernet.optimizers.optimizer import Optimizer

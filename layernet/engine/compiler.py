@@ -10,7 +10,7 @@ from numba import carray, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload, register_jitable
 
-from layernet.engine import kernel
+from layernet.engine import words
 
 ORDINARY = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 _known: set[Callable] = set()
@@ -32,19 +32,19 @@ def compile_kernel(formula: Callable, dtype: np.dtype) -> tuple[str, str]:
         address that something may be written to, and one that is left alone.
     text : str
     """
-    for function in set(kernel.inlined) - _known:
+    for function in set(words.inlined) - _known:
         # A division by zero is no exception, as in NumPy.
-        register_jitable(error_model="numpy", fastmath=set(kernel.inlined[function]))(function)
+        register_jitable(error_model="numpy", fastmath=set(words.inlined[function]))(function)
         _known.add(function)
     number = types.float32 if dtype == np.float32 else types.float64
     integers = types.CPointer(types.int64)
     signature = types.void(integers, types.CPointer(types.CPointer(number)), integers)
-    dispatcher = njit(signature, fastmath=set(kernel.FAST), **ORDINARY)(formula)
+    dispatcher = njit(signature, fastmath=set(words.FAST), **ORDINARY)(formula)
     (result,) = dispatcher.overloads.values()
     return result.fndesc.llvm_func_name, dispatcher.inspect_llvm(result.signature.args)
 
 
-@overload(kernel.arrays, prefer_literal=True)
+@overload(words.arrays, prefer_literal=True)
 def _arrays(batch, operands, sizes, count):
     def view(index):
         return f"carray(operands[{index}], ({rows_of(index)}, sizes[{2 * index + 1}]))"
@@ -52,7 +52,7 @@ def _arrays(batch, operands, sizes, count):
     return _views(view, count)
 
 
-@overload(kernel.vectors, prefer_literal=True)
+@overload(words.vectors, prefer_literal=True)
 def _vectors(batch, operands, sizes, count):
     def view(index):
         return f"carray(operands[{index}], ({rows_of(index)} * sizes[{2 * index + 1}],))"
@@ -60,7 +60,7 @@ def _vectors(batch, operands, sizes, count):
     return _views(view, count)
 
 
-@overload(kernel.whole_numbers, prefer_literal=True)
+@overload(words.whole_numbers, prefer_literal=True)
 def _whole_numbers(batch, operands, sizes, index):
     place = index.literal_value
     names = {"carray": carray, "as_integers": _as_integers}
@@ -72,19 +72,19 @@ def _whole_numbers(batch, operands, sizes, index):
     return names["view"]
 
 
-@overload(kernel.number)
+@overload(words.number)
 def _number(like, value):
     to_type = np.float32 if getattr(like, "dtype", like) == types.float32 else np.float64
     return lambda like, value: to_type(value)
 
 
-@overload(kernel.is_single)
+@overload(words.is_single)
 def _is_single(like):
     single = getattr(like, "dtype", like) == types.float32
     return (lambda like: True) if single else (lambda like: False)
 
 
-@overload(kernel.power_of_two)
+@overload(words.power_of_two)
 def _power_of_two(exponent):
     return lambda exponent: _exponent_bits(exponent)
 
@@ -147,7 +147,7 @@ def _call(typing_context, place, batch, operands, sizes):
     return types.void(place, batch, operands, sizes), generate
 
 
-@overload(kernel.call)
+@overload(words.call)
 def _call_kernel(place, batch, operands, sizes):
     return lambda place, batch, operands, sizes: _call(place, batch, operands, sizes)
 
@@ -193,22 +193,21 @@ def _gemm(typing_context, place, transpose_a, transpose_b, m, n, k, a, lda, b, l
     return signature, generate
 
 
-@overload(kernel.matrix_product)
+@overload(words.matrix_product)
 def _matrix_product(place, first, second, out, form, add):
     # BLAS counts columns first: what it takes for the product is the transpose of second' x first'.
+    number = words.number
+
     def multiply(place, first, second, out, form, add):
         rows, columns = out.shape
         inner = first.shape[0] if form == 1 else first.shape[1]
-        beta = kernel_number(out, 1.0) if add else kernel_number(out, 0.0)
+        beta = number(out, 1.0) if add else number(out, 0.0)
         _gemm(
             place, form == 2, form == 1, columns, rows, inner, second, second.strides[0] // second.itemsize,
             first, first.strides[0] // first.itemsize, beta, out, columns,
         )  # fmt: skip
 
     return multiply
-
-
-kernel_number = kernel.number
 
 
 @intrinsic
@@ -250,7 +249,7 @@ def _prefetch(typing_context, values, place):
     return types.void(values, types.int64), generate
 
 
-@overload(kernel.fetch_to_write)
+@overload(words.fetch_to_write)
 def _fetch_to_write(values, start, stop):
     a_line = 64 // (4 if values.dtype == types.float32 else 8)
 
@@ -273,9 +272,9 @@ def _call_plain(typing_context, place):
     return types.void(place), generate
 
 
-@overload(kernel.wait_for_all)
+@overload(words.wait_for_all)
 def _wait_for_all(batch, gate):
-    workers, waits, let_others_go_first = kernel.N_WORKERS, kernel.WAITS, kernel.YIELD
+    workers, waits, let_others_go_first = words.N_WORKERS, words.WAITS, words.YIELD
 
     def wait(batch, gate):
         batch[waits] += 1

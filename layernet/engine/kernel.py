@@ -23,31 +23,32 @@ from typing import Any
 import numpy as np
 
 from layernet.engine.machine_code import machine_code
+from layernet.engine.words import (
+    IN_ORDER,
+    arrays,
+    inline,
+    inlined,
+    is_single,
+    matrix_product,
+    number,
+    power_of_two,
+    vectors,
+    whole_numbers,
+)
 
-# What `batch` points to. Of the step: how many rows this worker has and how many the batch has, where its first
-# stands in the batch, where the batch starts in the order of the rows, which step of this run it is, and
-# whether a kernel asks to stop and why.
-ROWS, ROWS_OF_ALL, OFFSET, START, STEP, STATUS = range(6)
-# Of the worker: which of how many, how many rows it takes at the most, how often it has waited for the others,
-# and where the matrix product and the operating system's "let others go first" lie.
-WORKER, N_WORKERS, PART, WAITS, PRODUCT, YIELD = range(6, 12)
-# Of the run: how many steps, over how many rows, of which batch size, and which of the instructions.
-N_STEPS, N_ROWS, BATCH_SIZE, FIRST, LAST = range(12, 17)
-LENGTH_OF_BATCH = 17
-
-FINE, LOSS_NOT_FINITE, GRADIENT_NOT_FINITE = range(3)
-
-# In the place of a number of rows: as many as the worker has of the batch; as many as the batch has.
-OWN_ROWS, ALL_ROWS = -1, -2
-
-# Sums may be taken in another order and a product may be fused with a sum, so that loops use the processor's
-# vectors. Infinities and NaN keep their meaning.
-FAST = frozenset({"contract", "nsz", "reassoc"})
-# For formulas that lose their digits if sums are taken in another order.
-IN_ORDER = frozenset({"contract", "nsz"})
-
-# Functions that kernels may call, with the liberties that the compiler may take.
-inlined: dict[Callable, frozenset[str]] = {}
+__all__ = [
+    "IN_ORDER",
+    "Kernel",
+    "arrays",
+    "inline",
+    "is_single",
+    "kernel",
+    "matrix_product",
+    "number",
+    "power_of_two",
+    "vectors",
+    "whole_numbers",
+]
 
 
 class Kernel:
@@ -93,73 +94,3 @@ def kernel(formula: Callable[[Any, Any, Any], None]) -> Kernel:
     <kernel layernet.engine.kernel.double>
     """
     return Kernel(formula)
-
-
-def inline(function: Callable | None = None, *, liberties: frozenset[str] = FAST) -> Callable:
-    """Make a function one that kernels may call; a decorator, which leaves the function as it is.
-
-    Parameters
-    ----------
-    function : callable
-    liberties : frozenset of str, default=FAST
-        What the compiler may do to sums and products, in LLVM's words; `IN_ORDER` where the order matters.
-    """
-    if function is None:
-        return lambda function: inline(function, liberties=liberties)
-    inlined[function] = liberties
-    return function
-
-
-# --- words of kernels that Python does not have; `compiler` gives them their meaning ---
-
-
-def arrays(batch: Any, operands: Any, sizes: Any, count: int) -> tuple[np.ndarray, ...]:
-    """The first operands as matrices; a kernel's first line."""
-    raise NotImplementedError("Kernels run as machine code only.")
-
-
-def vectors(batch: Any, operands: Any, sizes: Any, count: int) -> tuple[np.ndarray, ...]:
-    """The first operands as vectors, one row after the other: for what treats all entries alike."""
-    raise NotImplementedError("Kernels run as machine code only.")
-
-
-def whole_numbers(batch: Any, operands: Any, sizes: Any, index: int) -> np.ndarray:
-    """The operand of an index as a matrix of int64."""
-    raise NotImplementedError("Kernels run as machine code only.")
-
-
-def number(like: np.ndarray | float, value: float) -> float:
-    """A number in the type of an array or of another number: a bare 0.5 would turn float32 into float64."""
-    raise NotImplementedError("Kernels run as machine code only.")
-
-
-def is_single(like: np.ndarray | float) -> bool:
-    """Whether an array or a number is float32; known to the compiler, which drops the other branch."""
-    raise NotImplementedError("Kernels run as machine code only.")
-
-
-def power_of_two(exponent: float) -> float:
-    """2**exponent for a whole number from -126 to 127 (-1022 to 1023 in float64)."""
-    raise NotImplementedError("Kernels run as machine code only.")
-
-
-def matrix_product(
-    place: int, first: np.ndarray, second: np.ndarray, out: np.ndarray, transposed: int, add: bool
-) -> None:
-    """A product carried out by BLAS, which lies at a place; see `kernels.products`."""
-    raise NotImplementedError("Kernels run as machine code only.")
-
-
-def call(place: int, batch: Any, operands: int, sizes: int) -> None:
-    """Call the kernel that lies at a place, with operands and sizes that lie at others."""
-    raise NotImplementedError("Kernels run as machine code only.")
-
-
-def fetch_to_write(values: np.ndarray, start: int, stop: int) -> None:
-    """Ask for entries of a vector that will be written soon, which another processor may have read."""
-    raise NotImplementedError("Kernels run as machine code only.")
-
-
-def wait_for_all(batch: Any, gate: np.ndarray) -> None:
-    """Wait until all workers have come here; the gate is a whole number that they share."""
-    raise NotImplementedError("Kernels run as machine code only.")

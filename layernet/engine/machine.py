@@ -8,7 +8,8 @@ import sys
 
 import numpy as np
 
-from layernet.engine.kernel import (
+from layernet.engine.kernel import Kernel, kernel
+from layernet.engine.words import (
     BATCH_SIZE,
     FINE,
     FIRST,
@@ -28,9 +29,7 @@ from layernet.engine.kernel import (
     WAITS,
     WORKER,
     YIELD,
-    Kernel,
     call,
-    kernel,
     whole_numbers,
 )
 

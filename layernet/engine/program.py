@@ -7,9 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from layernet.engine.kernel import ALL_ROWS, OWN_ROWS, Kernel
+from layernet.engine.kernel import Kernel
 from layernet.engine.kernels.batches import shares, sum_weights
 from layernet.engine.kernels.structure import meet
+from layernet.engine.words import ALL_ROWS, OWN_ROWS
 
 
 class Instruction(NamedTuple):

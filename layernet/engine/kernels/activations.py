@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from layernet.engine.kernel import Kernel, arrays, inline, kernel, number
+from layernet.engine.kernel import Kernel, kernel
 from layernet.engine.kernels.elementary import (
     exponential,
     exponential_minus_one,
@@ -18,6 +18,7 @@ from layernet.engine.kernels.elementary import (
     logistic,
     softplus,
 )
+from layernet.engine.words import arrays, inline, number
 
 
 class ActivationKernels(NamedTuple):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from layernet.engine.kernel import OFFSET, ROWS_OF_ALL, START, WORKER, arrays, kernel, number, whole_numbers
+from layernet.engine.kernel import kernel
+from layernet.engine.words import OFFSET, ROWS_OF_ALL, START, WORKER, arrays, number, whole_numbers
 
 
 @kernel

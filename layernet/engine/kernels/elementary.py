@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from layernet.engine.kernel import IN_ORDER, inline, is_single, number, power_of_two
+from layernet.engine.words import IN_ORDER, inline, is_single, number, power_of_two
 
 LOG2_E = 1 / math.log(2)
 # log 2 in two parts, the first with so few digits that whole multiples of it are exact.

@@ -9,22 +9,21 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from layernet.engine.kernel import (
+from layernet.engine.kernel import Kernel, kernel
+from layernet.engine.kernels.elementary import exponential, logistic, softplus
+from layernet.engine.words import (
     FINE,
     GRADIENT_NOT_FINITE,
     LOSS_NOT_FINITE,
     STATUS,
     STEP,
     WORKER,
-    Kernel,
     arrays,
     inline,
-    kernel,
     number,
     vectors,
     whole_numbers,
 )
-from layernet.engine.kernels.elementary import exponential, logistic, softplus
 
 
 def of_each_output(name: str, loss_and_slope: Callable) -> Kernel:

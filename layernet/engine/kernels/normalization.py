@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 
-from layernet.engine.kernel import WORKER, arrays, inline, kernel, number, vectors
+from layernet.engine.kernel import kernel
 from layernet.engine.kernels.elementary import exponential
+from layernet.engine.words import WORKER, arrays, inline, number, vectors
 
 
 @kernel

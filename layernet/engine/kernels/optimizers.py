@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 
-from layernet.engine.kernel import STEP, WORKER, arrays, fetch_to_write, inline, kernel, number, vectors
+from layernet.engine.kernel import kernel
+from layernet.engine.words import STEP, WORKER, arrays, fetch_to_write, inline, number, vectors
 
 BLOCK = 1024
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from layernet.engine.kernel import PRODUCT, arrays, kernel, matrix_product, whole_numbers
+from layernet.engine.kernel import kernel
+from layernet.engine.words import PRODUCT, arrays, matrix_product, whole_numbers
 
 PLAIN, FIRST_TRANSPOSED, SECOND_TRANSPOSED = range(3)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from layernet.engine.kernel import STEP, arrays, inline, kernel, number, vectors, wait_for_all, whole_numbers
+from layernet.engine.kernel import kernel
+from layernet.engine.words import STEP, arrays, inline, number, vectors, wait_for_all, whole_numbers
 
 
 @kernel
