@@ -2,7 +2,7 @@
 
 A peer is a function of a `Work`. It prepares what is not timed, and returns `start`: a function that puts
 everything back to where a training starts, and returns the training, a function without arguments, which
-alone is timed.
+alone is timed. Called again, it goes on from where it ended (but scikit-learn's, which starts anew).
 """
 
 from __future__ import annotations
@@ -315,10 +315,11 @@ PEERS = {
 
 
 def seconds_a_step(start: Callable, work: Work, seconds: float = 0.0) -> float:
-    """The mean time of a step, over as many whole trainings as it takes to fill so many seconds."""
+    """The mean time of a step in trainings that go on where the one before ended; the first does not count."""
+    train = start()
+    train()
     elapsed, trainings = 0.0, 0
     while not trainings or elapsed < seconds:
-        train = start()
         began = time.perf_counter()
         train()
         elapsed += time.perf_counter() - began

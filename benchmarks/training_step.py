@@ -3,9 +3,9 @@
     python benchmarks/training_step.py
 
 All peers of `peers.py` that are installed train the same network on the same random data, in turn, several
-rounds. A time is that of whole trainings of several epochs, divided by their steps; it is taken after one
-training that does not count. Each peer lives in a process of its own, so that none meets another's threads
-or settings.
+rounds. A time is that of whole trainings of several epochs, divided by their steps; they go on from one
+that does not count, in which memory and threads are first used. Each peer lives in a process of its own, so
+that none meets another's threads or settings.
 
 Printed are minimum and median over the rounds, in microseconds, and layernet's as ratios to each peer's. The
 peer "products" is a floor: the matrix products of the same steps, and nothing else. Goals are those of the
@@ -59,7 +59,7 @@ GREY = "#767676"
 def draw_up(sizes: tuple[int, ...], batch_size: int, variant: str, seconds: float) -> Work:
     """As much of the work as takes a middling peer about so many seconds; two epochs or more."""
     step = Work(sizes, batch_size, **VARIANTS[variant])
-    steps = int(np.clip(seconds / (1e-4 + step.multiplications / 3e10), 4, 1000))
+    steps = int(np.clip(seconds / (1e-4 + step.multiplications / 3e10), 20, 1000))
     steps_per_epoch = min(steps // 2, 50)
     return Work(sizes, batch_size, steps_per_epoch, steps // steps_per_epoch, **VARIANTS[variant])
 

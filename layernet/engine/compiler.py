@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable
 
 import numpy as np
@@ -258,6 +259,58 @@ def _fetch_to_write(values, start, stop):
             _prefetch(values, place)
 
     return fetch
+
+
+# Bits of a control register: results, and operands, that are too small are 0.
+FLUSH_TO_ZERO = 0x8040
+HAS_CONTROL_REGISTER = platform.machine().lower() in ("x86_64", "amd64")
+
+
+def _control_register(builder, name, slot):
+    kind = ir.FunctionType(ir.VoidType(), [slot.type])
+    builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.x86.sse.{name}mxcsr"), [slot])
+
+
+@intrinsic
+def _read_mode(typing_context):
+    def generate(context, builder, signature, arguments):
+        with builder.goto_entry_block():
+            slot = builder.alloca(ir.IntType(32))
+        place = builder.bitcast(slot, ir.IntType(8).as_pointer())
+        _control_register(builder, "st", place)
+        return builder.zext(builder.load(slot), ir.IntType(64))
+
+    return types.int64(), generate
+
+
+@intrinsic
+def _write_mode(typing_context, mode):
+    def generate(context, builder, signature, arguments):
+        with builder.goto_entry_block():
+            slot = builder.alloca(ir.IntType(32))
+        builder.store(builder.trunc(arguments[0], ir.IntType(32)), slot)
+        _control_register(builder, "ld", builder.bitcast(slot, ir.IntType(8).as_pointer()))
+        return context.get_dummy_value()
+
+    return types.void(types.int64), generate
+
+
+@overload(words.flush_tiny_numbers)
+def _flush_tiny_numbers():
+    if not HAS_CONTROL_REGISTER:
+        return lambda: 0
+
+    def flush():
+        mode = _read_mode()
+        _write_mode(mode | FLUSH_TO_ZERO)
+        return mode
+
+    return flush
+
+
+@overload(words.restore_mode)
+def _restore_mode(mode):
+    return (lambda mode: _write_mode(mode)) if HAS_CONTROL_REGISTER else (lambda mode: None)
 
 
 @intrinsic

@@ -30,25 +30,38 @@ from layernet.engine.words import (
     WORKER,
     YIELD,
     call,
+    flush_tiny_numbers,
+    inline,
+    restore_mode,
     whole_numbers,
 )
 
 
 @kernel
 def run_steps(batch, operands, sizes):
-    """Do some steps: in each, some instructions on the next rows; stop where a kernel asks to."""
+    """Do some steps; stop where a kernel asks to."""
     instructions = whole_numbers(batch, operands, sizes, 0)
+    mode = flush_tiny_numbers()
     for step in range(batch[N_STEPS]):
-        rows = min(batch[BATCH_SIZE], batch[N_ROWS] - batch[START])
         batch[STEP] = step
-        batch[ROWS_OF_ALL] = rows
-        batch[ROWS] = min(max(rows - batch[OFFSET], 0), batch[PART])
-        for index in range(batch[FIRST], batch[LAST]):
-            call(instructions[index, 0], batch, instructions[index, 1], instructions[index, 2])
-            if batch[STATUS] != FINE:
-                return
-        batch[START] += rows
-    batch[STEP] = batch[N_STEPS]
+        do_step(batch, instructions)
+        if batch[STATUS] != FINE:
+            break
+        batch[START] += batch[ROWS_OF_ALL]
+        batch[STEP] = step + 1
+    restore_mode(mode)
+
+
+@inline
+def do_step(batch, instructions):
+    """Carry out some of the instructions on the next rows."""
+    rows = min(batch[BATCH_SIZE], batch[N_ROWS] - batch[START])
+    batch[ROWS_OF_ALL] = rows
+    batch[ROWS] = min(max(rows - batch[OFFSET], 0), batch[PART])
+    for index in range(batch[FIRST], batch[LAST]):
+        call(instructions[index, 0], batch, instructions[index, 1], instructions[index, 2])
+        if batch[STATUS] != FINE:
+            return
 
 
 class Machine:

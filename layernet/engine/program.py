@@ -42,7 +42,7 @@ class Team:
     def __init__(self, n_workers: int, batch_size: int, gradients: np.ndarray):
         self.n_workers = n_workers
         self.part = -(-batch_size // n_workers)
-        self.gradients = [gradients, *(np.zeros_like(gradients) for _ in range(n_workers - 1))]
+        self.gradients = [gradients, *(np.zeros(len(gradients), gradients.dtype) for _ in range(n_workers - 1))]
         self.gate = np.zeros((1, 1), np.int64)
         # Of some parameters, who computes the gradients for the whole batch: (worker, where they lie).
         self.owners: list[tuple[int, slice]] = []

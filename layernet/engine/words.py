@@ -93,6 +93,20 @@ def call(place: int, batch: Any, operands: int, sizes: int) -> None:
     raise NotImplementedError("Kernels run as machine code only.")
 
 
+def flush_tiny_numbers() -> int:
+    """From here on, take numbers too small for full precision for 0; returns what `restore_mode` needs.
+
+    A running average of what is 0 from now on never comes to 0: 0.9 times the smallest number is, rounded, the
+    smallest number; and a processor takes a hundred times longer for such numbers.
+    """
+    raise NotImplementedError("Kernels run as machine code only.")
+
+
+def restore_mode(mode: int) -> None:
+    """Put the processor back into the mode that it was in."""
+    raise NotImplementedError("Kernels run as machine code only.")
+
+
 def fetch_to_write(values: np.ndarray, start: int, stop: int) -> None:
     """Ask for entries of a vector that will be written soon, which another processor may have read."""
     raise NotImplementedError("Kernels run as machine code only.")

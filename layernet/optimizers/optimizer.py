@@ -209,7 +209,8 @@ class Optimizer(Described):
 
     def first_slot(self, name: str, parameters: np.ndarray) -> np.ndarray:
         """A vector of the memory before the first step: zeros, unless an optimizer says otherwise."""
-        return np.zeros_like(parameters)
+        # Not zeros_like, which writes the zeros at once: here the system gives memory when it is first used.
+        return np.zeros(parameters.shape, parameters.dtype)
 
     def _norm_factor(self, gradients):
         if self.clip_norm is None:

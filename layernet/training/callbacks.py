@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from layernet.layer import Layer
 from layernet.losses.loss import Loss
 from layernet.optimizers.optimizer import Optimizer
@@ -86,8 +88,13 @@ class Snapshot:
 
     def __init__(self, network: Layer):
         self.network = network
-        self.parameters = network.parameter_vector.copy()
-        self.state = network.state()
+        self.parameters = np.empty_like(network.parameter_vector)
+        self.take()
+
+    def take(self) -> None:
+        """Copy the network as it is now, into the memory of the copy before."""
+        self.parameters[:] = self.network.parameter_vector
+        self.state = self.network.state()
 
     def restore(self) -> None:
         """Give the network the parameters and the state of the snapshot."""

@@ -195,11 +195,12 @@ def train(
             average.begin(run.network)
         for callback in callbacks:
             callback.on_train_begin(run)
+        before = Snapshot(run.network)
         with plan.ready():
             for run.epoch in range(1, epochs + 1):
                 for callback in callbacks:
                     callback.on_epoch_begin(run)
-                row = train_epoch(run, plan, data, order, metrics, callbacks, average)
+                row = train_epoch(run, plan, data, order, metrics, callbacks, average, before)
                 with nullcontext() if average is None else average.in_place(run.network):
                     if validate is not None:
                         row |= validate()
@@ -227,11 +228,12 @@ def train_epoch(
     metrics: dict,
     callbacks: list[Callback],
     average: WeightAverage | None,
+    before: Snapshot,
 ) -> dict[str, Any]:
     """See all rows once, a step a batch; what the epoch came to, as a row of the history."""
     began = time.perf_counter()
     lookers_on = [c for c in callbacks if type(c).on_batch_end is not Callback.on_batch_end]
-    before = Snapshot(run.network)
+    before.take()
     totals = dict.fromkeys(["loss", *metrics], 0.0)
     run.batch = 0
     rows = None if order is None else order(data.n_samples)
