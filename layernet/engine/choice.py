@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
+import warnings
 from typing import Any
 
 from layernet.engine.plan import FormulaPlan
@@ -58,18 +60,25 @@ def plan_for(
     ImportError
         If compiled kernels are asked for and Numba is not installed.
     """
-    if engine == "auto":
-        engine = os.environ.get("LAYERNET_ENGINE") or engine
-    check_engine(engine)
+    what = network, loss, optimizer, data, batch_size, penalty
+    asked_for = os.environ.get("LAYERNET_ENGINE", "auto") if engine == "auto" else engine
+    check_engine(asked_for)
+    if asked_for == "compiled":
+        return _compiled_plan(*what)
     n_layers = sum(1 for _ in network.walk())
     steps = epochs * -(-data.n_samples // batch_size)
-    if engine == "auto":
-        engine = "compiled" if has_numba() and steps * n_layers >= WORTH_LOADING else "formulas"
-    if engine == "formulas":
-        return FormulaPlan(network, loss, optimizer, data, batch_size, penalty)
+    if asked_for == "auto" and steps * n_layers >= WORTH_LOADING and has_numba():
+        try:
+            return _compiled_plan(*what)
+        except ImportError as error:  # a Numba that does not go with this NumPy, for instance
+            warnings.warn(f"Training goes on by formulas, for kernels need Numba: {error}", stacklevel=4)
+    return FormulaPlan(*what)
+
+
+def _compiled_plan(*what):
     from layernet.engine.compiled_plan import CompiledPlan
 
-    return CompiledPlan(network, loss, optimizer, data, batch_size, penalty)
+    return CompiledPlan(*what)
 
 
 def check_engine(engine: Any) -> None:
@@ -83,6 +92,7 @@ def check_engine(engine: Any) -> None:
         )
 
 
+@functools.cache
 def has_numba() -> bool:
     """Whether kernels can be compiled: asked without importing anything."""
     return all(importlib.util.find_spec(name) is not None for name in ("numba", "scipy"))
