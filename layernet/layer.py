@@ -265,6 +265,30 @@ class Layer(Holder):
             engine=engine,
         )
 
+    def compile_for_inference(self, engine: str = "auto"):
+        """The network as a function that computes its outputs in inference mode, as fast as possible.
+
+        Parameters
+        ----------
+        engine : {"auto", "compiled", "formulas"}, default="auto"
+            As in `layernet.engine.inference.InferencePlan`.
+
+        Returns
+        -------
+        InferencePlan
+            To be called with inputs. It sees later changes of this network.
+
+        Examples
+        --------
+        >>> from layernet import Dense
+        >>> predict = Dense(2, weights_initializer="ones").build(3).compile_for_inference()
+        >>> predict([[1.0, 2.0, 3.0]])
+        array([[6., 6.]])
+        """
+        from layernet.engine.inference import InferencePlan
+
+        return InferencePlan(self, engine)
+
     def summary(self) -> str:
         """A table of the layers inside: what goes out of each, and how many parameters it has.
 

@@ -146,7 +146,8 @@ class CompiledPlan:
             weights, sums = program.weights, program.shared(1)
             program.do(gathering.sum_weights, weights, sums)
             program.meet()
-            mean = program.constants(0.0 if data.normalize_each_batch else data.mean_weight)
+            # Weights are kept as multiples of their mean, which is 1 then: single precision holds no 1e-300.
+            mean = program.constants(0.0 if data.normalize_each_batch else 1.0)
             program.do(gathering.one_over_weight, sums, mean, step.normalizer)
         program.do(gathering.scale_weights, weights, step.normalizer, factors)
         step.outputs, way_back = translate(network, program, step.inputs)
@@ -191,7 +192,7 @@ class CompiledPlan:
             for of_other in of_others:
                 program.do(judging.add_gradients, program.vector(mine[place]), program.vector(of_other[place]))
         if self.penalty:
-            penalty = program.constants(self.penalty)
+            penalty = program.constants(self.penalty / self.data.mean_weight)
             for place in intersections(step.own, runs_of_ones(self.network.decayed)):
                 weights, gradients = (
                     program.vector(self.parameters[place]),
@@ -224,13 +225,14 @@ class CompiledPlan:
                 return None
         matrices = {"targets": data.targets.reshape(data.n_samples, -1)}
         if is_sparse:
+            data.inputs.check_format(full_check=True)  # kernels look where the indices say
             matrices["values"] = data.inputs.data.reshape(1, -1)
             matrices["columns"] = data.inputs.indices.astype(np.int64).reshape(1, -1)
             matrices["starts"] = data.inputs.indptr.astype(np.int64).reshape(1, -1)
         else:
             matrices["inputs"] = data.inputs.reshape(data.n_samples, -1)
         if data.weights is not None:
-            matrices["weights"] = data.weights.astype(dtype).reshape(-1, 1)
+            matrices["weights"] = (data.weights / data.mean_weight).astype(dtype).reshape(-1, 1)
         if data.rows is not None:
             matrices["rows"] = data.rows.astype(np.int64).reshape(-1, 1)
         return matrices
@@ -257,7 +259,7 @@ class CompiledPlan:
         if has_moved or not self._programs[0].is_up_to_date():
             self._make()
         n_rows = self.data.n_samples
-        self._order[0] = np.arange(n_rows) if order is None else order
+        self._order[0] = np.arange(n_rows) if order is None else checked_order(order, n_rows)
         longest = 1 if one_by_one or not self._is_all_machine else self.longest_run
         start = 0
         while start < n_rows:
@@ -332,7 +334,7 @@ class CompiledPlan:
         step.inputs[:n_rows] = inputs.reshape(n_rows, -1)
         step.targets[:n_rows] = targets.reshape(n_rows, -1)
         if weights is not None:
-            program.weights[:n_rows, 0] = weights
+            program.weights[:n_rows, 0] = weights / self.data.mean_weight
         program.row_numbers[:n_rows, 0] = np.arange(n_rows) if numbers is None else numbers
 
     def _report(self, start, stop, n_steps, one_by_one):
@@ -357,6 +359,28 @@ class CompiledPlan:
 def holds_classes(targets: np.ndarray) -> bool:
     """Whether targets are class numbers."""
     return targets.dtype.kind in "iu"
+
+
+def checked_order(order: Any, n_rows: int) -> np.ndarray:
+    """Row numbers as they may index rows, with negative ones counted from the end; kernels do not look twice.
+
+    Raises
+    ------
+    IndexError
+        If they are no whole numbers, or one is of a row that there is not.
+    ValueError
+        If there is not one for each row.
+    """
+    order = np.asarray(order)
+    if order.shape != (n_rows,):
+        raise ValueError(f"shuffle must return {n_rows} row numbers, got an array of shape {order.shape}.")
+    if order.dtype.kind not in "iu":
+        raise IndexError(f"shuffle must return whole numbers, got an array of type {order.dtype}.")
+    if order.min() < -n_rows or order.max() >= n_rows:
+        raise IndexError(
+            f"shuffle must return numbers of {n_rows} rows, got {order.min()} to {order.max()}. Count from 0."
+        )
+    return np.where(order < 0, order + n_rows, order)
 
 
 def segments_of(steps: list) -> list[tuple[int, int] | Callable[[int], None]]:

@@ -64,6 +64,14 @@ def do_step(batch, instructions):
             return
 
 
+@kernel
+def run_once(batch, operands, sizes):
+    """Carry out some instructions once, on as many rows as `batch` says."""
+    instructions = whole_numbers(batch, operands, sizes, 0)
+    for index in range(batch[FIRST], batch[LAST]):
+        call(instructions[index, 0], batch, instructions[index, 1], instructions[index, 2])
+
+
 class Machine:
     """A list of instructions that the machine carries out.
 
@@ -87,6 +95,7 @@ class Machine:
         n_workers: int,
         part: int,
     ):
+        self.dtype = dtype
         self.n_instructions = len(instructions)
         self._kept = instructions  # addresses are all that the machine sees: what lies there must stay
         self._operands = [np.array([a.ctypes.data for a in arrays], np.int64) for _, arrays, _ in instructions]
@@ -145,6 +154,45 @@ class Machine:
     def status(self) -> int:
         """Why the last run stopped."""
         return int(self.batch[STATUS])
+
+
+class Pass:
+    """Some instructions of a machine, carried out once at a call, with hardly anything done beside them.
+
+    Parameters
+    ----------
+    machine : Machine
+        Of one worker.
+    first, last : int
+        The instructions from `first` up to `last`.
+    is_short : bool, default=False
+        Whether they take some microseconds only. Python's lock is kept then: beside busy threads it takes
+        longer to get it back.
+
+    Attributes
+    ----------
+    function, arguments
+        `function(*arguments)` carries them out, for as many rows as were set, as long as this object lives.
+    """
+
+    def __init__(self, machine: Machine, first: int, last: int, is_short: bool = False):
+        self._machine = machine  # what its instructions point to must stay
+        self._batch = machine.batch.copy()
+        self._batch[FIRST], self._batch[LAST] = first, last
+        addresses = list(machine._addresses)
+        addresses[2] = self._batch.ctypes.data
+        kind = ctypes.PYFUNCTYPE if is_short else ctypes.CFUNCTYPE
+        self.function = kind(ctypes.c_int)(run_once.address(machine.dtype))
+        self.arguments = tuple(ctypes.c_void_p(address) for address in addresses)  # ready to be passed
+
+    def set_rows(self, n_rows: int) -> None:
+        """Say how many rows there are from now on."""
+        self._batch[ROWS] = self._batch[ROWS_OF_ALL] = n_rows
+
+    def run(self, n_rows: int) -> None:
+        """Carry them out for so many rows."""
+        self.set_rows(n_rows)
+        self.function(*self.arguments)
 
 
 @functools.cache

@@ -172,7 +172,9 @@ def stamp_of(sources: frozenset[str]) -> str | None:
     digest = hashlib.sha256()
     for package in ("numba", "llvmlite"):
         digest.update(importlib.metadata.version(package).encode())
-    for path in sorted({*map(Path, sources), *Path(__file__).parent.rglob("*.py")}):
+    engine = Path(__file__).parent
+    own = [engine / "compiler.py", engine / "words.py", engine / "machine.py", *engine.glob("kernels/*.py")]
+    for path in sorted({*map(Path, sources), *own}):
         if not path.exists():
             return None
         digest.update(path.read_bytes())

@@ -76,7 +76,10 @@ def add_loss(
     grad_output = program.for_samples(outputs.shape[1])
     n_outputs = outputs.shape[1]
     are_classes = targets.dtype == np.int64
-    if type(loss) in OF_EACH_OUTPUT and not are_classes:
+    # Formulas that sum over outputs take them in one axis, and refuse others.
+    takes_any_shape = not isinstance(loss, (HalfSquaredError, HalfPoissonDeviance, LogLoss))
+    is_known = type(loss) in OF_EACH_OUTPUT and (takes_any_shape or len(output_shape) == 1)
+    if is_known and not are_classes:
         kernel, constants = OF_EACH_OUTPUT[type(loss)](loss, n_outputs)
         terms = program.for_samples(n_outputs)
         program.do(kernel, outputs, targets, factors, losses, grad_output, terms, program.constants(*constants))

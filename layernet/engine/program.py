@@ -85,6 +85,8 @@ class Program:
         Which of the team.
     has_weights : bool, default=False
         Whether samples have weights.
+    is_training : bool, default=True
+        Whether layers do what they do in training; in inference there is no way back.
 
     Attributes
     ----------
@@ -95,8 +97,16 @@ class Program:
         The weights of the batch's samples, and a number for each, for layers with noise. Numbers are int64.
     """
 
-    def __init__(self, dtype: np.dtype, team: Team, worker: int, has_weights: bool = False):
+    def __init__(
+        self,
+        dtype: np.dtype,
+        team: Team,
+        worker: int,
+        has_weights: bool = False,
+        is_training: bool = True,
+    ):
         self.dtype = np.dtype(dtype)
+        self.is_training = is_training
         self.team = team
         self.worker = worker
         self.steps: list[Instruction | Formula] = []
@@ -168,6 +178,8 @@ class Program:
         What the workers write there, each for its own rows, is added up in the end.
         """
         shape = of_network.shape if of_network.ndim == 2 else (1, of_network.size)
+        if not self.is_training:
+            return self.fixed(*shape)  # nobody writes there
         place = self._place_of(of_network)
         return self.team.gradients[self.worker][place].reshape(shape)
 

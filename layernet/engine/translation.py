@@ -16,7 +16,7 @@ write into grad_output, which nobody reads after it, and must leave inputs and o
 
         return outputs, way_back
 
-A layer that is of no known type is called through its own two methods.
+A layer that is of no known type is called through its own two methods. In inference there is no way back.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ import numpy as np
 
 from layernet.containers import Concat, Residual, Sequential
 from layernet.engine.kernels import activations, normalization, structure
-from layernet.engine.kernels.products import gradient_of_inputs, gradient_of_weights, multiply
+from layernet.engine.kernels.products import gradient_of_inputs, gradient_of_weights, multiply, multiply_parts
 from layernet.engine.program import Program
 from layernet.layer import Layer
 from layernet.layers import (
@@ -40,6 +40,7 @@ from layernet.layers import (
     Dense,
     Dropout,
     Flatten,
+    GaussianNoise,
     HardSigmoid,
     Identity,
     LayerNorm,
@@ -57,7 +58,7 @@ from layernet.layers import (
 )
 
 WayBack = Callable[[np.ndarray, bool], np.ndarray | None]
-Translation = Callable[[Layer, Program, np.ndarray], tuple[np.ndarray, WayBack]]
+Translation = Callable[[Layer, Program, np.ndarray], tuple[np.ndarray, WayBack | None]]
 
 _translations: dict[type[Layer], Translation] = {}
 
@@ -155,7 +156,7 @@ def dense(layer, program, inputs, activation=None):
     values = program.for_samples(layer.units)
     bias = program.vector(layer.bias) if layer.use_bias else program.fixed(1, layer.units)
     grad_bias = program.gradient(layer.grad_bias) if layer.use_bias else program.fixed(1, layer.units)
-    program.do(multiply, inputs, layer.weights, values)
+    program.do(multiply if program.is_training else multiply_parts, inputs, layer.weights, values)
     slopes = program.for_samples(layer.units) if kernels.keeps_slope else None
     kept = [] if slopes is None else [slopes]
     if layer.use_bias or activation is not None:
@@ -210,6 +211,8 @@ def nothing(layer, program, inputs):
 @translates(Dropout)
 def dropout(layer, program, inputs):
     """A mask that the kernel works out as the layer does."""
+    if not program.is_training:
+        return nothing(layer, program, inputs)
     if layer.rate == 0:
         program.after_a_run(lambda steps: setattr(layer, "step", layer.step + steps))
         return inputs, lambda grad_output, wanted: grad_output
@@ -232,9 +235,17 @@ def dropout(layer, program, inputs):
     return outputs, way_back
 
 
+@translates(GaussianNoise)
+def gaussian_noise(layer, program, inputs):
+    """Normal numbers are left to the formula."""
+    return (by_formula if program.is_training else nothing)(layer, program, inputs)
+
+
 @translates(BatchNorm)
 def batch_norm(layer, program, inputs):
     """The statistics of the batch, each sample with its share in them; workers meet to add them up."""
+    if not program.is_training:
+        return batch_norm_by_averages(layer, program, inputs)
     if len(layer.input_shape) != 1:
         return by_formula(layer, program, inputs)
     width = inputs.shape[1]
@@ -274,6 +285,19 @@ def batch_norm(layer, program, inputs):
         return grad_output
 
     return outputs, way_back
+
+
+def batch_norm_by_averages(layer, program, inputs):
+    """In inference: the running averages."""
+    outputs = program.for_samples(inputs.shape[1])
+    averages = [
+        program.vector(program.watch(lambda name=name: getattr(layer, name)))
+        for name in ("running_mean", "running_variance")
+    ]
+    parameters = program.vector(layer.gamma), program.vector(layer.beta)
+    inverse, epsilon = program.fixed(1, layer.gamma.size), program.constants(layer.epsilon)
+    program.do(normalization.norm_by_averages, inputs, outputs, *parameters, *averages, inverse, epsilon)
+    return outputs, None
 
 
 @translates(LayerNorm, RMSNorm)
@@ -369,6 +393,15 @@ def concat(layer, program, inputs):
 def by_formula(layer, program, inputs):
     """A layer that there is no kernel for: its own two passes, between the kernels of the others."""
     outputs = program.for_samples(math.prod(layer.output_shape))
+    if not program.is_training:
+
+        def infer(rows):
+            values = layer.forward_pass(inputs[:rows].reshape(rows, *layer.input_shape))
+            outputs[:rows] = values.reshape(rows, -1)
+
+        program.do_in_python(infer)
+        return outputs, None
+
     record = None
 
     def forward(rows):
