@@ -17,7 +17,7 @@ from layernet.engine.kernels import losses as judging
 from layernet.engine.machine import Machine
 from layernet.engine.objectives import add_loss
 from layernet.engine.plan import NotFiniteError, Steps, runs_of_ones
-from layernet.engine.program import Formula, Program, Team, aligned, intersections
+from layernet.engine.program import BatchInPython, Formula, Program, Team, aligned, intersections
 from layernet.engine.threads import blas_on_one_thread, n_workers_for
 from layernet.engine.translation import translate
 from layernet.engine.updates import add_update
@@ -107,6 +107,7 @@ class CompiledPlan:
     def _make(self) -> None:
         """Draw up the programs for the arrays as they are now."""
         self.parameters, self.gradients = self.network.parameter_vector, self.network.gradient_vector
+        self._settings = settings_of(self.network, self.loss, self.optimizer)
         self._matrices = self._what_the_machine_can_gather()
         self._make_for(self.n_workers if self._matrices is not None else 1)
         if self.n_workers > 1 and any(callable(segment) for segment in self._segments):
@@ -152,8 +153,8 @@ class CompiledPlan:
         program.do(gathering.scale_weights, weights, step.normalizer, factors)
         step.outputs, way_back = translate(network, program, step.inputs)
         grad_output = add_loss(
-            self.loss, program, step.outputs, network.output_shape, step.targets, data.targets.shape[1:],
-            factors, step.losses,
+            self.loss, program, step.outputs, network.output_shape, step.targets, factors,
+            step.losses,
         )  # fmt: skip
         way_back(grad_output, False)
         program.end_way_back()
@@ -255,14 +256,14 @@ class CompiledPlan:
 
     def epoch(self, order: np.ndarray | None, one_by_one: bool) -> Iterator[Steps]:
         """See all rows once; as in `FormulaPlan`."""
-        has_moved = self.network.parameter_vector.ctypes.data != self.parameters.ctypes.data
-        if has_moved or not self._programs[0].is_up_to_date():
-            self._make()
+        self._notice_changes()
         n_rows = self.data.n_samples
         self._order[0] = np.arange(n_rows) if order is None else checked_order(order, n_rows)
         longest = 1 if one_by_one or not self._is_all_machine else self.longest_run
         start = 0
         while start < n_rows:
+            if one_by_one and start:  # somebody may have changed something
+                self._notice_changes()
             n_steps = min(longest, -(-(n_rows - start) // self.batch_size))
             done = self._run(start, n_steps)
             stop = min(start + done * self.batch_size, n_rows)
@@ -271,6 +272,13 @@ class CompiledPlan:
             if done < n_steps:
                 raise self._not_finite(done)
             start = stop
+
+    def _notice_changes(self):
+        """Draw up the programs anew if arrays were exchanged, or numbers that formulas depend on."""
+        has_moved = self.network.parameter_vector.ctypes.data != self.parameters.ctypes.data
+        is_as_before = self._settings == settings_of(self.network, self.loss, self.optimizer)
+        if has_moved or not is_as_before or not self._programs[0].is_up_to_date():
+            self._make()
 
     def _run(self, start, n_steps):
         """Do some steps; how many were done."""
@@ -314,8 +322,12 @@ class CompiledPlan:
         """One step, by the machine and by Python in turn; whether it was done."""
         stop = min(start + self.batch_size, self.data.n_samples)
         (machine,) = self._machines
+        rows = self._order[0, start:stop]
+        data = self.data
+        weights, numbers = (None if values is None else values[rows] for values in (data.weights, data.rows))
+        self._programs[0].batch = BatchInPython(data.targets[rows], weights, numbers)
         if self._matrices is None:
-            self._fill(self._order[0, start:stop])
+            self._fill(rows)
         for segment in self._segments:
             if callable(segment):
                 segment(stop - start)
@@ -354,6 +366,22 @@ class CompiledPlan:
                 f"the loss is {self._steps[0].record[0, done if self._is_all_machine else 0]}"
             )
         return NotFiniteError("a gradient is not finite")
+
+
+# What a step or a callback changes, and what every step looks up anew.
+NO_SETTINGS = frozenset({"training", "steps", "last_learning_rate", "learning_rate"})
+
+
+def settings_of(network: Layer, loss: Loss, optimizer: Optimizer) -> list[tuple]:
+    """The numbers, switches and names that the formulas of a training depend on, to see when one is changed."""
+    return [
+        (type(owner), *(
+            (name, value) for name, value in vars(owner).items()
+            if type(value) in (int, float, bool, str, type(None))
+            and name not in NO_SETTINGS and name not in getattr(owner, "_state_names", ())
+        ))
+        for owner in (*network.walk(), loss, optimizer)
+    ]  # fmt: skip
 
 
 def holds_classes(targets: np.ndarray) -> bool:

@@ -63,13 +63,19 @@ def _vectors(batch, operands, sizes, count):
 
 @overload(words.whole_numbers, prefer_literal=True)
 def _whole_numbers(batch, operands, sizes, index):
-    place = index.literal_value
-    names = {"carray": carray, "as_integers": _as_integers}
-    shape = f"({rows_of(place)}, sizes[{2 * place + 1}])"
-    exec(
-        f"def view(batch, operands, sizes, index): return carray(as_integers(operands[{place}]), {shape})",
-        names,
-    )
+    return _view_of(index.literal_value, types.int64)
+
+
+@overload(words.doubles, prefer_literal=True)
+def _doubles(batch, operands, sizes, index):
+    return _view_of(index.literal_value, types.float64)
+
+
+def _view_of(index, kind):
+    """A function that returns one operand as a matrix of another type than the plan's."""
+    names = {"carray": carray, "as_other": _pointer_to_integers if kind == types.int64 else _pointer_to_doubles}
+    shape = f"({rows_of(index)}, sizes[{2 * index + 1}])"
+    exec(f"def view(batch, operands, sizes, index): return carray(as_other(operands[{index}]), {shape})", names)
     return names["view"]
 
 
@@ -104,14 +110,21 @@ def _views(view, count):
     return names["views"]
 
 
-@intrinsic
-def _as_integers(typing_context, pointer):
-    """The same address, with integers behind it."""
+def _other_pointer(kind):
+    """An intrinsic that takes an address for that of something else."""
 
-    def generate(context, builder, signature, arguments):
-        return builder.bitcast(arguments[0], context.get_value_type(signature.return_type))
+    @intrinsic
+    def reinterpret(typing_context, pointer):
+        def generate(context, builder, signature, arguments):
+            return builder.bitcast(arguments[0], context.get_value_type(signature.return_type))
 
-    return types.CPointer(types.int64)(pointer), generate
+        return types.CPointer(kind)(pointer), generate
+
+    return reinterpret
+
+
+_pointer_to_integers = _other_pointer(types.int64)
+_pointer_to_doubles = _other_pointer(types.float64)
 
 
 @intrinsic

@@ -47,7 +47,6 @@ def add_loss(
     outputs: np.ndarray,
     output_shape: tuple[int, ...],
     targets: np.ndarray,
-    target_shape: tuple[int, ...],
     factors: np.ndarray,
     losses: np.ndarray,
 ) -> np.ndarray:
@@ -59,7 +58,7 @@ def add_loss(
     program : Program
     outputs : ndarray of shape (batch_size, n_outputs)
         The buffer of the network's outputs.
-    output_shape, target_shape : tuple of int
+    output_shape : tuple of int
         Of one sample.
     targets : ndarray of shape (batch_size, width)
         The buffer of targets; of int64 for class numbers.
@@ -94,15 +93,15 @@ def add_loss(
         constants, terms = program.constants(1.0, loss.margin), program.for_samples(n_outputs)
         program.do(kernels.hinge_of_signs, outputs, targets, factors, losses, grad_output, terms, constants)
     else:
-        add_formula(loss, program, outputs, output_shape, targets, target_shape, factors, losses, grad_output)
+        add_formula(loss, program, outputs, output_shape, factors, losses, grad_output)
     return grad_output
 
 
-def add_formula(loss, program, outputs, output_shape, targets, target_shape, factors, losses, grad_output):
+def add_formula(loss, program, outputs, output_shape, factors, losses, grad_output):
     """A loss that there is no kernel for: its own formulas."""
 
     def forward(rows):
-        wanted = targets[:rows].reshape(rows, *target_shape)
+        wanted = program.batch.targets  # as the loss prepared them
         values, record = loss.record(outputs[:rows].reshape(rows, *output_shape), wanted)
         if np.shape(values) != (rows,):
             raise ValueError(

@@ -21,6 +21,22 @@ class Instruction(NamedTuple):
     rows: list[int]
 
 
+class BatchInPython(NamedTuple):
+    """What layers and losses that are called in Python are told of a batch.
+
+    Attributes
+    ----------
+    targets : ndarray
+        As the loss prepared them.
+    weights, numbers : ndarray or None
+        Of the samples, as they were given.
+    """
+
+    targets: np.ndarray
+    weights: np.ndarray | None
+    numbers: np.ndarray | None
+
+
 class Formula(NamedTuple):
     """Something that only Python can do: a function of the number of rows of the batch."""
 
@@ -123,6 +139,7 @@ class Program:
         self.beginnings: list[Callable[[], None]] = []
         self.endings: list[Callable[[int], None]] = []
         self.watched: list[tuple[Callable[[], np.ndarray], np.ndarray]] = []
+        self.batch: BatchInPython | None = None  # set for each step that Python has a part in
 
     @property
     def everything(self) -> list[Instruction | Formula]:
@@ -226,7 +243,11 @@ class Program:
             OWN_ROWS if id(a) in self._own else ALL_ROWS if id(a) in self._all else len(a) for a in operands
         ]
         for array in operands:
-            if array.ndim != 2 or not array.flags.c_contiguous or array.dtype not in (self.dtype, np.int64):
+            if (
+                array.ndim != 2
+                or not array.flags.c_contiguous
+                or array.dtype not in (self.dtype, np.int64, np.float64)
+            ):
                 raise ValueError(
                     f"{kernel!r} expects contiguous matrices of {self.dtype} or int64, got an array of shape "
                     f"{array.shape} and type {array.dtype}. Use program.vector(array) for a vector."

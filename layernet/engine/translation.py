@@ -251,15 +251,15 @@ def batch_norm(layer, program, inputs):
     width = inputs.shape[1]
     outputs, normalized = program.for_samples(width), program.for_samples(width)
     gamma, beta = program.vector(layer.gamma), program.vector(layer.beta)
-    sums, rests, squares = (program.shared(width) for _ in range(3))
+    sums, squares = program.shared(width + 1, np.float64), program.shared(width)
     mean, variance, inverse = (program.fixed(1, width) for _ in range(3))
     shares = program.shares()
     program.do(normalization.batch_sums, inputs, shares, sums)
     program.meet()
-    program.do(normalization.batch_squares, inputs, shares, sums, mean, rests, squares)
+    program.do(normalization.batch_squares, inputs, shares, sums, mean, squares)
     program.meet()
     program.do(
-        normalization.batch_norm, inputs, outputs, normalized, gamma, beta, mean, rests, squares, variance,
+        normalization.batch_norm, inputs, outputs, normalized, gamma, beta, mean, squares, variance,
         inverse, program.constants(layer.epsilon),
     )  # fmt: skip
     momentum = program.constants(layer.momentum, 1 - layer.momentum)
@@ -407,7 +407,7 @@ def by_formula(layer, program, inputs):
     def forward(rows):
         nonlocal record
         if layer.sees_batch:
-            tell_of_batch(layer, program, rows)
+            tell_of_batch(layer, program)
         values, record = layer.record(inputs[:rows].reshape(rows, *layer.input_shape))
         outputs[:rows] = values.reshape(rows, -1)
 
@@ -430,10 +430,8 @@ def by_formula(layer, program, inputs):
     return outputs, way_back
 
 
-def tell_of_batch(layer, program, rows):
+def tell_of_batch(layer, program):
     """What a layer that sees the batch is told of it, and so are those inside it."""
-    weights = None if program.weights is None else program.weights[:rows, 0]
     for inner in layer.walk():
         if inner.sees_batch:
-            inner.batch_weights = weights
-            inner.batch_rows = program.row_numbers[:rows, 0].astype(np.uint32)
+            inner.batch_weights, inner.batch_rows = program.batch.weights, program.batch.numbers

@@ -110,7 +110,9 @@ def add_update(
         Of the number of steps of a run that is about to begin: fills the table.
     """
     gradients = program.team.gradients[0]
-    if type(optimizer) not in UPDATES or "move" in vars(optimizer) or "step" in vars(optimizer):
+    has_other_memory = any(slot.dtype != parameters.dtype for slot in optimizer._memory_for(parameters))
+    has_own_formula = type(optimizer) not in UPDATES or "move" in vars(optimizer) or "step" in vars(optimizer)
+    if has_own_formula or has_other_memory:
         program.do_in_python(lambda rows: optimizer.step(parameters, gradients, decayed))
         return lambda n_steps: None
     kernel, columns = UPDATES[type(optimizer)](optimizer)
@@ -123,7 +125,6 @@ def add_update(
         for part in parts:
             program.do(kernels.measure, program.vector(gradients[part]), lengths, constants)
         program.meet()
-    optimizer._memory_for(parameters)
     slots = [program.watch(lambda name=name: (optimizer._memory or {}).get(name)) for name in optimizer.slots]
     decays = program.fixed(longest_run, 1)
     table = program.fixed(longest_run, len(columns(np.ones(1), np.ones(1, np.int64))))

@@ -66,6 +66,11 @@ def whole_numbers(batch: Any, operands: Any, sizes: Any, index: int) -> np.ndarr
     raise NotImplementedError("Kernels run as machine code only.")
 
 
+def doubles(batch: Any, operands: Any, sizes: Any, index: int) -> np.ndarray:
+    """The operand of an index as a matrix of float64, whatever the type of the plan."""
+    raise NotImplementedError("Kernels run as machine code only.")
+
+
 def number(like: np.ndarray | float, value: float) -> float:
     """A number in the type of an array or of another number: a bare 0.5 would turn float32 into float64."""
     raise NotImplementedError("Kernels run as machine code only.")

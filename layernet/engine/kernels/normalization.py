@@ -8,72 +8,65 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from layernet.engine.kernel import kernel
 from layernet.engine.kernels.elementary import exponential
-from layernet.engine.words import WORKER, arrays, inline, number, vectors
+from layernet.engine.words import WORKER, arrays, doubles, inline, number, vectors
 
 
 @kernel
 def batch_sums(batch, operands, sizes):
-    """The sum of x, each sample with its share: this worker's part, beside those of the others."""
-    inputs, shares, sums = arrays(batch, operands, sizes, 3)
-    worker = batch[WORKER]
-    for unit in range(inputs.shape[1]):
+    """The sums of x, each sample with its share, and of the shares: this worker's part, beside the others'."""
+    inputs, shares, _ = arrays(batch, operands, sizes, 3)
+    sums = doubles(batch, operands, sizes, 2)
+    worker, width = batch[WORKER], inputs.shape[1]
+    for unit in range(width + 1):
         sums[worker, unit] = 0
     for row in range(len(inputs)):
-        for unit in range(inputs.shape[1]):
-            sums[worker, unit] += shares[row, 0] * inputs[row, unit]
+        share = np.float64(shares[row, 0])
+        for unit in range(width):
+            sums[worker, unit] += share * inputs[row, unit]
+        sums[worker, width] += share
 
 
 @kernel
 def batch_squares(batch, operands, sizes):
-    """The mean of all, and this worker's part of the sums of x - mean and of its square."""
-    inputs, shares, sums, mean, rests, squares = arrays(batch, operands, sizes, 6)
-    worker = batch[WORKER]
-    total_of_rows(sums, mean)
-    for unit in range(inputs.shape[1]):
-        rests[worker, unit] = 0
+    """The mean of all, and this worker's part of the sum of (x - mean)**2."""
+    inputs, shares, _, mean, squares = arrays(batch, operands, sizes, 5)
+    sums = doubles(batch, operands, sizes, 2)
+    worker, width = batch[WORKER], inputs.shape[1]
+    total = 0.0
+    for other in range(len(sums)):
+        total += sums[other, width]
+    for unit in range(width):
+        middle = 0.0
+        for other in range(len(sums)):
+            middle += sums[other, unit]
+        mean[0, unit] = number(inputs, middle / total)
         squares[worker, unit] = 0
     for row in range(len(inputs)):
         share = shares[row, 0]
-        for unit in range(inputs.shape[1]):
+        for unit in range(width):
             centered = inputs[row, unit] - mean[0, unit]
-            rests[worker, unit] += share * centered
             squares[worker, unit] += share * centered * centered
 
 
 @kernel
 def batch_norm(batch, operands, sizes):
     """n = (x - mean) / sqrt(variance + epsilon), and gamma n + beta."""
-    inputs, outputs, normalized, gamma, beta, mean, rests, squares, variance, inverse, constants = arrays(
-        batch, operands, sizes, 11
+    inputs, outputs, normalized, gamma, beta, mean, squares, variance, inverse, constants = arrays(
+        batch, operands, sizes, 10
     )
-    total_of_rows(rests, inverse)
     total_of_rows(squares, variance)
     for unit in range(inputs.shape[1]):
-        rest = inverse[0, unit]
-        mean[0, unit] += rest
-        variance[0, unit] -= rest * rest
-        inverse[0, unit] = number(inputs, 1) / number(inputs, math.sqrt(variance[0, unit] + constants[0, 0]))
+        root = number(inputs, math.sqrt(variance[0, unit] + constants[0, 0]))
+        inverse[0, unit] = number(inputs, 1) / root
     for row in range(len(inputs)):
         for unit in range(inputs.shape[1]):
             n = (inputs[row, unit] - mean[0, unit]) * inverse[0, unit]
             normalized[row, unit] = n
             outputs[row, unit] = gamma[0, unit] * n + beta[0, unit]
-
-
-@kernel
-def norm_by_averages(batch, operands, sizes):
-    """In inference, along the last axis of the samples: n = (x - average) / sqrt(variance + epsilon)."""
-    inputs, outputs, gamma, beta, mean, variance, inverse, constants = arrays(batch, operands, sizes, 8)
-    features = gamma.shape[1]
-    for unit in range(features):
-        inverse[0, unit] = number(inputs, 1) / number(inputs, math.sqrt(variance[0, unit] + constants[0, 0]))
-    for row in range(len(inputs)):
-        for first in range(0, inputs.shape[1], features):
-            for unit in range(features):
-                n = (inputs[row, first + unit] - mean[0, unit]) * inverse[0, unit]
-                outputs[row, first + unit] = gamma[0, unit] * n + beta[0, unit]
 
 
 @kernel
@@ -131,17 +124,14 @@ def layer_norm(batch, operands, sizes):
     inputs, outputs, normalized, gamma, beta, inverse, constants = arrays(batch, operands, sizes, 7)
     width = number(inputs, inputs.shape[1])
     for row in range(len(inputs)):
-        mean, rest, variance = number(inputs, 0), number(inputs, 0), number(inputs, 0)
+        total, variance = 0.0, number(inputs, 0)
         for unit in range(inputs.shape[1]):
-            mean += inputs[row, unit]
-        mean /= width
+            total += inputs[row, unit]
+        mean = number(inputs, total / inputs.shape[1])
         for unit in range(inputs.shape[1]):
             centered = inputs[row, unit] - mean
-            rest += centered
             variance += centered * centered
-        rest /= width
-        mean += rest
-        variance = variance / width - rest * rest
+        variance /= width
         one_over = number(inputs, 1) / number(inputs, math.sqrt(variance + constants[0, 0]))
         inverse[row, 0] = one_over
         for unit in range(inputs.shape[1]):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from layernet.engine.kernel import kernel
 from layernet.engine.words import STEP, WORKER, arrays, fetch_to_write, inline, number, vectors
 
@@ -31,10 +33,10 @@ def start_measuring(batch, operands, sizes):
 def measure(batch, operands, sizes):
     """Take some gradients, clipped by value, into the length of this worker's, beside those of the others."""
     gradients, lengths, constants = vectors(batch, operands, sizes, 3)
-    so_far = float(lengths[batch[WORKER]])
+    so_far = np.float64(lengths[batch[WORKER]])
     squares = so_far * so_far  # in double precision: the squares of float32 gradients overflow beyond 1e19
     for place in range(len(gradients)):
-        entry = float(clipped(gradients[place], constants[0]))
+        entry = np.float64(clipped(gradients[place], constants[0]))
         squares += entry * entry
     lengths[batch[WORKER]] = number(lengths, math.sqrt(squares))
 
@@ -46,12 +48,12 @@ def prepare(batch, operands, sizes):
     by_value, by_norm, decay = constants[0], constants[1], constants[2]
     squares = 0.0
     for worker in range(len(lengths)):
-        squares += float(lengths[worker]) * float(lengths[worker])
+        squares += np.float64(lengths[worker]) * np.float64(lengths[worker])
     norm = math.sqrt(squares)
-    shrink = number(gradients, by_norm / norm) if norm > by_norm else number(gradients, 1)
+    shrink = by_norm / norm if norm > by_norm else 1.0
     for place in range(len(gradients)):
         pull = decay * decayed[place] * parameters[place]
-        prepared[place] = clipped(gradients[place], by_value) * shrink + pull
+        prepared[place] = number(pull, clipped(gradients[place], by_value) * shrink) + pull
 
 
 @kernel
