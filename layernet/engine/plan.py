@@ -79,7 +79,7 @@ class FormulaPlan:
         # Looked up once: finding them walks through the whole network.
         self.parameters = network.parameter_vector
         self.gradients = network.gradient_vector
-        self.decayed = None if optimizer is None else optimizer.decayed_entries(network)
+        self.decayed = network.decayed
         self.penalized = runs_of_ones(network.decayed) if penalty else []
         self.layers_that_see_the_batch = [layer for layer in network.walk() if layer.sees_batch]
 
@@ -126,7 +126,8 @@ class FormulaPlan:
         Takes and returns what `gradients_of` does.
         """
         value, outputs = self.gradients_of(inputs, targets, weights, normalizer, rows)
-        self.optimizer.step(self.parameters, self.gradients, self.decayed)
+        applies = self.optimizer.weight_decay and not self.optimizer.decay_biases
+        self.optimizer.step(self.parameters, self.gradients, self.decayed if applies else None)
         self.network.end_step()
         return value, outputs
 

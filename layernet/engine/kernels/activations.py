@@ -18,7 +18,7 @@ from layernet.engine.kernels.elementary import (
     logistic,
     softplus,
 )
-from layernet.engine.words import arrays, inline, number
+from layernet.engine.words import IN_ORDER, arrays, inline, number
 
 
 class ActivationKernels(NamedTuple):
@@ -64,8 +64,10 @@ def slope_from_value(name: str, value: Callable, slope: Callable) -> ActivationK
 
 
 def slope_kept(name: str, value_and_slope: Callable) -> ActivationKernels:
-    """Kernels of an activation given by one function that returns its value and its slope."""
-    value_and_slope = inline(value_and_slope)
+    """Kernels of an activation given by one function that returns its value and its slope.
+
+    It is marked `@inline`, with `IN_ORDER` where numbers may be large: x - x t**2 is no x (1 - t**2) then.
+    """
 
     def forward(batch, operands, sizes):
         values, slopes, bias, constants = arrays(batch, operands, sizes, 4)
@@ -140,14 +142,14 @@ softplus_activation = slope_from_value(
 )
 
 
-@inline
+@inline(liberties=IN_ORDER)
 def silu_and_slope(x, c):
     """x s and s (1 + x (1 - s)), with s the logistic function of x."""
     s = logistic(x)
     return x * s, s * (number(x, 1) + x * (number(x, 1) - s))
 
 
-@inline
+@inline(liberties=IN_ORDER)
 def mish_and_slope(x, c):
     """With e = exp(x): x t and t + x (1 - t**2) s, where t = tanh(log(1 + e)) and s = e / (1 + e)."""
     e = exponential(number(x, 20) if x > number(x, 20) else x)  # t and s are 1 above
@@ -157,7 +159,7 @@ def mish_and_slope(x, c):
     return x * t, t + x * (number(x, 1) - t * t) * s
 
 
-@inline
+@inline(liberties=IN_ORDER)
 def gelu_and_slope(x, c):
     """x P and P + x p, with P the probability that a normal variable is below x, and p its density there."""
     below = number(x, 0.5) * number(x, math.erfc(-number(x, math.sqrt(0.5)) * x))
@@ -166,7 +168,7 @@ def gelu_and_slope(x, c):
     return x * below, below + x * density
 
 
-@inline
+@inline(liberties=IN_ORDER)
 def tanh_gelu_and_slope(x, c):
     """The same with P = (1 + tanh u) / 2 and u = sqrt(2 / pi) (x + 0.044715 x**3)."""
     near = number(x, 10) if x > number(x, 10) else (number(x, -10) if x < number(x, -10) else x)
