@@ -61,7 +61,7 @@ def plan_for(
         If compiled kernels are asked for and Numba is not installed.
     """
     what = network, loss, optimizer, data, batch_size, penalty
-    asked_for = os.environ.get("LAYERNET_ENGINE", "auto") if engine == "auto" else engine
+    asked_for = (os.environ.get("LAYERNET_ENGINE") or "auto") if engine == "auto" else engine
     check_engine(asked_for)
     if asked_for == "compiled":
         return _compiled_plan(*what)

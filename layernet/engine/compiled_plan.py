@@ -247,7 +247,7 @@ class CompiledPlan:
             with blas_on_one_thread(self.n_workers == 1):
                 yield
             return
-        with blas_on_one_thread(True), ThreadPoolExecutor(len(self._machines) - 1, "layernet") as others:
+        with blas_on_one_thread(True), ThreadPoolExecutor(len(self._machines), "layernet") as others:
             self._others = others
             try:
                 yield
@@ -265,12 +265,18 @@ class CompiledPlan:
             if one_by_one and start:  # somebody may have changed something
                 self._notice_changes()
             n_steps = min(longest, -(-(n_rows - start) // self.batch_size))
-            done = self._run(start, n_steps)
-            stop = min(start + done * self.batch_size, n_rows)
-            if done:
-                yield self._report(start, stop, done, one_by_one)
-            if done < n_steps:
-                raise self._not_finite(done)
+            interrupted = None
+            try:
+                self._run(start, n_steps)
+            except KeyboardInterrupt as signal:
+                interrupted = signal
+            stop = min(start + self._done * self.batch_size, n_rows)
+            if self._done:
+                yield self._report(start, stop, self._done, one_by_one)
+            if interrupted is not None:
+                raise interrupted
+            if self._done < n_steps:
+                raise self._not_finite(self._done)
             start = stop
 
     def _notice_changes(self):
@@ -281,42 +287,48 @@ class CompiledPlan:
             self._make()
 
     def _run(self, start, n_steps):
-        """Do some steps; how many were done."""
+        """Do some steps, and count them in `self._done`, also where Ctrl-C is raised."""
+        self._done = 0
         for step in self._steps:
             step.begin(n_steps)
         for program in self._programs:
             for begin in program.beginnings:
                 begin()
         self._programs[0].team.gate[:] = 0
-        done = 0
+        self._machines[0].forget()
         try:
             if self._is_all_machine:
                 self._run_machines(start, n_steps)
             elif self._step_in_pieces(start):
-                done = 1
-        finally:  # Ctrl-C is raised here, when steps are done and not yet counted
+                self._done = 1
+        finally:
             if self._is_all_machine:
-                done = self._machines[0].steps_done
+                self._done = self._machines[0].steps_done
             for end in self._programs[0].endings:
-                end(done)
-        return done
+                end(self._done)
 
     def _run_machines(self, start, n_steps):
-        ((first, last),) = self._segments
         arguments = start, n_steps, self.data.n_samples, self.batch_size
-        mine, *of_others = self._machines
-        if of_others and self._others is None:
+        if len(self._machines) == 1:
+            ((first, last),) = self._segments
+            self._machines[0].run(first, last, *arguments)
+        elif self._others is None:
             with self.ready():
                 self._run_machines(start, n_steps)
-            return
-        waiting = [
-            self._others.submit(machine.run, 0, machine.n_instructions, *arguments) for machine in of_others
-        ]
-        try:
-            mine.run(first, last, *arguments)
-        finally:
-            for other in waiting:
-                other.result()
+        else:
+            # From a thread that Ctrl-C does not reach: a worker that never came would be waited for for ever.
+            running = self._others.submit(self._run_together, arguments)
+            try:
+                running.result()
+            finally:
+                running.exception()
+
+    def _run_together(self, arguments):
+        first, *others = [(machine.run, 0, machine.n_instructions, *arguments) for machine in self._machines]
+        waiting = [self._others.submit(*call) for call in others]
+        first[0](*first[1:])
+        for other in waiting:
+            other.result()
 
     def _step_in_pieces(self, start):
         """One step, by the machine and by Python in turn; whether it was done."""

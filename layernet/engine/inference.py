@@ -91,7 +91,7 @@ class InferencePlan:
     """
 
     def __init__(self, network: Layer, engine: str = "auto"):
-        asked_for = os.environ.get("LAYERNET_ENGINE", "auto") if engine == "auto" else engine
+        asked_for = (os.environ.get("LAYERNET_ENGINE") or "auto") if engine == "auto" else engine
         choice.check_engine(asked_for)
         self.network = network
         self.engine = engine

@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from layernet.engine.machine_code import machine_code
+from layernet.engine.machine_code import digest_of, machine_code
 from layernet.engine.words import (
     IN_ORDER,
     arrays,
@@ -67,6 +67,7 @@ class Kernel:
         self.name = f"{formula.__module__}.{name or formula.__qualname__}"
         self.__doc__ = formula.__doc__
         self._addresses: dict[np.dtype, int] = {}
+        digest_of(formula.__code__.co_filename)
 
     def address(self, dtype: np.dtype) -> int:
         """Where the machine code for a type lies; made, or loaded from the cache, when first asked for."""

@@ -145,6 +145,10 @@ class Machine:
         self.batch[N_STEPS:] = n_steps, n_rows, batch_size, first, last
         self._run(*self._addresses)  # without Python's lock
 
+    def forget(self) -> None:
+        """Take back what the last run said."""
+        self.batch[STEP], self.batch[STATUS] = 0, FINE
+
     @property
     def steps_done(self) -> int:
         """How many steps the last run did."""

@@ -106,20 +106,34 @@ def _compiled(formula, dtype, file):
     symbol, text = compile_kernel(formula, dtype)
     code = _loader().translate(text, symbol)
     if file is not None:
-        # Written beside and moved: other processes see all of it or nothing.
-        with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as beside:
-            beside.write(symbol.encode() + b"\n" + hashlib.sha256(code).digest() + code)
-        os.replace(beside.name, file)
+        _keep(file, symbol.encode() + b"\n" + code)
     return symbol, code
+
+
+def _keep(file, content):
+    """Write a file with a digest in front, beside it and moved: others see all of it or nothing."""
+    beside = None
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as beside:
+            beside.write(hashlib.sha256(content).digest() + content)
+        os.replace(beside.name, file)
+    except OSError:  # a full disk, for instance: the next process compiles again
+        if beside is not None:
+            Path(beside.name).unlink(missing_ok=True)
 
 
 def _cached(file):
     """The same from the cache, or None."""
-    if file is None or not file.exists():
+    try:
+        stored = b"" if file is None else file.read_bytes()
+    except OSError:
         return None
-    symbol, _, rest = file.read_bytes().partition(b"\n")
-    digest, code = rest[:32], rest[32:]
-    return (symbol.decode(), code) if hashlib.sha256(code).digest() == digest else None
+    digest, content = stored[:32], stored[32:]
+    if hashlib.sha256(content).digest() != digest:
+        return None
+    symbol, _, code = content.partition(b"\n")
+    return symbol.decode(), code
 
 
 def _cache_file(name, dtype, sources):
@@ -172,10 +186,22 @@ def stamp_of(sources: frozenset[str]) -> str | None:
     digest = hashlib.sha256()
     for package in ("numba", "llvmlite"):
         digest.update(importlib.metadata.version(package).encode())
-    engine = Path(__file__).parent
-    own = [engine / "compiler.py", engine / "words.py", engine / "machine.py", *engine.glob("kernels/*.py")]
-    for path in sorted({*map(Path, sources), *own}):
-        if not path.exists():
+    for source in sorted({*sources, *_OWN_SOURCES}):
+        if digest_of(source) is None:
             return None
-        digest.update(path.read_bytes())
+        digest.update(digest_of(source))
     return digest.hexdigest()
+
+
+@functools.cache
+def digest_of(source: str) -> bytes | None:
+    """A fingerprint of a file as it was when this was first asked, which kernels do when they are imported."""
+    try:
+        return hashlib.sha256(Path(source).read_bytes()).digest()
+    except OSError:
+        return None
+
+
+_OWN_SOURCES = tuple(str(Path(__file__).parent / name) for name in ("compiler.py", "machine.py", "words.py"))
+for _source in _OWN_SOURCES:
+    digest_of(_source)

@@ -99,13 +99,17 @@ def test_a_choice_for_formulas_imports_neither_numba_nor_llvmlite():
 
 # --- damage ---
 
+
+def one_bit_wrong(place):
+    """Damages a bit of a byte."""
+    return lambda content: content[:place] + bytes([content[place] ^ 0x80]) + content[place:][1:]
+
+
 DAMAGES = {
-    "nothing": lambda content: b"",
     "cut short": lambda content: content[: len(content) // 2],
-    "a byte of the code": lambda content: content[:-100] + bytes([content[-100] ^ 1]) + content[-99:],
-    "a byte of the symbol": lambda content: content[:8] + b"X" + content[9:],
-    "no text for a symbol": lambda content: b"\xff" + content[1:],
-    "something else": lambda content: b"#!/bin/sh\n" * 1000,
+    "the first byte": one_bit_wrong(0),
+    "the 40th byte": one_bit_wrong(40),
+    "a byte near the end": one_bit_wrong(-100),
 }
 
 
@@ -222,11 +226,17 @@ def test_the_name_of_a_file_tells_kernel_type_and_all_that_it_depends_on(fresh_c
     assert len({file, *others}) == 5
 
 
+def forget_stamps():
+    machine_code.digest_of.cache_clear()
+    machine_code.stamp_of.cache_clear()
+
+
 def test_a_stamp_is_of_the_sources_and_of_the_versions_of_numba_and_llvm(tmp_path, monkeypatch):
     source, version, stamps = tmp_path / "kernels.py", importlib.metadata.version, []
 
     def stamp():
         machine_code.stamp_of.cache_clear()
+        machine_code.digest_of.cache_clear()  # as in a new process
         stamps.append(machine_code.stamp_of(frozenset({str(source)})))
 
     source.write_text("# as it was")
@@ -242,7 +252,7 @@ def test_a_stamp_is_of_the_sources_and_of_the_versions_of_numba_and_llvm(tmp_pat
         )
         stamp()
     monkeypatch.undo()
-    machine_code.stamp_of.cache_clear()
+    forget_stamps()
     assert len(set(stamps)) == len(stamps) - 1
 
 
@@ -286,7 +296,7 @@ def own_kernels(tmp_path):
 
 
 def test_a_kernel_of_ones_own_that_was_changed_is_compiled_again(kept, own_kernels):
-    for formula, result in (("x + x", "[2.0, 10.0]\n"), ("x * x", "[1.0, 25.0]\n"), ("x + x", "[2.0, 10.0]\n")):
+    for formula, result in (("x + x", "[2.0, 10.0]\n"), ("x * x", "[1.0, 25.0]\n")):
         script = f"{IMPORTED}print(own_kernels.result())"
         assert run_python(script, own_kernels(formula), NUMBA_CACHE_DIR=kept[0]) == result
 

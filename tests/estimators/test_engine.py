@@ -40,8 +40,8 @@ NUMBERS = np.stack([X[:, 20] + X[:, 30] ** 2, X[:, 21]], axis=1)
 LABELS = np.stack([CLASSES % 2, CLASSES > 4, CLASSES % 3 == 0], axis=1)
 WEIGHTS = np.random.default_rng(0).uniform(0, 2, 160) * (CLASSES != 3)
 
-# Smooth activations, for which rounding stays rounding. A large epsilon of Adam where there is normalisation: in
-# front of it gradients may be rounding and nothing else.
+# Smooth activations, for which rounding stays rounding; and a large epsilon of Adam where there is
+# normalisation: in front of it gradients may be rounding and nothing else.
 COMMON = {"activation": "tanh", "max_iter": 6, "random_state": 0, "batch_size": 30}
 NORMALIZED = {**COMMON, "epsilon": 1e-3}
 

@@ -70,6 +70,20 @@ def batch_norm(batch, operands, sizes):
 
 
 @kernel
+def norm_by_averages(batch, operands, sizes):
+    """In inference, along the last axis of the samples: n = (x - average) / sqrt(variance + epsilon)."""
+    inputs, outputs, gamma, beta, mean, variance, inverse, constants = arrays(batch, operands, sizes, 8)
+    features = gamma.shape[1]
+    for unit in range(features):
+        inverse[0, unit] = number(inputs, 1) / number(inputs, math.sqrt(variance[0, unit] + constants[0, 0]))
+    for row in range(len(inputs)):
+        for first in range(0, inputs.shape[1], features):
+            for unit in range(features):
+                n = (inputs[row, first + unit] - mean[0, unit]) * inverse[0, unit]
+                outputs[row, first + unit] = gamma[0, unit] * n + beta[0, unit]
+
+
+@kernel
 def batch_norm_gradients(batch, operands, sizes):
     """The sums of G n and of G: this worker's part, for its gradients and beside those of the others."""
     gradient, normalized, grad_gamma, grad_beta, all_gamma, all_beta = arrays(batch, operands, sizes, 6)
