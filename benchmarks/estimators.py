@@ -22,6 +22,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier as Theirs
 
 from layernet import MLPClassifier as Ours
+from layernet.engine.choice import has_numba
 
 
 def seconds(function: Callable[[], object], repetitions: int) -> float:
@@ -63,7 +64,9 @@ def main() -> None:
     compare("predict, 1 row", lambda: ours.predict(X[:1]), lambda: theirs.predict(X[:1]), 300, 9)
     compare("predict, 1,797 rows", lambda: ours.predict(X), lambda: theirs.predict(X), 50, 9)
     compare("predict_proba, 1,797 rows", lambda: ours.predict_proba(X), lambda: theirs.predict_proba(X), 50, 9)
-    compare("fit, defaults", lambda: ours.fit(X, y), lambda: theirs.fit(X, y), 1, 5)
+    for engine in ("formulas", "compiled") if has_numba() else ("formulas",):
+        ours.set_params(engine=engine)
+        compare(f"fit, defaults, {engine}", lambda: ours.fit(X, y), lambda: theirs.fit(X, y), 1, 5)
     ours, theirs = Ours(random_state=0, max_iter=10), Theirs(random_state=0, max_iter=10)
     with busy_cores():
         compare("fit, 10 epochs, busy cores", lambda: ours.fit(X, y), lambda: theirs.fit(X, y), 1, 3)

@@ -123,7 +123,7 @@ import sys
 import numpy as np
 from layernet import Dense, ReLU, Sequential
 net = Sequential([Dense(4), ReLU(), Dense(1)])
-net.fit(np.zeros((8, 2)), np.zeros(8), loss="mean_squared_error", epochs=1)
+net.fit(np.zeros((8, 2)), np.zeros(8), loss="mean_squared_error", epochs=1, engine="formulas")
 print(*[m for m in ("sklearn", "scipy", "matplotlib", "tqdm", "numba") if m in sys.modules])
 """
     assert run_python(code).split() == []

@@ -41,7 +41,7 @@ class Step:
     inputs, targets, outputs, losses : ndarray of shape (rows, width)
         Buffers.
     normalizer : ndarray of shape (1, 1)
-        One over what the losses of a batch are divided by.
+        What the losses of a batch are divided by.
     record : ndarray of shape (1, steps of the longest run)
         The loss of each step of a run.
     own : list of slice
@@ -93,6 +93,8 @@ class CompiledPlan:
         self.data = data
         self.batch_size = min(batch_size, data.n_samples)
         self.penalty = penalty
+        # Weights are counted in a power of 2 near their mean, which rounds none: float32 holds no 1e-300.
+        self._unit = 2.0 ** math.floor(math.log2(data.mean_weight))
         self.n_workers = n_workers_for(network, self.batch_size)
         size = network.parameter_vector.size
         self.longest_run = int(
@@ -142,20 +144,21 @@ class CompiledPlan:
         if program.weights is None:
             weights = program.for_samples(1)
             weights[:] = 1
-            program.do(gathering.one_over_rows, step.normalizer)
+            program.do(gathering.count_rows, step.normalizer)
         else:
             weights, sums = program.weights, program.shared(1)
             program.do(gathering.sum_weights, weights, sums)
             program.meet()
-            # Weights are kept as multiples of their mean, which is 1 then: single precision holds no 1e-300.
-            mean = program.constants(0.0 if data.normalize_each_batch else 1.0)
-            program.do(gathering.one_over_weight, sums, mean, step.normalizer)
+            mean = program.constants(0.0 if data.normalize_each_batch else data.mean_weight / self._unit)
+            program.do(gathering.normalizer_of_weights, sums, mean, step.normalizer)
         program.do(gathering.scale_weights, weights, step.normalizer, factors)
         step.outputs, way_back = translate(network, program, step.inputs)
         grad_output = add_loss(
             self.loss, program, step.outputs, network.output_shape, step.targets, factors,
             step.losses,
         )  # fmt: skip
+        if any(isinstance(done, Formula) for done in program.steps):
+            program.do_in_python(lambda rows: refuse_not_finite(step.losses[:rows]))
         way_back(grad_output, False)
         program.end_way_back()
 
@@ -193,7 +196,7 @@ class CompiledPlan:
             for of_other in of_others:
                 program.do(judging.add_gradients, program.vector(mine[place]), program.vector(of_other[place]))
         if self.penalty:
-            penalty = program.constants(self.penalty / self.data.mean_weight)
+            penalty = program.constants(self.penalty / self._unit)
             for place in intersections(step.own, runs_of_ones(self.network.decayed)):
                 weights, gradients = (
                     program.vector(self.parameters[place]),
@@ -233,7 +236,7 @@ class CompiledPlan:
         else:
             matrices["inputs"] = data.inputs.reshape(data.n_samples, -1)
         if data.weights is not None:
-            matrices["weights"] = (data.weights / data.mean_weight).astype(dtype).reshape(-1, 1)
+            matrices["weights"] = (data.weights / self._unit).astype(dtype).reshape(-1, 1)
         if data.rows is not None:
             matrices["rows"] = data.rows.astype(np.int64).reshape(-1, 1)
         return matrices
@@ -358,7 +361,7 @@ class CompiledPlan:
         step.inputs[:n_rows] = inputs.reshape(n_rows, -1)
         step.targets[:n_rows] = targets.reshape(n_rows, -1)
         if weights is not None:
-            program.weights[:n_rows, 0] = weights / self.data.mean_weight
+            program.weights[:n_rows, 0] = weights / self._unit
         program.row_numbers[:n_rows, 0] = np.arange(n_rows) if numbers is None else numbers
 
     def _report(self, start, stop, n_steps, one_by_one):
@@ -399,6 +402,13 @@ def settings_of(network: Layer, loss: Loss, optimizer: Optimizer) -> list[tuple]
 def holds_classes(targets: np.ndarray) -> bool:
     """Whether targets are class numbers."""
     return targets.dtype.kind in "iu"
+
+
+def refuse_not_finite(losses: np.ndarray) -> None:
+    """Go no way back from a loss that is not finite, where a layer's own formula might stumble over it."""
+    total = float(losses.sum())
+    if not math.isfinite(total):
+        raise NotFiniteError(f"the loss is {total}")
 
 
 def checked_order(order: Any, n_rows: int) -> np.ndarray:

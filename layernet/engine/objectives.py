@@ -40,6 +40,9 @@ OF_EACH_OUTPUT: dict[type[Loss], Callable] = {
     ),
 }  # fmt: skip
 
+# What somebody may have put on a loss in the place of its class's own.
+FORMULAS = ("losses", "gradient", "record", "gradient_from")
+
 
 def add_loss(
     loss: Loss,
@@ -78,7 +81,9 @@ def add_loss(
     # Formulas that sum over outputs take them in one axis, and refuse others.
     takes_any_shape = not isinstance(loss, (HalfSquaredError, HalfPoissonDeviance, LogLoss))
     is_known = type(loss) in OF_EACH_OUTPUT and (takes_any_shape or len(output_shape) == 1)
-    if is_known and not are_classes:
+    if any(name in vars(loss) for name in FORMULAS):
+        add_formula(loss, program, outputs, output_shape, factors, losses, grad_output)
+    elif is_known and not are_classes:
         kernel, constants = OF_EACH_OUTPUT[type(loss)](loss, n_outputs)
         terms = program.for_samples(n_outputs)
         program.do(kernel, outputs, targets, factors, losses, grad_output, terms, program.constants(*constants))

@@ -77,7 +77,7 @@ ACTIVATIONS: dict[type[Layer], Callable[[Any], tuple[activations.ActivationKerne
     Mish: lambda layer: (activations.mish, ()),
     GELU: lambda layer: (activations.tanh_gelu if layer.approximate else activations.gelu, ()),
 }
-PASSES = ("forward_pass", "backward_pass", "record", "backward_from", "parameter_gradients")
+PASSES = ("forward_pass", "backward_pass", "record", "backward_from", "parameter_gradients", "end_step")
 
 
 def translates(*kinds: type[Layer]) -> Callable[[Translation], Translation]:

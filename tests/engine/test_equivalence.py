@@ -401,7 +401,13 @@ class LazyAdam(Adam):
         super().move(parameters, gradients, learning_rate / 2, *slots)
 
 
-def patched(layer):
+def with_another_gradient(loss):
+    """A loss, one of whose formulas was replaced."""
+    loss.gradient = lambda outputs, targets: np.tanh(outputs - targets)
+    return loss
+
+
+def with_another_way_back(layer):
     """A layer, one of whose passes was replaced."""
     layer.backward_from = lambda outputs, grad_output: -type(layer).backward_from(layer, outputs, grad_output)
     return layer
@@ -409,7 +415,16 @@ def patched(layer):
 
 @pytest.mark.parametrize(
     "layer",
-    [Wave(), Shift(), Numbered(), Centred(), Doubled(), Twice(Centred()), Twice(Dropout(0.3)), patched(ReLU())],
+    [
+        Wave(),
+        Shift(),
+        Numbered(),
+        Centred(),
+        Doubled(),
+        Twice(Centred()),
+        Twice(Dropout(0.3)),
+        with_another_way_back(ReLU()),
+    ],
     ids=lambda layer: type(layer).__name__,
 )
 @pytest.mark.parametrize("place", ["first", "behind a dense layer"])
@@ -428,12 +443,21 @@ def test_layers_of_ones_own(layer, place, weights):
     )
 
 
+@pytest.mark.parametrize("engine", ["formulas", "compiled"])
+def test_what_a_network_does_at_the_end_of_a_step_may_be_replaced(engine):
+    network = Sequential([Dense(6), Tanh(), Dense(2)]).build(5, random_state=0)
+    network.end_step = lambda: network.parameter_vector.clip(-0.1, 0.1, out=network.parameter_vector)
+    network.fit(X, NUMBERS, loss="mean_squared_error", engine=engine)
+    assert np.abs(network.parameter_vector).max() <= 0.1
+
+
 @pytest.mark.parametrize(
     ("loss", "optimizer"),
     [
         (LogCosh(), SGD(0.05)),
         (YesOrNo(), SGD(0.05)),
         (ScaledError(), SGD(0.05)),
+        (with_another_gradient(MeanSquaredError()), SGD(0.05)),
         (MeanSquaredError(), SignDescent(0.1, weight_decay=0.1, clip_norm=0.3)),
         (MeanSquaredError(), LazyAdam(0.01)),
         (LogCosh(), SignDescent(CosineSchedule(0.1, 100))),

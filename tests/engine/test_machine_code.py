@@ -256,14 +256,17 @@ def test_a_stamp_is_of_the_sources_and_of_the_versions_of_numba_and_llvm(tmp_pat
     assert len(set(stamps)) == len(stamps) - 1
 
 
-MODULE = """
-import numpy as np
-from layernet.engine.kernel import inline, kernel, vectors
-from layernet.engine.machine import Machine
+FUNCTION = """
+from layernet.engine.kernel import inline
 
 @inline
 def changed(x):
     return x + x
+"""
+KERNEL = """
+import numpy as np
+from layernet.engine.kernel import kernel, vectors
+from layernet.engine.machine import Machine
 
 @kernel
 def change(batch, operands, sizes):
@@ -286,10 +289,11 @@ import own_kernels
 
 @pytest.fixture
 def own_kernels(tmp_path):
-    """Writes a module with a kernel that applies a formula, and that asks for a function marked as inline."""
+    """Writes a module with a kernel, and another with the formula that it applies; returns their folder."""
 
     def write(formula):
-        (tmp_path / "own_kernels.py").write_text(MODULE.replace("x + x", formula))
+        (tmp_path / "own_functions.py").write_text(FUNCTION.replace("x + x", formula))
+        (tmp_path / "own_kernels.py").write_text(f"from own_functions import changed\n{KERNEL}")
         return tmp_path
 
     return write
@@ -305,7 +309,7 @@ def test_a_source_that_changes_after_its_import_does_not_give_its_name_to_older_
     """As when the package is updated while a notebook has it imported."""
     changing = f"""{IMPORTED}
 from pathlib import Path
-source = Path(own_kernels.__file__)
+source = Path(own_kernels.__file__).with_name("own_functions.py")
 source.write_text(source.read_text().replace("x - x", "x * x"))
 print(own_kernels.result())
 """
@@ -317,7 +321,7 @@ print(own_kernels.result())
 
 def test_a_kernel_that_was_typed_in_is_never_taken_from_the_disk(kept):
     for formula, result in (("x + x", "[2.0, 10.0]\n"), ("x * x", "[1.0, 25.0]\n")):
-        script = f"{MODULE.replace('x + x', formula)}print(result())"
+        script = f"{FUNCTION.replace('x + x', formula)}{KERNEL}print(result())"
         assert run_python(script, NUMBA_CACHE_DIR=kept[0]) == result
 
 

@@ -29,6 +29,7 @@ from layernet import (
     Dropout,
     GaussianNoise,
     Identity,
+    Layer,
     LayerNorm,
     LogSoftmax,
     MeanSquaredError,
@@ -104,7 +105,8 @@ def test_what_has_no_kernel_is_called_between_the_kernels_of_the_others():
     kinds = [
         "python" if callable(segment) else "machine" for segment in segments_of(plan._programs[0].everything)
     ]
-    there_and_back = ["machine", "python"] * 4 + ["machine"]
+    # Between the ways there and back the loss is looked at: no formula is to stumble over infinity.
+    there_and_back = ["machine", "python"] * 5 + ["machine"]
     assert kinds == [*there_and_back, "python", "python"]  # and both layers end their step
     assert len(plan._programs) == 1
 
@@ -291,6 +293,38 @@ def test_a_gradient_that_is_not_finite_ends_training_in_its_batch(place, between
         n_workers=(1, 2),
     )
     assert f"epoch 2, batch {place // 8 + 1}: a gradient is not finite" in str(by_kernels.error)
+
+
+class SquaredTwice(MeanSquaredError):
+    """Formulas whose gradients are infinite where the loss is."""
+
+    def gradient(self, outputs, targets):
+        return super().gradient(outputs, targets) * (outputs - targets) ** 2
+
+
+class Careful(Layer):
+    """Refuses gradients that are not finite, as SciPy's functions do."""
+
+    def forward_pass(self, inputs):
+        return inputs.copy()
+
+    def backward_pass(self, inputs, grad_output):
+        if not np.isfinite(grad_output).all():
+            raise ValueError("array must not contain infs or NaNs")
+        return grad_output.copy()
+
+
+def test_where_a_loss_is_not_finite_nobody_is_asked_for_gradients():
+    _, by_kernels = assert_same_training(
+        Sequential([Dense(2), Careful(), Dense(1)]).build(1, random_state=0),
+        rows_but_one(1.0),
+        rows_but_one(1e200),
+        loss=SquaredTwice(),
+        optimizer=SGD(),
+        shuffle=Orders(13),
+        epochs=3,
+    )
+    assert "epoch 2, batch 2: the loss is inf" in str(by_kernels.error)
 
 
 @pytest.mark.parametrize(

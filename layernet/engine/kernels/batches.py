@@ -56,10 +56,10 @@ def number_rows(batch, operands, sizes):
 
 
 @kernel
-def one_over_rows(batch, operands, sizes):
-    """The inverse of the normalizer where samples have no weights: 1 / n_rows."""
-    (inverse,) = arrays(batch, operands, sizes, 1)
-    inverse[0, 0] = number(inverse, 1) / number(inverse, batch[ROWS_OF_ALL])
+def count_rows(batch, operands, sizes):
+    """The normalizer where samples have no weights: n_rows."""
+    (normalizer,) = arrays(batch, operands, sizes, 1)
+    normalizer[0, 0] = number(normalizer, batch[ROWS_OF_ALL])
 
 
 @kernel
@@ -73,22 +73,23 @@ def sum_weights(batch, operands, sizes):
 
 
 @kernel
-def one_over_weight(batch, operands, sizes):
-    """The same with weights: 1 / (n_rows * mean weight), or for a mean of 0 one over the batch's own."""
-    sums, mean_weight, inverse = arrays(batch, operands, sizes, 3)
-    normalizer = number(inverse, batch[ROWS_OF_ALL]) * mean_weight[0, 0]
+def normalizer_of_weights(batch, operands, sizes):
+    """The normalizer with weights: n_rows * mean weight, or for a mean of 0 the weight of the batch."""
+    sums, mean_weight, normalizer = arrays(batch, operands, sizes, 3)
+    total = number(normalizer, batch[ROWS_OF_ALL]) * mean_weight[0, 0]
     if mean_weight[0, 0] == 0:
         for worker in range(len(sums)):
-            normalizer += sums[worker, 0]
-    inverse[0, 0] = number(inverse, 1) / normalizer if normalizer > 0 else number(inverse, 0)
+            total += sums[worker, 0]
+    normalizer[0, 0] = total
 
 
 @kernel
 def scale_weights(batch, operands, sizes):
-    """factors = weights / normalizer."""
-    weights, inverse, factors = arrays(batch, operands, sizes, 3)
+    """factors = weights / normalizer, and 0 if that is 0."""
+    weights, normalizer, factors = arrays(batch, operands, sizes, 3)
+    total = normalizer[0, 0]
     for row in range(len(factors)):
-        factors[row, 0] = weights[row, 0] * inverse[0, 0]
+        factors[row, 0] = weights[row, 0] / total if total > 0 else number(factors, 0)
 
 
 @kernel

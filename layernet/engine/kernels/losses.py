@@ -237,8 +237,8 @@ def add_gradients(batch, operands, sizes):
 @kernel
 def penalize(batch, operands, sizes):
     """With a = penalty / normalizer: a / 2 |w|**2 on the loss, and a w on the gradients."""
-    weights, gradients, totals, inverse_normalizer, penalty = vectors(batch, operands, sizes, 5)
-    scale = penalty[0] * inverse_normalizer[0]
+    weights, gradients, totals, normalizer, penalty = vectors(batch, operands, sizes, 5)
+    scale = penalty[0] / normalizer[0] if normalizer[0] > 0 else number(weights, 0)
     squares = number(weights, 0)
     for place in range(len(weights)):
         squares += weights[place] * weights[place]
