@@ -27,8 +27,8 @@ def plain(input_shape, n_outputs):
 
 
 def noisy(input_shape, n_outputs):
-    # No bias before a batch norm, which takes it off again: its gradient is nothing but rounding, and divided by
-    # its own size in Adam it moves by more than the checks allow.
+    # No bias before a batch norm, which takes it off again: its gradient is nothing but rounding, and divided
+    # by its own size in Adam it moves by more than the checks allow.
     return Sequential([Dense(50, use_bias=False), BatchNorm(), ReLU(), Dropout(0.2), Dense(n_outputs)])
 
 
