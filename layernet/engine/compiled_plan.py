@@ -211,8 +211,8 @@ class CompiledPlan:
     def _add_update(self, step, program):
         """How the optimizer moves the parameters, and what layers do after that."""
         step.begin = add_update(
-            self.optimizer, program, self.parameters, self.optimizer.decayed_entries(self.network), step.own,
-            self.longest_run,
+            self.optimizer, program, self.parameters, self.optimizer.decayed_entries(self.network.decayed),
+            step.own, self.longest_run,
         )  # fmt: skip
         program.meet()
 

@@ -126,8 +126,7 @@ class FormulaPlan:
         Takes and returns what `gradients_of` does.
         """
         value, outputs = self.gradients_of(inputs, targets, weights, normalizer, rows)
-        applies = self.optimizer.weight_decay and not self.optimizer.decay_biases
-        self.optimizer.step(self.parameters, self.gradients, self.decayed if applies else None)
+        self.optimizer.step(self.parameters, self.gradients, self.optimizer.decayed_entries(self.decayed))
         self.network.end_step()
         return value, outputs
 

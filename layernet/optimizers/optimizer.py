@@ -78,12 +78,12 @@ class Optimizer(Described):
         network : Layer
             Built. Its `end_step` is called once, after the move.
         """
-        self.step(network.parameter_vector, network.gradient_vector, self.decayed_entries(network))
+        self.step(network.parameter_vector, network.gradient_vector, self.decayed_entries(network.decayed))
         network.end_step()
 
-    def decayed_entries(self, network: Layer) -> np.ndarray | None:
-        """1 where this optimizer's weight decay applies to a network's parameters, or None for everywhere."""
-        return None if self.decay_biases or not self.weight_decay else network.decayed
+    def decayed_entries(self, decayed: np.ndarray) -> np.ndarray | None:
+        """A network's `decayed`, where this optimizer heeds it; None where it makes no difference."""
+        return None if self.decay_biases or not self.weight_decay else decayed
 
     def step(self, parameters: np.ndarray, gradients: np.ndarray, decayed: np.ndarray | None = None) -> None:
         """Move a vector of parameters, in place.

@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 from layernet.engine.kernel import kernel
-from layernet.engine.words import OFFSET, ROWS_OF_ALL, START, WORKER, arrays, number, whole_numbers
+from layernet.engine.words import OFFSET, ROWS_OF_ALL, START, WORKER, arrays, inline, number, whole_numbers
 
 
-@kernel
-def gather(batch, operands, sizes):
-    """rows[i] = data[order[start + i]]."""
-    data, _, rows = arrays(batch, operands, sizes, 3)
-    order = whole_numbers(batch, operands, sizes, 1)
-    first = batch[START] + batch[OFFSET]
+@inline
+def copy_rows(data, order, first, rows):
+    """rows[i] = data[order[first + i]]."""
     for row in range(len(rows)):
         source = order[0, first + row]
         for unit in range(rows.shape[1]):
             rows[row, unit] = data[source, unit]
+
+
+@kernel
+def gather(batch, operands, sizes):
+    """The rows of the batch, in the order of this epoch."""
+    data, _, rows = arrays(batch, operands, sizes, 3)
+    copy_rows(data, whole_numbers(batch, operands, sizes, 1), batch[START] + batch[OFFSET], rows)
 
 
 @kernel
 def gather_whole_numbers(batch, operands, sizes):
     """The same for whole numbers."""
-    data = whole_numbers(batch, operands, sizes, 0)
-    order = whole_numbers(batch, operands, sizes, 1)
-    rows = whole_numbers(batch, operands, sizes, 2)
-    first = batch[START] + batch[OFFSET]
-    for row in range(len(rows)):
-        source = order[0, first + row]
-        for unit in range(rows.shape[1]):
-            rows[row, unit] = data[source, unit]
+    data, rows = whole_numbers(batch, operands, sizes, 0), whole_numbers(batch, operands, sizes, 2)
+    copy_rows(data, whole_numbers(batch, operands, sizes, 1), batch[START] + batch[OFFSET], rows)
 
 
 @kernel
