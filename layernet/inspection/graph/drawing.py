@@ -1,0 +1,270 @@
+"""Graphs as pictures: SVG with values, gradients, and what flows back along each edge."""
+
+from __future__ import annotations
+
+import math
+from html import escape
+from typing import TYPE_CHECKING
+
+from layernet.inspection.graph.layout import HEIGHT, WIDTH, Layout, lay_out
+from layernet.inspection.graph.symbols import Symbol, number
+from layernet.losses.loss import BoundLoss
+
+if TYPE_CHECKING:
+    from layernet.inspection.graph.chain import LayerGraph
+    from layernet.inspection.graph.computation import ComputationGraph
+
+# Two colours that most colour-blind readers tell apart, and that show on white and on black.
+RAISES, LOWERS, NEITHER = "#d55e00", "#0072b2", "#888888"
+
+FONT = "system-ui, sans-serif"
+LONGEST_NAME = 25  # letters above a column
+
+# In a file of its own the picture cannot take the page's text colour.
+OWN_COLORS = """<style>
+svg { color: #1f2328; }
+@media (prefers-color-scheme: dark) { svg { color: #e6edf3; } }
+</style>"""
+
+CHAIN_BOX = {"width": 330, "height": 50, "gap": 26}
+
+
+def graph_svg(graph: ComputationGraph, layout: Layout, document: bool = False) -> str:
+    """The graph as an SVG element that takes its text colour from the page.
+
+    Parameters
+    ----------
+    graph : ComputationGraph
+    layout : Layout
+    document : bool, default=False
+        Whether it is to stand alone, with colours of its own.
+
+    Returns
+    -------
+    str
+    """
+    height = layout.height + (28 if document else 0)
+    parts = [opening(layout.width, height, f"The graph of a network: {graph!r}"[:120], document)]
+    parts += column_names(graph, layout)
+    parts += edges(graph, layout)
+    parts += nodes(graph, layout)
+    for x, y, hidden in layout.folded.values():
+        parts.append(text(x, y - 10, "⋮", 18) + text(x, y + 10, f"{hidden} with smaller ∂", 10.5))
+    if document:
+        parts.append(text(layout.width / 2, height - 12, legend_text(graph), 11, opacity=0.8))
+    return "\n".join([*parts, "</svg>"])
+
+
+def opening(width: float, height: float, label: str, document: bool) -> str:
+    """The start of an SVG element of a natural size, which shrinks a little where there is no room."""
+    namespace = ' xmlns="http://www.w3.org/2000/svg"' if document else ""
+    style = "" if document else f' style="width:100%;max-width:{width:.0f}px;min-width:{0.72 * width:.0f}px"'
+    return (
+        f'<svg{namespace} viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}" '
+        f'role="img" aria-label="{escape(label)}"{style}>' + (OWN_COLORS if document else "")
+    )
+
+
+def column_names(graph: ComputationGraph, layout: Layout) -> list[str]:
+    """What computes each column, above it."""
+    names = ["inputs"]
+    for column in graph.columns[1:]:
+        layers = [layer.loss if isinstance(layer, BoundLoss) else layer for layer in column.layers]
+        names.append(", ".join(type(layer).__name__ for layer in layers))
+    places = dict.fromkeys(range(len(names)))
+    for (k, _), (x, _) in layout.centers.items():
+        places[k] = x
+    return [
+        text(places[k], 16 if layout.has_edge_numbers or k % 2 == 0 else 31, shortened(name, LONGEST_NAME), 11)
+        for k, name in enumerate(names)
+    ]
+
+
+def edges(graph: ComputationGraph, layout: Layout) -> list[str]:
+    """A line for every edge between neurons that are shown."""
+    flows = {}
+    for k, j in layout.centers:
+        if k == 0:
+            continue
+        column = graph.columns[k]
+        for i in range(len(graph.columns[k - 1].symbols)):
+            if column.connected[i, j] and (k - 1, i) in layout.centers:
+                flows[k, i, j] = float(column.gradients[j] * column.derivatives[i, j])
+    largest = max(map(abs, flows.values()), default=0.0)
+    parts = []
+    for (k, i, j), flow in flows.items():
+        column, start, end = graph.columns[k], graph.columns[k - 1].symbols[i], graph.columns[k].symbols[j]
+        derivative = float(column.derivatives[i, j])
+        color = RAISES if flow > 0 else LOWERS if flow < 0 else NEITHER
+        # By the root, for gradients of early layers are small: their lines would all be hairlines.
+        width = 1 + 4 * math.sqrt(abs(flow) / largest) if largest else 1
+        (ax, ay), (bx, by) = layout.centers[k - 1, i], layout.centers[k, j]
+        ax, bx = ax + WIDTH / 2, bx - WIDTH / 2
+        weight = "" if column.dense is None else f"weight {number(column.dense.weights[i, j])}, "
+        hint = (
+            f"{start} to {end}: {weight}d{end}/d{start} = {number(derivative)}; "
+            f"d{graph.target}/d{end} times it is {number(flow)}"
+        )
+        dashes = "" if flow else ' stroke-dasharray="3 4"'
+        label = ""
+        if layout.has_edge_numbers:
+            angle = math.degrees(math.atan2(by - ay, bx - ax))
+            # Along the line from its start on, where the lines from one neuron have parted and others are far.
+            turned = f"translate({ax:.1f} {ay:.1f}) rotate({angle:.1f})"
+            label = text(10, -3 - width / 2, short(derivative), 10.5, transform=turned, anchor="start")
+        parts.append(
+            f'<g class="edge" data-edge="{start}-{end}"><title>{escape(hint)}</title>'
+            f'<line x1="{ax:.1f}" y1="{ay:.1f}" x2="{bx:.1f}" y2="{by:.1f}" '
+            f'stroke="{color}" stroke-width="{width:.1f}"{dashes}/>{label}</g>'
+        )
+    return parts
+
+
+def nodes(graph: ComputationGraph, layout: Layout) -> list[str]:
+    """A shape for every neuron that is shown, with its name, value and gradient inside."""
+    parts = []
+    for (k, i), (x, y) in layout.centers.items():
+        column = graph.columns[k]
+        symbol, value, gradient = column.symbols[i], float(column.values[i]), float(column.gradients[i])
+        is_target = (k, i) == graph.target_place
+        hint = f"{symbol} = {number(value)}, d{graph.target}/d{symbol} = {number(gradient)}"
+        parts.append(
+            f'<g class="node" data-node="{symbol}"><title>{hint}</title>'
+            f'<rect x="{x - WIDTH / 2:.1f}" y="{y - HEIGHT / 2:.1f}" width="{WIDTH}" height="{HEIGHT}" '
+            f'rx="{HEIGHT / 2}" fill="none" stroke="currentColor" stroke-width="{2.5 if is_target else 1.2}"/>'
+            f"{name(x, y - 10, symbol)}"
+            f"{text(x, y + 6, short(value), 11, css='value')}"
+            f"{text(x, y + 20, f'∂ {short(gradient)}', 11, css='gradient')}</g>"
+        )
+    return parts
+
+
+def name(x: float, y: float, symbol: Symbol) -> str:
+    """A neuron's name, with its indices where they belong."""
+    above = "" if symbol.layer is None else f'<tspan dy="-5" font-size="9">({symbol.layer})</tspan>'
+    drop = 4 if symbol.layer is None else 9
+    below = "" if symbol.index is None else f'<tspan dy="{drop}" font-size="10">{symbol.index}</tspan>'
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="middle" font-size="15" font-style="italic" '
+        f'font-family="Georgia, serif" fill="currentColor">{symbol.letter}{above}{below}</text>'
+    )
+
+
+def text(
+    x: float,
+    y: float,
+    content: str,
+    size: float,
+    css: str = "",
+    opacity: float = 1.0,
+    transform: str = "",
+    anchor: str = "middle",
+) -> str:
+    """A line of text at a point, in the page's colour."""
+    more = (
+        (f' class="{css}"' if css else "")
+        + (f' opacity="{opacity}"' if opacity < 1 else "")
+        + (f' transform="{transform}"' if transform else "")
+    )
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" font-family="{FONT}" '
+        f'fill="currentColor"{more}>{escape(content)}</text>'
+    )
+
+
+def short(value: float) -> str:
+    """A number in three digits, which fit into a circle."""
+    return number(float(f"{value:.3g}"))
+
+
+def shortened(words: str, length: int) -> str:
+    """Words cut to a length, with a sign that they were."""
+    return words if len(words) <= length else words[: length - 1] + "…"
+
+
+def legend_text(graph: ComputationGraph) -> str:
+    """What the lines mean, in a line."""
+    target = graph.target
+    return f"{target} rises with the neuron at the start of an orange edge, and falls with that of a blue one."
+
+
+def legend_html(graph: ComputationGraph) -> str:
+    """What is seen, for a page."""
+    target = graph.target_symbol.html
+    numbers = ", on each edge its local derivative" if lay_out(graph).has_edge_numbers else ""
+    orange, blue = (
+        f'<span style="border-bottom:3px solid {color}">{name}</span>'
+        for color, name in ((RAISES, "orange"), (LOWERS, "blue"))
+    )
+    return (
+        f'<div style="font:0.85em/1.4 {FONT};max-width:48em">In each neuron: its value, and after ∂ the '
+        f"derivative of {target} with respect to it{numbers}. An edge is as wide as what flows back along it, "
+        f"which is the derivative at its end times its own: {orange} where {target} rises with the neuron at "
+        f"its start, {blue} where it falls.</div>"
+    )
+
+
+def figure_html(graph: ComputationGraph) -> str:
+    """The picture with its legend, for Jupyter; it scrolls where it is wider than the page.
+
+    Parameters
+    ----------
+    graph : ComputationGraph
+
+    Returns
+    -------
+    str
+    """
+    picture = graph_svg(graph, lay_out(graph))
+    return f'<div class="layernet-graph"><div style="overflow-x:auto">{picture}</div>{legend_html(graph)}</div>'
+
+
+def standalone(graph: ComputationGraph) -> str:
+    """The picture as a document of its own.
+
+    Parameters
+    ----------
+    graph : ComputationGraph
+
+    Returns
+    -------
+    str
+    """
+    return graph_svg(graph, lay_out(graph), document=True)
+
+
+def chain_svg(graph: LayerGraph, document: bool = False) -> str:
+    """Layers as boxes from top to bottom, with shapes, parameters, and sizes of values and gradients."""
+    width, height, gap = CHAIN_BOX["width"], CHAIN_BOX["height"], CHAIN_BOX["gap"]
+    total = len(graph.nodes) * (height + gap) - gap + 4
+    middle = width / 2 + 2
+    parts = [opening(width + 4, total, "The layers of a network", document)]
+    for index, node in enumerate(graph.nodes):
+        y = 2 + index * (height + gap)
+        if index:
+            parts.append(
+                f'<path d="M{middle} {y - gap}V{y - 3}m-4 -6l4 6l4 -6" fill="none" stroke="currentColor"/>'
+            )
+        shape = " by ".join(map(str, node.shape)) or "one number"
+        count = f", {node.parameters:,} parameters" if node.parameters else ""
+        sizes = f"{shape}{count}; values {short(node.value)}, gradients {short(node.gradient)}"
+        parts.append(
+            f'<g class="layer"><title>{escape(node.name)}</title><rect x="2" y="{y}" width="{width}" '
+            f'height="{height}" rx="7" fill="none" stroke="currentColor" stroke-width="1.3"/>'
+            f"{text(middle, y + 20, shortened(node.name, 44), 13)}{text(middle, y + 39, sizes, 11)}</g>"
+        )
+    return "\n".join([*parts, "</svg>"])
+
+
+def chain_html(graph: LayerGraph) -> str:
+    """The chain with the reason why it is one, for Jupyter."""
+    return (
+        f'<div class="layernet-graph"><div style="font:0.85em/1.4 {FONT};max-width:46em">Drawn layer by layer, '
+        f"because {escape(graph.reason)}. Sizes are root mean squares, for one sample.</div>"
+        f'<div style="overflow-x:auto">{chain_svg(graph)}</div></div>'
+    )
+
+
+def chain_document(graph: LayerGraph) -> str:
+    """The chain as an SVG document of its own."""
+    return chain_svg(graph, document=True)

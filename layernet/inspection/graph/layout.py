@@ -1,0 +1,78 @@
+"""Where neurons stand in a drawing: columns from left to right, those with many neurons folded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from layernet.inspection.graph.computation import ComputationGraph
+
+MOST_SHOWN = 8  # neurons of a column; of more, the seven with the largest gradients are
+WIDTH, HEIGHT = 82, 56  # of a neuron: room for its name, value and gradient
+MARGIN, TOP, BOTTOM = 34, 42, 10
+ROW, ROW_WITH_NUMBERS = 74, 104
+COLUMN, COLUMN_WITH_NUMBERS = 160, 204
+MOST_WITH_NUMBERS = 2  # neurons a column; with more the numbers would lie on each other
+
+
+@dataclass
+class Layout:
+    """Places in a drawing, in pixels.
+
+    Attributes
+    ----------
+    width, height : int
+    has_edge_numbers : bool
+        Whether there is room for the derivative on every edge.
+    centers : dict of (int, int) to (float, float)
+        Of the neurons that are shown, by column and index.
+    folded : dict of int to (float, float, int)
+        Of a column that is folded: where to say it, and how many neurons are not shown.
+    """
+
+    width: int
+    height: int
+    has_edge_numbers: bool
+    centers: dict[tuple[int, int], tuple[float, float]] = field(default_factory=dict)
+    folded: dict[int, tuple[float, float, int]] = field(default_factory=dict)
+
+
+def lay_out(graph: ComputationGraph) -> Layout:
+    """Find a place for every neuron that is shown.
+
+    Parameters
+    ----------
+    graph : ComputationGraph
+
+    Returns
+    -------
+    Layout
+    """
+    shown = [neurons_to_show(graph, k) for k in range(len(graph.columns))]
+    rows = [len(s) + (len(s) < len(c.symbols)) for s, c in zip(shown, graph.columns, strict=True)]
+    has_edge_numbers = max(rows) <= MOST_WITH_NUMBERS
+    across, down = (COLUMN_WITH_NUMBERS, ROW_WITH_NUMBERS) if has_edge_numbers else (COLUMN, ROW)
+    height = TOP + (max(rows) - 1) * down + HEIGHT + BOTTOM
+    layout = Layout(2 * MARGIN + (len(shown) - 1) * across + WIDTH, height, has_edge_numbers)
+    middle = TOP + HEIGHT / 2 + (max(rows) - 1) * down / 2
+    for k, neurons in enumerate(shown):
+        x = MARGIN + WIDTH / 2 + k * across
+        first = middle - (rows[k] - 1) * down / 2
+        for row, neuron in enumerate(neurons):
+            layout.centers[k, neuron] = (x, first + row * down)
+        hidden = len(graph.columns[k].symbols) - len(neurons)
+        if hidden:
+            layout.folded[k] = (x, first + (rows[k] - 1) * down, hidden)
+    return layout
+
+
+def neurons_to_show(graph: ComputationGraph, depth: int) -> list[int]:
+    """All neurons of a column; of many, those with the largest gradients, in their order."""
+    column = graph.columns[depth]
+    if len(column.symbols) <= MOST_SHOWN:
+        return list(range(len(column.symbols)))
+    largest = np.argsort(-np.abs(column.gradients), kind="stable")[: MOST_SHOWN - 1]
+    return sorted(int(i) for i in largest)

@@ -1,0 +1,254 @@
+"""The lecture's derivation: formulas as they stand on the slides, numbers against the network's."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from layernet import Dense, ReLU, Sequential, Sigmoid, Softplus, Tanh, computation_graph, lecture_graph
+
+# As on the slides, with the indices that are garbled in the copies in circulation put right.
+LEVELS = """\
+dp/dh1
+dp/dh2
+dp/dz1 = dp/dh1 dh1/dz1 + dp/dh2 dh2/dz1
+dp/dz2 = dp/dh1 dh1/dz2 + dp/dh2 dh2/dz2
+dp/dx1 = (dp/dz1) dz1/dx1 + (dp/dz2) dz2/dx1
+dp/dx2 = (dp/dz1) dz1/dx2 + (dp/dz2) dz2/dx2"""
+
+PATHS = {
+    "h1": "dp/dh1",
+    "z2": "dp/dz2 = dp/dh1 dh1/dz2 + dp/dh2 dh2/dz2",
+    "x1": "dp/dx1 = dp/dh1 dh1/dz1 dz1/dx1 + dp/dh2 dh2/dz1 dz1/dx1 + "
+    "dp/dh1 dh1/dz2 dz2/dx1 + dp/dh2 dh2/dz2 dz2/dx1",
+    "x2": "dp/dx2 = dp/dh1 dh1/dz1 dz1/dx2 + dp/dh2 dh2/dz1 dz1/dx2 + "
+    "dp/dh1 dh1/dz2 dz2/dx2 + dp/dh2 dh2/dz2 dz2/dx2",
+}
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def lecture_by_hand(graph):
+    """All values and local derivatives of the 2-2-2-1 network from its weights, in plain formulas."""
+    layers = [column.dense for column in graph.columns if column.dense]
+    values = {"x": np.array([node.value for node in graph.nodes[:2]])}
+    local = {}
+    for before, name, dense in zip("xzh", "zhp", layers, strict=True):
+        values[name] = sigmoid(values[before] @ dense.weights + dense.bias)
+        slope = values[name] * (1 - values[name])
+        for i in range(len(values[before])):
+            for j in range(len(slope)):
+                end = name if name == "p" else f"{name}{j + 1}"
+                local[f"d{end}/d{before}{i + 1}"] = slope[j] * dense.weights[i, j]
+    return values, local
+
+
+def value_of(formula, known):
+    """Work out the right side of a formula from the numbers of its derivatives."""
+    right = formula.partition(" = ")[2] or formula
+    products = [product.replace("(", "").replace(")", "").split() for product in right.split(" + ")]
+    return sum(np.prod([known[factor] for factor in product]) for product in products)
+
+
+def difference(graph, name, step=1e-5):
+    """dp/dx1 or dp/dx2 by central differences of the whole network."""
+    network = graph.network
+    sample = graph.columns[0].values.copy()
+    index = int(name[1]) - 1
+    sample[index] += step
+    ahead = network.forward_pass(sample[None])[0, 0]
+    sample[index] -= 2 * step
+    return (ahead - network.forward_pass(sample[None])[0, 0]) / (2 * step)
+
+
+def test_levels_are_those_of_the_slides():
+    levels = lecture_graph().levels()
+    assert levels.symbolic == LEVELS
+    assert [label for label, _ in levels.groups] == ["3", "2", "1"]
+
+
+def test_every_formula_of_the_levels_has_the_right_number():
+    graph = lecture_graph()
+    values, known = lecture_by_hand(graph)
+    for node in graph.nodes:
+        name, index = node.name[0], int(node.name[1:] or 1) - 1
+        assert node.value == pytest.approx(values[name][index], rel=1e-12)
+    for edge in graph.edges:
+        assert edge.derivative == pytest.approx(known[f"d{edge.end}/d{edge.start}"], rel=1e-12)
+    for equation in graph.levels():  # from above: each puts in what the level above found
+        name = str(equation.derivative)
+        found = value_of(equation.symbolic, known)
+        known[name] = found
+        assert equation.value == pytest.approx(found, rel=1e-9)
+        assert equation.value == pytest.approx(graph.node(name.rpartition("/d")[2]).gradient, rel=1e-12)
+    by_layers = graph.network.backward_pass(graph.columns[0].values[None], [[1.0]])[0]
+    for name, gradient in zip(("x1", "x2"), by_layers, strict=True):
+        assert known[f"dp/d{name}"] == pytest.approx(gradient, rel=1e-9)
+        assert known[f"dp/d{name}"] == pytest.approx(difference(graph, name), rel=1e-9)
+
+
+@pytest.mark.parametrize("name", PATHS)
+def test_sums_over_paths_are_those_of_the_slides(name):
+    graph = lecture_graph()
+    _, known = lecture_by_hand(graph)
+    (equation,) = graph.paths(name)
+    assert equation.symbolic == PATHS[name]
+    assert equation.value == pytest.approx(value_of(PATHS[name], known), rel=1e-9)
+    assert equation.value == pytest.approx(graph.node(name).gradient, rel=1e-9)
+    assert sum(np.prod([f.value for f in product]) for product in equation.products) == pytest.approx(
+        equation.value, rel=1e-12
+    )
+
+
+def test_repeated_factors_are_marked():
+    derivation = lecture_graph().paths("x1")
+    marked = {
+        str(f.derivative) for e in derivation for product in e.products for f in product if f.mark is not None
+    }
+    assert marked == {"dp/dh1", "dp/dh2", "dz1/dx1", "dz2/dx1"}
+    assert "4 paths, 12 factors, 8 of them different: 4 occur more than once." in str(derivation)
+    assert "[dp/dh1] dh1/dz1 [dz1/dx1]" in str(derivation)
+
+
+def test_the_same_derivative_has_the_same_colour_on_both_levels():
+    equations = lecture_graph(target=1).levels()
+    marks = {str(equation.derivative): equation.mark for equation in equations}
+    for equation in equations:
+        for product in equation.products:
+            if len(product) == 2:
+                known, local = product
+                assert known.mark == marks[str(known.derivative)]
+                assert known.value == equations[str(known.derivative)].value
+                assert local.mark is None
+    used = [mark for name, mark in marks.items() if not name.endswith(("x1", "x2"))]
+    assert len(set(used)) == len(used)
+
+
+def test_the_parameter_of_the_slides():
+    graph = lecture_graph(target=1)
+    derivation = graph.parameter("h2.w1", learning_rate=0.5)
+    assert derivation.symbolic == "dL/dw1 = dL/dp dp/dh2 dh2/dw1"
+    values, local = lecture_by_hand(graph)
+    h2 = values["h"][1]
+    known = {
+        "dL/dp": 2 * (values["p"][0] - 1),
+        "dp/dh2": local["dp/dh2"],
+        "dh2/dw1": h2 * (1 - h2) * values["z"][0],
+    }
+    assert derivation.gradient == pytest.approx(value_of(derivation.symbolic, known), rel=1e-9)
+    for factor in derivation.equations[0].products[0]:
+        assert factor.value == pytest.approx(known[str(factor.derivative)], rel=1e-9)
+    assert derivation.before == -1.0
+    assert derivation.after == pytest.approx(-1.0 - 0.5 * derivation.gradient)
+    assert derivation.target_after < derivation.target_before == graph.node("L").value
+
+
+def test_every_parameter_against_the_network_and_differences():
+    graph = lecture_graph(target=0.0)
+    network = graph.network
+    sample = graph.columns[0].values[None]
+    network.backward_pass(sample)
+    assert len(graph.parameters) == network.parameter_vector.size == 15
+    for name in graph.parameters:
+        derivation = graph.parameter(name)
+        depth, _, array, place = graph.place_of_parameter(name)
+        layer = graph.columns[depth].layers[0]
+        network.backward_pass(sample)
+        assert derivation.gradient == pytest.approx(layer.gradients[array][place], rel=1e-12)
+        before, step = layer.parameters[array][place].copy(), 1e-5
+        layer.parameters[array][place] = before + step
+        ahead = network.forward_pass(sample)
+        layer.parameters[array][place] = before - step
+        behind = network.forward_pass(sample)
+        layer.parameters[array][place] = before
+        assert derivation.gradient == pytest.approx((ahead - behind) / (2 * step), rel=1e-8)
+        product = np.prod([factor.value for factor in derivation.equations[0].products[0]])
+        assert product == pytest.approx(derivation.gradient, rel=1e-9)
+
+
+def test_a_parameter_with_several_paths_says_where_its_neuron_got_its_derivative():
+    derivation = lecture_graph(target=1).parameter("z1.w2")
+    assert [equation.symbolic for equation in derivation] == [
+        "dL/dw2 = (dL/dz1) dz1/dw2",
+        "dL/dz1 = (dL/dh1) dh1/dz1 + (dL/dh2) dh2/dz1",
+    ]
+
+
+def test_a_bias_and_a_scale_have_names_too():
+    from layernet import BatchNorm
+
+    network = Sequential([Dense(2), BatchNorm(), Tanh(), Dense(1)]).build(2, random_state=0)
+    graph = computation_graph(network, [0.5, 1.0], 1.0, "mean_squared_error")
+    assert graph.parameters[4:6] == ["z2.w2", "z2.b"]
+    assert graph.parameters[6:8] == ["h1.gamma", "h1.beta"]
+    network = graph.network
+    network.backward_pass(graph.columns[0].values[None])
+    expected = network.layers[0].layers[1].grad_gamma[0]
+    assert graph.parameter("h1.gamma").gradient == pytest.approx(expected, rel=1e-12)
+    assert graph.parameter("h1.gamma").symbolic == "dL/dgamma = dL/dp dp/dh1 dh1/dgamma"
+
+
+def test_latex_has_every_formula_and_number():
+    latex = lecture_graph().levels().latex()
+    assert latex.startswith("\\begin{align*}")
+    assert latex.endswith("\\end{align*}")
+    assert r"\frac{\partial p}{\partial h_{1}} &= 0.3615" in latex
+    assert (
+        r"\frac{\partial p}{\partial x_{1}} &= "
+        r"\left(\frac{\partial p}{\partial z_{1}}\right) \, \frac{\partial z_{1}}{\partial x_{1}} + "
+        r"\left(\frac{\partial p}{\partial z_{2}}\right) \, \frac{\partial z_{2}}{\partial x_{1}}"
+    ) in latex
+    assert latex.count("{") == latex.count("}")
+
+
+def test_verification_of_the_lecture_is_within_a_billionth():
+    for graph in (lecture_graph(), lecture_graph(target=1), lecture_graph(target=0)):
+        verification = graph.verify()
+        assert len(verification.differences) == 4
+        assert max(verification.differences.values()) < 1e-9
+        assert verification
+        assert "agree" in str(verification)
+
+
+@settings(max_examples=25)
+@given(
+    widths=st.lists(st.integers(1, 5), min_size=1, max_size=4),
+    activation=st.sampled_from([Sigmoid, Tanh, Softplus]),
+    seed=st.integers(0, 1000),
+    with_loss=st.booleans(),
+)
+def test_any_network_of_neurons_agrees_with_its_layers(widths, activation, seed, with_loss):
+    *hidden, outputs = widths
+    layers = [layer for units in hidden for layer in (Dense(units), activation())]
+    network = Sequential([*layers, Dense(outputs)]).build(3, random_state=seed)
+    sample = np.random.default_rng(seed).standard_normal(3)
+    target = np.ones(outputs) if with_loss else None
+    graph = computation_graph(network, sample, target, "mean_squared_error" if with_loss else None)
+    assert graph.verify(), graph.verify()
+    assert [str(e.derivative) for e in graph.levels()][-1] == f"d{graph.target}/dx3"
+    for node in graph.nodes[:3]:
+        assert graph.paths(node.name).equations[0].value == pytest.approx(node.gradient, rel=1e-9, abs=1e-14)
+
+
+def test_a_wrong_layer_is_found_out():
+    class Careless(Sigmoid):
+        def backward_from(self, outputs, grad_output):
+            return grad_output * outputs  # the factor 1 - outputs is missing
+
+    network = Sequential([Dense(2), Careless(), Dense(1)]).build(2, random_state=0)
+    verification = computation_graph(network, [1.0, 2.0]).verify()
+    assert not verification
+    assert "DO NOT AGREE" in str(verification)
+    assert verification.differences["level by level, over the edges"] < 1e-12
+    assert verification.differences["central differences of every node"] > 0.1
+
+
+def test_relu_that_is_off_passes_nothing_back():
+    network = Sequential([Dense(2, use_bias=False), ReLU(), Dense(1)]).build(1, random_state=0)
+    network[0].weights = [[1.0, -1.0]]
+    graph = computation_graph(network, [2.0])
+    assert graph.node("h2").value == 0
+    assert [edge.derivative for edge in graph.edges[:2]] == [1.0, 0.0]
+    assert graph.parameter("h2.w1").gradient == 0

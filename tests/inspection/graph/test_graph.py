@@ -1,0 +1,229 @@
+"""Graphs of networks: what becomes a neuron, names, and what is said of bad input."""
+
+import copy
+
+import numpy as np
+import pytest
+
+from layernet import (
+    BatchNorm,
+    CrossEntropy,
+    Dense,
+    Dropout,
+    Flatten,
+    Layer,
+    LayerNorm,
+    MeanSquaredError,
+    ReLU,
+    Reshape,
+    Residual,
+    Sequential,
+    Sigmoid,
+    Softmax,
+    Tanh,
+    computation_graph,
+    lecture_graph,
+)
+from layernet.inspection import LayerGraph
+from layernet.layer import NotBuiltError
+
+
+def graph_of(*layers, inputs=2, **options):
+    network = Sequential(list(layers)).build(inputs, random_state=0)
+    return computation_graph(network, np.arange(1.0, inputs + 1), **options)
+
+
+def test_the_lecture_has_the_names_of_the_slides():
+    assert [node.name for node in lecture_graph().nodes] == ["x1", "x2", "z1", "z2", "h1", "h2", "p"]
+    assert [node.name for node in lecture_graph(target=1).nodes][-1] == "L"
+    assert lecture_graph().node("p").gradient == 1
+    assert len(lecture_graph().edges) == 10
+
+
+@pytest.mark.parametrize(
+    ("layers", "names"),
+    [
+        ([Dense(2), Sigmoid(), Dense(1)], ["x1", "x2", "h1", "h2", "p"]),
+        ([Dense(1), Dense(2)], ["x1", "x2", "h1", "p1", "p2"]),
+        ([Sequential([Dense(1), Tanh()]), Sequential([Dense(1)])], ["x1", "x2", "h1", "p"]),
+        ([Tanh(), Dense(1)], ["x1", "x2", "h1", "h2", "p"]),
+        ([Dense(2), Softmax()], ["x1", "x2", "h1", "h2", "p1", "p2"]),
+        ([Residual(Tanh()), Dense(1)], ["x1", "x2", "h1", "h2", "p"]),
+    ],
+)
+def test_names(layers, names):
+    assert [node.name for node in graph_of(*layers).nodes] == names
+
+
+def test_an_activation_belongs_to_the_neurons_before_it():
+    class Cube(Layer):
+        def forward_pass(self, inputs):
+            return inputs**3
+
+        def backward_pass(self, inputs, grad_output):
+            return grad_output * 3 * inputs**2
+
+    graph = graph_of(Dense(2), Cube(), Dropout(0.5), Dense(1))
+    assert [[type(layer).__name__ for layer in column.layers] for column in graph.columns] == [
+        [],
+        ["Dense", "Cube", "Dropout"],
+        ["Dense"],
+    ]
+    assert graph.verify()
+
+
+def test_what_mixes_neurons_is_a_column_of_its_own():
+    graph = graph_of(Dense(3), LayerNorm(), Tanh(), BatchNorm(), Dense(2), Softmax())
+    assert [len(column.layers) for column in graph.columns] == [0, 1, 2, 1, 1, 1]
+    n_edges = [int(column.connected.sum()) for column in graph.columns[1:]]
+    assert n_edges == [6, 9, 3, 6, 4]
+    assert graph.verify()
+
+
+def test_deep_networks_number_their_layers():
+    graph = graph_of(*[layer for _ in range(7) for layer in (Dense(2), Tanh())], Dense(1))
+    assert [node.name for node in graph.nodes][2:5] == ["h1_1", "h1_2", "h2_1"]
+    assert graph.columns[3].symbols[1].latex == "h^{(3)}_{2}"
+    assert graph.verify()
+
+
+def test_names_of_ones_own():
+    graph = graph_of(Dense(2), Tanh(), Dense(1), names=["u", "hidden", "y"])
+    assert [node.name for node in graph.nodes] == ["u1", "u2", "hidden1", "hidden2", "y"]
+    for names in (["u", "y"], ["a", "a", "y"], ["a1", "b", "c"]):
+        with pytest.raises(ValueError, match="names must be 3 different words of letters"):
+            graph_of(Dense(2), Tanh(), Dense(1), names=names)
+
+
+def test_the_target_is_the_loss_or_an_output():
+    layers = [Dense(3), Tanh(), Dense(3)]
+    graph = graph_of(*layers, target=2, loss="cross_entropy")
+    assert graph.target == "L"
+    logits = graph.columns[-2].values
+    expected = np.exp(logits) / np.exp(logits).sum() - [0, 0, 1]
+    np.testing.assert_allclose(graph.columns[-2].gradients, expected, rtol=1e-12)
+    plain = graph_of(*copy.deepcopy(layers))
+    assert plain.target == f"p{np.argmax(plain.columns[-1].values) + 1}"
+    assert graph_of(*copy.deepcopy(layers), of="p1").node("p1").gradient == 1
+    inner = graph_of(*copy.deepcopy(layers), of="h2")
+    assert inner.node("h2").gradient == 1
+    assert inner.node("p1").gradient == 0
+    assert inner.verify()
+    assert str(inner.levels()["dh2/dx1"].derivative) == "dh2/dx1"
+
+
+@pytest.mark.parametrize("target", [1.0, [1.0], [[1.0]]])
+def test_targets_come_as_numbers_and_as_rows(target):
+    graph = graph_of(Dense(1), target=target, loss=MeanSquaredError())
+    assert graph.node("L").value == pytest.approx((graph.node("p").value - 1) ** 2)
+
+
+def test_a_network_with_its_loss_inside():
+    network = Sequential([Dense(2), Tanh(), Dense(3)]).build(2, random_state=0)
+    whole = Sequential([network, CrossEntropy().bind([1])])
+    whole.forward_pass(np.ones((1, 2)))
+    graph = computation_graph(whole, [1.0, 2.0])
+    assert graph.target == "L"
+    assert graph.verify()
+
+
+def test_the_network_is_left_as_it_is():
+    network = Sequential([Dense(2), Tanh(), Dense(1)]).build(2, random_state=0)
+    network.backward_pass(np.ones((1, 2)), [[1.0]])
+    parameters, gradients = network.parameter_vector.copy(), network.gradient_vector.copy()
+    graph = computation_graph(network, [1.0, 2.0], 0.0, "mean_squared_error")
+    graph.levels(), graph.parameter("h1.w1"), graph.count(), graph.verify(), graph.steps(), graph.svg()
+    assert np.array_equal(network.parameter_vector, parameters)
+    assert np.array_equal(network.gradient_vector, gradients)
+    before = graph.node("h1")
+    network.parameter_vector[:] = 0
+    assert graph.node("h1") == before
+
+
+def test_single_precision():
+    network = Sequential([Dense(4), Tanh(), Dense(1)]).build(2, random_state=0, dtype=np.float32)
+    graph = computation_graph(network, [1, 2], 1.0, "mean_squared_error")
+    assert all(column.values.dtype == np.float32 for column in graph.columns)
+    assert graph.verify()
+
+
+def test_an_unbuilt_network_says_to_build_it():
+    with pytest.raises(NotBuiltError, match=r"call build\(2\) or train it first"):
+        computation_graph(Sequential([Dense(2)]), [1.0, 2.0])
+
+
+@pytest.mark.parametrize(
+    ("sample", "message"),
+    [
+        ([1.0], r"sample must be one row of shape \(2,\), got \(1,\)"),
+        (np.ones((5, 2)), r"Give X\[0\], not X"),
+        ([1.0, np.nan], "finite"),
+    ],
+)
+def test_samples_that_do_not_fit(sample, message):
+    network = Sequential([Dense(1)]).build(2, random_state=0)
+    with pytest.raises(ValueError, match=message):
+        computation_graph(network, sample)
+
+
+def test_a_loss_needs_a_target_and_a_target_a_loss():
+    with pytest.raises(ValueError, match="a loss and no target"):
+        graph_of(Dense(1), loss="mean_squared_error")
+    with pytest.raises(ValueError, match="a target and no loss"):
+        graph_of(Dense(1), target=1.0)
+    with pytest.raises(ValueError, match="classes from 0 to 1"):
+        graph_of(Dense(2), target=2, loss="cross_entropy")
+
+
+@pytest.mark.parametrize(
+    ("name", "near"), [("h2.w9", "h2.w1"), ("h2w1", "h2.w1"), ("w1", "h2.w1"), ("bias", "z1.b"), ("", "z1.w1")]
+)
+def test_an_unknown_parameter_lists_near_ones(name, near):
+    with pytest.raises(KeyError, match=rf"There is no parameter '{name}'.*{near}"):
+        lecture_graph().parameter(name)
+
+
+def test_an_unknown_node_lists_near_ones():
+    graph = lecture_graph()
+    for ask in (graph.node, graph.paths):
+        with pytest.raises(KeyError, match=r"There is no node 'z3' in this graph\. Near ones are .*z1"):
+            ask("z3")
+    with pytest.raises(KeyError, match="node to derive 'q1'"):
+        graph_of(Dense(1), of="q1")
+    with pytest.raises(ValueError, match="No path leads from p to p"):
+        graph.paths("p")
+    with pytest.raises(KeyError, match="There is no 'dp/dq1' here, but dp/dh1"):
+        graph.levels()["dp/dq1"]
+
+
+@pytest.mark.parametrize(
+    ("layers", "inputs", "reason"),
+    [
+        ([Reshape((2, 3)), Tanh(), Flatten(), Dense(2)], 6, r"Reshape\(\(2, 3\)\) have the shape \(2, 3\)"),
+        ([Dense(1200), ReLU(), Dense(2)], 6, "more than 1000 neurons"),
+    ],
+)
+def test_what_is_not_neurons_is_drawn_layer_by_layer(layers, inputs, reason):
+    graph = graph_of(*layers, inputs=inputs, target=1, loss="cross_entropy")
+    assert isinstance(graph, LayerGraph)
+    for text in (str(graph), graph.reason, graph._repr_html_()):
+        assert reason.replace("\\", "")[:20] in text
+    with pytest.raises(AttributeError, match=f"has no levels, because .*{reason}"):
+        graph.levels()
+    with pytest.raises(AttributeError, match="no attribute 'other'"):
+        _ = graph.other
+    assert [node.name for node in graph.nodes][:2] == ["inputs", repr(layers[0])]
+    assert graph.nodes[-1].gradient == 1
+    assert graph.nodes[-1].shape == ()
+    gradient = graph.network.backward_pass(np.arange(1.0, inputs + 1)[None])
+    assert graph.nodes[0].gradient == pytest.approx(np.sqrt(np.mean(gradient**2)))
+    assert sum(node.parameters for node in graph.nodes) == graph.network.parameter_vector.size
+    assert graph.dot().count("->") == len(graph.nodes) - 1
+    assert graph.svg().count('class="layer"') == len(graph.nodes)
+
+
+def test_more_than_one_axis_of_inputs_is_drawn_layer_by_layer():
+    network = Sequential([Flatten(), Dense(2)]).build((2, 2), random_state=0)
+    graph = computation_graph(network, np.ones((2, 2)))
+    assert isinstance(graph, LayerGraph)
+    assert "inputs have the shape (2, 2)" in graph.reason

@@ -1,0 +1,160 @@
+"""Pictures of graphs: SVG, DOT, and the steps for a notebook."""
+
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from html_page import Page
+
+from layernet import Dense, ReLU, Sequential, Tanh, computation_graph, lecture_graph
+from layernet.inspection.graph.layout import HEIGHT, MOST_SHOWN, WIDTH, lay_out
+
+
+@pytest.fixture(scope="module")
+def large():
+    network = Sequential([Dense(32), ReLU(), Dense(10)]).build(64, random_state=0)
+    return computation_graph(network, np.linspace(0, 1, 64), 3, "cross_entropy")
+
+
+def groups(svg, kind):
+    root = ElementTree.fromstring(svg)
+    space = "{http://www.w3.org/2000/svg}"
+    return [g for g in root.iter(f"{space}g") if g.get("class") == kind]
+
+
+def test_a_file_has_every_node_and_edge_with_its_numbers():
+    graph = lecture_graph(target=1)
+    svg = graph.svg()
+    nodes, edges = groups(svg, "node"), groups(svg, "edge")
+    assert [g.get("data-node") for g in nodes] == [node.name for node in graph.nodes]
+    assert sorted(g.get("data-edge") for g in edges) == sorted(f"{e.start}-{e.end}" for e in graph.edges)
+    for group, node in zip(nodes, graph.nodes, strict=True):
+        texts = [element.text for element in group if element.text]
+        assert texts[-2] == f"{float(f'{node.value:.3g}'):g}".replace("-", "\u2212")
+        assert texts[-1] == f"∂ {float(f'{node.gradient:.3g}'):g}".replace("-", "\u2212")
+    assert "prefers-color-scheme: dark" in svg
+
+
+def test_edges_are_coloured_by_what_flows_back():
+    graph = lecture_graph(target=1)
+    colors = {g.get("data-edge"): g for g in groups(graph.svg(), "edge")}
+    widths = {}
+    for edge in graph.edges:
+        flow = graph.node(edge.end).gradient * edge.derivative
+        line = colors[f"{edge.start}-{edge.end}"].find("{http://www.w3.org/2000/svg}line")
+        assert line.get("stroke") == ("#d55e00" if flow > 0 else "#0072b2")
+        widths[abs(flow)] = float(line.get("stroke-width"))
+    in_order = [widths[flow] for flow in sorted(widths)]
+    assert in_order == sorted(in_order)
+    assert in_order[-1] == 5
+
+
+def test_what_nothing_flows_through_is_dashed():
+    network = Sequential([Dense(2, use_bias=False), ReLU(), Dense(1)]).build(1, random_state=0)
+    network[0].weights = [[1.0, -1.0]]
+    svg = computation_graph(network, [2.0]).svg()
+    assert len(re.findall("stroke-dasharray", svg)) == 1
+
+
+@pytest.mark.parametrize("units", [1, 2, 3, 8])
+def test_nothing_lies_on_another(units):
+    layers = [layer for _ in range(6) for layer in (Dense(units), Tanh())]
+    network = Sequential([*layers, Dense(units)]).build(units, random_state=0)
+    layout = lay_out(computation_graph(network, np.ones(units)))
+    assert len(layout.centers) == 8 * units
+    places = list(layout.centers.values())
+    for number, (x, y) in enumerate(places):
+        assert WIDTH / 2 <= x <= layout.width - WIDTH / 2
+        assert HEIGHT / 2 <= y <= layout.height - HEIGHT / 2
+        for other_x, other_y in places[:number]:
+            assert abs(x - other_x) > WIDTH or abs(y - other_y) > HEIGHT
+    assert not layout.folded
+
+
+def test_large_columns_are_folded_to_the_largest_gradients(large):
+    layout = lay_out(large)
+    assert {k: hidden for k, (_, _, hidden) in layout.folded.items()} == {0: 57, 1: 25, 2: 3}
+    shown = [i for k, i in layout.centers if k == 0]
+    assert len(shown) == MOST_SHOWN - 1
+    gradients = np.abs(large.columns[0].gradients)
+    assert gradients[shown].min() >= np.delete(gradients, shown).max()
+    svg = large.svg()
+    assert "57 with smaller ∂" in svg
+    assert len(svg) < 60_000
+
+
+def test_html_is_whole_and_needs_nothing_else(large):
+    for graph in (lecture_graph(), lecture_graph(target=0), large):
+        for shown in (graph, graph.levels(), graph.parameter(graph.parameters[0]), graph.steps()):
+            html = shown._repr_html_()
+            Page.read(re.sub("<script>.*</script>", "", html, flags=re.DOTALL))
+            assert "http" not in html
+    Page.read(lecture_graph().paths("x1")._repr_html_())
+
+
+def test_without_tags_the_formulas_can_be_read():
+    text = Page.read(lecture_graph().levels()._repr_html_()).text
+    assert "∂p/∂z1 = ∂p/∂h1 ∂h1/∂z1 + ∂p/∂h2 ∂h2/∂z1" in text
+    assert "= 0.3615 · 0.4601 + (\u22120.4819) · (\u22120.2485) = 0.2861" in text
+
+
+def test_wide_sums_are_shown_in_part_and_whole_in_the_equations(large):
+    levels = large.levels()
+    assert len(levels["dL/dh1"].products) == 10
+    assert "+ ... (7 more) = " in str(levels)
+    assert "(7 more)" in levels._repr_html_()
+    assert "... and 61 more" in str(levels)
+    assert "more" not in levels["dL/dh1"].symbolic
+    assert len(str(levels).splitlines()) < 40
+
+
+def test_dot_has_every_node_and_edge():
+    graph = lecture_graph(target=1)
+    dot = graph.dot()
+    assert dot.startswith("digraph")
+    assert dot.count("{") == dot.count("}")
+    assert dot.count("->") == len(graph.edges)
+    assert '"h2" -> "p" [label="\u22120.4819"];' in dot
+    assert '"p" [label="p\\n0.595\\ndL/dp = \u22120.81"];' in dot
+
+
+def test_steps_play_the_forward_pass_and_then_the_backward_pass():
+    graph = lecture_graph(target=1)
+    steps = graph.steps().steps
+    forward = [step for step in steps if step.forward]
+    backward = [step for step in steps if not step.forward]
+    assert steps == forward + backward
+    assert [name for step in forward for name in step.nodes] == [node.name for node in graph.nodes]
+    names = [name for step in backward for name in step.nodes]
+    assert names == ["L", "p", "h1", "h2", "z1", "z2", "x1", "x2"]
+    for direction in (forward, backward):
+        used = [edge for step in direction for edge in step.edges]
+        assert sorted(used) == sorted(f"{e.start}-{e.end}" for e in graph.edges)
+    assert (
+        "z<sub>1</sub> = Sigmoid(1 · 1 + 1.5 · (\u22120.5) + 0.5) = <strong>0.6792</strong>" in forward[1].html
+    )
+
+
+def test_steps_of_large_graphs_go_column_by_column(large):
+    steps = large.steps().steps
+    assert len(steps) == 4 + 1 + 3
+    assert [len(step.nodes) for step in steps] == [64, 32, 10, 1, 1, 10, 32, 64]
+
+
+def test_where_scripts_are_stripped_every_step_can_be_read():
+    stepper = lecture_graph().steps()
+    html = re.sub("<script>.*</script>", "", stepper._repr_html_(), flags=re.DOTALL)
+    page = Page.read(html)
+    assert len(page.all("li")) == len(stepper.steps) == 13
+    assert any("hidden" in attributes for attributes in page.all("div"))
+    assert "<svg" in html
+    assert "<Stepper: 6 steps forward and 7 back" in repr(stepper)
+
+
+def test_text_shows_values_and_gradients(large):
+    lines = str(lecture_graph()).splitlines()
+    assert lines[0].split() == ["value", "dp/d..."]
+    assert lines[-1].split() == ["p", "0.595", "1"]
+    assert "... and 56 more" in str(large)
+    assert repr(large) == "<ComputationGraph 64-32-10: derivatives of L>"
