@@ -12,11 +12,9 @@ MOST_SHOWN, FIRST = 8, 3
 
 STYLE = """<style>
 .layernet-derivation { font-family: Georgia, "Times New Roman", serif; font-size: 1.02em; overflow-x: auto; }
-.layernet-derivation table { border-collapse: collapse; color: inherit; font-size: inherit; }
-.layernet-derivation td { padding: 0.35em 0.6em; vertical-align: top; text-align: left; }
-.layernet-derivation tr { background: none; }
-.layernet-derivation td.level { font-family: system-ui, sans-serif; font-weight: 600; white-space: nowrap; }
-.layernet-derivation .equation { margin: 0 0 0.5em; line-height: 2.5; }
+.layernet-derivation .group { display: flex; gap: 1.2em; margin: 0.3em 0; }
+.layernet-derivation .level { font-family: system-ui, sans-serif; font-weight: 600; padding-top: 0.5em; }
+.layernet-derivation .equation { margin: 0 0 0.4em; line-height: 2.5; }
 .layernet-derivation .term { white-space: nowrap; }
 .layernet-derivation .frac { display: inline-flex; flex-direction: column; vertical-align: middle;
   text-align: center; line-height: 1.25; font-style: italic; margin: 0 0.1em; }
@@ -226,10 +224,11 @@ class Derivation:
             shown = [equation.html for equation in equations[:most]]
             if len(equations) > most:
                 shown.append(f'<div class="note">... and {len(equations) - most} more</div>')
-            first = f'<td class="level">{label}</td>' if label else ""
-            rows.append(f"<tr>{first}<td>{''.join(shown)}</td></tr>")
+            # Not a table: Jupyter has its own mind about how tables look.
+            first = f'<div class="level">{label}</div> ' if label else ""
+            rows.append(f'<div class="group">{first}<div>{"".join(shown)}</div></div>')
         notes = "".join(f'<div class="note">{note}</div>' for note in self.notes)
-        return f'{STYLE}<div class="layernet-derivation"><table>{"".join(rows)}</table>{notes}</div>'
+        return f'{STYLE}<div class="layernet-derivation">{"".join(rows)}{notes}</div>'
 
     def __str__(self) -> str:
         lines = []

@@ -1,0 +1,135 @@
+"""The exercises' checks: `check("3.1", answer)` says what was tested, and how an answer differs."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Test", "Verdict", "check", "exercise"]
+
+_EXERCISES: dict[str, tuple[str, Callable]] = {}
+
+
+class NotAnswered(Exception):
+    """There is no answer yet."""
+
+
+class Verdict:
+    """What came of a check: true if the answer is right; printed, it says what was tested."""
+
+    def __init__(self, number: str, task: str, tests: list[tuple[bool, str]], problem: str = ""):
+        self.number = number
+        self.task = task
+        self.tests = tests
+        self.problem = problem
+
+    def __bool__(self) -> bool:
+        return bool(self.tests) and not self.problem and all(passed for passed, _ in self.tests)
+
+    def __repr__(self) -> str:
+        result = "solved" if self else "not solved yet"
+        lines = [f"Exercise {self.number}, {self.task}: {result}."]
+        lines += [f"  {'ok ' if passed else 'NO '} {text}" for passed, text in self.tests]
+        if self.problem:
+            lines.append(f"  {self.problem}")
+        return "\n".join(lines)
+
+
+class Test:
+    """What an exercise does to an answer: each of these adds a line to the verdict.
+
+    All names of tests are phrases that go on after "ok": `test.close("at x = 2", ...)`.
+    """
+
+    __test__ = False  # for pytest, which collects classes of this name
+
+    def __init__(self) -> None:
+        self.tests: list[tuple[bool, str]] = []
+
+    def that(self, name: str, holds: Any, otherwise: str) -> bool:
+        """Whether something holds; `otherwise` says how the answer differs."""
+        self.tests.append((bool(holds), name if holds else f"{name}: {otherwise}"))
+        return bool(holds)
+
+    def close(self, name: str, answer: Any, expected: Any, tolerance: float = 1e-7) -> bool:
+        """Whether numbers or arrays are equal to a part of the largest; says shape, place and both values."""
+        if answer is None or answer is ...:
+            raise NotAnswered
+        expected = np.asarray(expected, dtype=float)
+        try:
+            answer = np.asarray(answer, dtype=float)
+        except (TypeError, ValueError):
+            return self.that(name, False, f"yours is {type(answer).__name__}, numbers are expected")
+        if answer.shape != expected.shape:
+            return self.that(name, False, f"yours has the shape {answer.shape}, {expected.shape} is right")
+        if not expected.size:
+            return self.that(name, True, "")
+        distance = np.abs(answer - expected)
+        worst = np.unravel_index(np.argmax(np.where(np.isnan(distance), np.inf, distance)), distance.shape)
+        scale = max(np.abs(expected).max(), 1e-300)
+        where = f"entry {[int(i) for i in worst]} of yours is" if expected.ndim else "yours is"
+        how = f"{where} {answer[worst]:.6g}, {expected[worst]:.6g} is right"
+        return self.that(name, distance[worst] <= tolerance * scale, how)
+
+
+def exercise(number: str, task: str) -> Callable:
+    """Register a function of (answer, test) as the check of an exercise.
+
+    Parameters
+    ----------
+    number : str
+        "3.1": the notebook, and the exercise in it.
+    task : str
+        What is asked for, as a phrase: "the backward pass of the softsign".
+    """
+
+    def register(function: Callable) -> Callable:
+        _EXERCISES[number] = (task, function)
+        return function
+
+    return register
+
+
+def check(number: str, answer: Any) -> Verdict:
+    """Check the answer to an exercise.
+
+    Parameters
+    ----------
+    number : str
+        "3.1": the notebook, and the exercise in it.
+    answer : object
+        What the exercise asks for: a function, a class, a number or an array. `...` is no answer yet.
+
+    Returns
+    -------
+    Verdict
+        Let it be the last line of a cell, to read it.
+    """
+    chapter = number.partition(".")[0]
+    try:
+        importlib.import_module(f"checks.chapter_{int(chapter):02d}")
+        task, function = _EXERCISES[number]
+    except (ValueError, ModuleNotFoundError, KeyError):
+        raise ValueError(f"There is no exercise {number!r}; notebook 3 has 3.1, 3.2 and 3.3.") from None
+    test = Test()
+    if answer is ... or answer is None:
+        return Verdict(number, task, [], "There is no answer yet.")
+    try:
+        function(answer, test)
+    except NotAnswered:
+        return Verdict(number, task, test.tests, "There is no answer yet: nothing is returned.")
+    except Exception as error:
+        return Verdict(number, task, test.tests, f"Your answer raised {_say(error)}")
+    return Verdict(number, task, test.tests)
+
+
+def _say(error: Exception) -> str:
+    """An error, and in which line of the answer it was raised if that can be found."""
+    frames = inspect.getinnerframes(error.__traceback__) if error.__traceback__ else []
+    last = frames[-1] if frames else None
+    where = f" (in {last.function})" if last else ""
+    return f"{type(error).__name__}{where}: {error}"

@@ -1,0 +1,1 @@
+"""Solutions to the exercises, a module for each notebook."""
