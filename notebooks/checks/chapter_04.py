@@ -1,0 +1,166 @@
+"""The checks of notebook 4: backward passes of layers, without a Jacobian."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from checks import NotAnswered, Test, exercise
+
+
+@exercise("4.1", "the gradients of a layer whose samples have weights")
+def weighted_gradients(answer: Callable, test: Test) -> None:
+    random = np.random.default_rng(41)
+    inputs, grad_output = random.standard_normal((5, 4)), random.standard_normal((5, 3))
+    names = ("grad_weights", "grad_bias")
+    ones, weights = np.ones(5), np.array([0.5, 2.0, 1.0, 0.0, 3.0])
+
+    got = call(answer, (inputs, grad_output, ones), names, test)
+    if got is None:
+        return
+    test.close("grad_weights where all samples weigh 1", got[0], inputs.T @ grad_output)
+    test.close("grad_bias where all samples weigh 1", got[1], grad_output.sum(axis=0))
+
+    got = call(answer, (inputs, grad_output, weights), names, test)
+    if got is None:
+        return
+    expected = sum_over_samples(inputs, grad_output, weights)
+    test.close("grad_weights where each sample has another weight", got[0], expected[0])
+    test.close("grad_bias where each sample has another weight", got[1], expected[1])
+
+    # As many samples as units: a weight along the wrong axis fits the shapes, and is still wrong.
+    square = random.standard_normal((5, 5))
+    got = call(answer, (inputs, square, weights), names, test)
+    if got is None:
+        return
+    expected = sum_over_samples(inputs, square, weights)
+    test.close("grad_weights for as many samples as units", got[0], expected[0])
+    test.close("grad_bias for as many samples as units", got[1], expected[1])
+
+    once = call(answer, (inputs[:2], grad_output[:2], np.array([2.0, 1.0])), names, test)
+    twice = call(answer, (inputs[[0, 0, 1]], grad_output[[0, 0, 1]], np.ones(3)), names, test)
+    if once is None or twice is None:
+        return
+    test.close("a sample of weight 2 counts as the same sample twice", once[0], twice[0])
+
+
+def sum_over_samples(inputs, grad_output, sample_weight):
+    """The gradients of the weights and of the bias as sums, a sample at a time."""
+    grad_weights = np.zeros((inputs.shape[1], grad_output.shape[1]))
+    grad_bias = np.zeros(grad_output.shape[1])
+    for row, gradient, weight in zip(inputs, grad_output, sample_weight, strict=True):
+        grad_weights += weight * np.outer(row, gradient)
+        grad_bias += weight * gradient
+    return grad_weights, grad_bias
+
+
+@exercise("4.2", "the backward pass of a layer of low rank")
+def low_rank_backward(answer: Callable, test: Test) -> None:
+    random = np.random.default_rng(42)
+    names = ("grad_inputs", "grad_U", "grad_V")
+    # The second case is square throughout: there the shapes give no hint, and hide no forgotten transpose.
+    for case, (n, n_inputs, rank, units) in {"5 -> 2 -> 3": (4, 5, 2, 3), "3 -> 3 -> 3": (3, 3, 3, 3)}.items():
+        inputs, U = random.standard_normal((n, n_inputs)), random.standard_normal((n_inputs, rank))
+        V, grad_output = random.standard_normal((rank, units)), random.standard_normal((n, units))
+        got = call(answer, (inputs, U, V, grad_output), names, test)
+        if got is None:
+            return
+        # One entry at a time; the outputs are linear in each of the three arrays alone.
+        expected = (
+            derivative(lambda changed, U=U, V=V, G=grad_output: np.sum(G * (changed @ U @ V)), inputs),
+            derivative(lambda changed, X=inputs, V=V, G=grad_output: np.sum(G * (X @ changed @ V)), U),
+            derivative(lambda changed, X=inputs, U=U, G=grad_output: np.sum(G * (X @ U @ changed)), V),
+        )
+        for name, value, right in zip(names, got, expected, strict=True):
+            test.close(f"{name} of a layer {case}", value, right)
+
+    wide = [random.standard_normal(shape) for shape in ((3, 500), (500, 2), (2, 600), (3, 600))]
+    used = peak_memory(answer, wide)
+    test.that(
+        "no array of shape (inputs, units) is formed on the way",
+        used < 8 * 500 * 600 / 3,
+        f"a layer 500 -> 2 -> 600 took {used / 1e6:.1f} MB on the way; U @ V has 2.4 MB, and so has X.T @ G",
+    )
+
+
+@exercise("4.3", "the backward pass of centred rows of length 1")
+def unit_rows_backward(answer: Callable, test: Test) -> None:
+    random = np.random.default_rng(43)
+    # In the last case a row has as many entries as there are rows: a mean without its axis fits there.
+    for case, shape in {"one row": (1, 4), "a batch": (5, 3), "as many rows as columns": (4, 4)}.items():
+        inputs, grad_output = 3 * random.standard_normal(shape) + 2, random.standard_normal(shape)
+        (got,) = call(answer, (inputs, grad_output), ("grad_inputs",), test) or (None,)
+        if got is None:
+            return
+        test.close(f"for {case}", got, row_by_row(inputs, grad_output))
+        if case == "a batch" and got.shape == shape:
+            still = np.abs(got.sum(axis=1)).max() <= 1e-9 * max(np.abs(got).max(), 1e-300)
+            why = "adding a constant to a row changes no output, so the gradient must add up to 0"
+            test.that("every row of the gradient adds up to 0", still, f"yours does not; {why}")
+
+    wide = [random.standard_normal((5, 400)) for _ in range(2)]
+    used = peak_memory(answer, wide)
+    test.that(
+        "no Jacobian is formed, not even of one row",
+        used < 8 * 400 * 400 / 2,
+        f"5 rows of 400 numbers took {used / 1e6:.1f} MB on the way; the Jacobian of one row has 1.3 MB",
+    )
+
+
+def row_by_row(inputs, grad_output):
+    """The gradient by the Jacobian of each row: exact, and wasteful."""
+    gradients = []
+    for row, gradient in zip(inputs, grad_output, strict=True):
+        centring = np.eye(len(row)) - 1 / len(row)
+        centred = centring @ row
+        length = np.sqrt(centred @ centred)
+        scaling = (np.eye(len(row)) - np.outer(centred, centred) / length**2) / length
+        gradients.append(gradient @ scaling @ centring)
+    return np.array(gradients)
+
+
+def call(answer: Callable, arguments: tuple, names: tuple[str, ...], test: Test) -> list[np.ndarray] | None:
+    """The arrays that an answer returns; None if it returns other things or writes to its arguments."""
+    given = [argument.copy() for argument in arguments]
+    returned: Any = answer(*given)
+    if returned is None or returned is ...:
+        raise NotAnswered
+    unchanged = all(np.array_equal(now, before) for now, before in zip(given, arguments, strict=True))
+    if not unchanged:
+        test.that("the arguments stay as they are", False, "your function writes to one of them")
+        return None
+    arrays = [returned] if len(names) == 1 else list(returned) if isinstance(returned, tuple | list) else []
+    if len(arrays) != len(names):
+        test.that(f"{len(names)} arrays come back", False, f"return {', '.join(names)}")
+        return None
+    if any(array is None or array is ... for array in arrays):
+        raise NotAnswered
+    return [np.asarray(array, dtype=float) for array in arrays]
+
+
+def derivative(function: Callable, at: np.ndarray) -> np.ndarray:
+    """The derivative of a number by each entry of an array that it is linear in: what a one there adds."""
+    gradient = np.zeros_like(at)
+    for index in np.ndindex(at.shape):
+        step = np.zeros_like(at)
+        step[index] = 1.0
+        gradient[index] = function(step)
+    return gradient
+
+
+def peak_memory(function: Callable, arguments: list[np.ndarray]) -> int:
+    """How many bytes are allocated, at most at one time, while a function runs."""
+    traced = tracemalloc.is_tracing()
+    if not traced:
+        tracemalloc.start()
+    tracemalloc.reset_peak()
+    before = tracemalloc.get_traced_memory()[0]
+    try:
+        function(*arguments)
+        return tracemalloc.get_traced_memory()[1] - before
+    finally:
+        if not traced:
+            tracemalloc.stop()
