@@ -86,7 +86,15 @@ _MODULES = {
         "LearningRateSchedule",
         "ProgressBar",
     ],
-    "layernet.inspection": ["check_gradients", "check_layer", "computation_graph", "lecture_graph"],
+    "layernet.inspection": [
+        "BoundaryFilm",
+        "check_gradients",
+        "check_layer",
+        "computation_graph",
+        "draw_boundary",
+        "find_learning_rate",
+        "lecture_graph",
+    ],
     "layernet.estimators": ["MLPClassifier", "MLPRegressor", "NetworkClassifier", "NetworkRegressor"],
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

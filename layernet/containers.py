@@ -198,6 +198,31 @@ class Concat(Layer):
         )
 
 
+def chain_of(network: Layer) -> Iterator[Layer]:
+    """The layers of a network one after the other, those of a `Sequential` inside it in their place.
+
+    Parameters
+    ----------
+    network : Layer
+
+    Yields
+    ------
+    Layer
+        The network itself, if it is no `Sequential`.
+
+    Examples
+    --------
+    >>> from layernet import Dense, ReLU
+    >>> list(chain_of(Sequential([Sequential([Dense(2), ReLU()]), Dense(1)])))
+    [Dense(2), ReLU(), Dense(1)]
+    """
+    if not isinstance(network, Sequential):
+        yield network
+        return
+    for layer in network:
+        yield from chain_of(layer)
+
+
 def as_layers(layers: Sequence[Layer], container: str) -> list[Layer]:
     """A list of layers, or an error that says which of them is none."""
     if isinstance(layers, Layer) and not isinstance(layers, Sequential):

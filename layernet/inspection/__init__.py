@@ -1,16 +1,22 @@
 """Looking at networks: are the gradients right, are the laws kept, what is inside, how does it learn."""
 
+from layernet.inspection.boundaries import BoundaryFilm, draw_boundary
 from layernet.inspection.contract import ContractReport, check_layer
 from layernet.inspection.gradients import GradientReport, check_gradients
 from layernet.inspection.graph import ComputationGraph, LayerGraph, computation_graph, lecture_graph
+from layernet.inspection.learning_rate import LearningRateSearch, find_learning_rate
 
 __all__ = [
+    "BoundaryFilm",
     "ComputationGraph",
     "ContractReport",
     "GradientReport",
     "LayerGraph",
+    "LearningRateSearch",
     "check_gradients",
     "check_layer",
     "computation_graph",
+    "draw_boundary",
+    "find_learning_rate",
     "lecture_graph",
 ]

@@ -50,9 +50,11 @@ def curves(
         return TOP + (high - scale(value)) / ((high - low) or 1) * (HEIGHT - TOP - BOTTOM)
 
     parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">']
-    for tick in ticks:
+    powers = logarithmic and ticks[-1] >= 10 * ticks[0]
+    labels = [f"{tick:g}" for tick in ticks] if powers else equally_precise(ticks)
+    for tick, label in zip(ticks, labels, strict=True):
         parts.append(f'<path class="grid" d="M{LEFT} {y(tick):.1f}H{WIDTH - RIGHT}"/>')
-        parts.append(f'<text x="{LEFT - 6}" y="{y(tick) + 4:.1f}" text-anchor="end">{tick:g}</text>')
+        parts.append(f'<text x="{LEFT - 6}" y="{y(tick) + 4:.1f}" text-anchor="end">{label}</text>')
     parts.extend(
         f'<text x="{x(tick):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{tick:g}</text>'
         for tick in round_ticks(first, last)
@@ -77,11 +79,33 @@ def round_ticks(low: float, high: float) -> list[float]:
 
 
 def logarithmic_ticks(low: float, high: float) -> list[float]:
-    """1, 3, 10, 30, ... from about 10**low to about 10**high."""
+    """1, 3, 10, 30, ... from about 10**low to about 10**high; closer ones where these are fewer than three."""
     exponents = range(math.floor(low), math.ceil(high) + 1)
     ticks = [factor * 10.0**exponent for exponent in exponents for factor in (1, 3)]
     inside = [tick for tick in ticks if low - 0.3 <= math.log10(tick) <= high + 0.3]
+    if len(inside) < 3 and high - low > 0.01:
+        return [tick for tick in round_ticks(10**low, 10**high) if tick > 0] or ticks
     return inside or ticks
+
+
+def equally_precise(ticks: list[float]) -> list[str]:
+    """Numbers in words, all with as many decimal places as the one that needs most: 0.8, 0.9, 1.0."""
+    words = [f"{tick:g}" for tick in ticks]
+    if any("e" in word for word in words):
+        return words
+    places = max(len(word.partition(".")[2]) for word in words)
+    return [f"{tick:.{places}f}" for tick in ticks]
+
+
+def swatch(number: int) -> str:
+    """A short piece of the line `--line-1`, `--line-2` or `--line-3`, to stand before the name of its curve.
+
+    The name itself keeps the colour of the text: what is vivid enough for a line is too faint for words.
+    """
+    return (
+        '<i style="display:inline-block;width:1.4em;vertical-align:middle;margin:0 .3em 0 .1em;'
+        f'border-top:3px solid var(--line-{number})"></i>'
+    )
 
 
 def picture(pixels: np.ndarray, description: str, size: int = 48) -> str:

@@ -6,7 +6,7 @@ from html import escape
 
 import numpy as np
 
-from layernet.inspection.drawing import curves, picture, shades, signed_colors
+from layernet.inspection.drawing import curves, picture, shades, signed_colors, swatch
 from layernet.layer import Layer
 from layernet.layers import Dense
 from layernet.losses import CrossEntropy
@@ -22,7 +22,7 @@ STYLE = """
 body { margin: 0 auto; padding: 1.5rem 1rem 3rem; max-width: 62rem; background: var(--page); color: var(--ink);
        font: 16px/1.5 system-ui, sans-serif }
 h1 { font-size: 1.6rem; margin: 0 } h2 { font-size: 1.15rem; margin: 2.2rem 0 .4rem }
-p { margin: .3rem 0; max-width: 46rem }
+p { margin: .3rem 0; max-width: 46rem; text-wrap: pretty }
 .faint, figcaption { color: var(--faint) }
 .charts { display: flex; flex-wrap: wrap; gap: 1rem }
 .charts figure { flex: 1 1 20rem; margin: 0; min-width: 0 }
@@ -30,18 +30,19 @@ svg { width: 100%; height: auto; display: block } svg text { font-size: 12px; fi
 .grid { stroke: var(--rule) } polyline { fill: none; stroke-width: 2; stroke-linejoin: round }
 .line-1 { stroke: var(--line-1) } .line-2 { stroke: var(--line-2) }
 .keys span { display: inline-block; margin-right: .8em }
-.keys i { display: inline-block; width: 1.4em; border-top: 3px solid; vertical-align: middle;
-          margin-right: .3em }
 img { image-rendering: pixelated; border: 1px solid var(--rule); background: #fff; display: block }
-.pictures { display: flex; flex-wrap: wrap; gap: .35rem }
-.digits { display: flex; flex-wrap: wrap; gap: .8rem; padding: 0; margin: .5rem 0;
-          list-style: none }
-.digits li { width: 7.2rem; font-size: .85rem; line-height: 1.35 } .digits img { margin-bottom: .25rem }
+.pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(42px, 1fr)); gap: .35rem;
+            margin-top: .6rem }
+.pictures img { width: 100%; height: auto }
+.digits { display: grid; grid-template-columns: repeat(auto-fill, minmax(8.8rem, 1fr)); gap: .8rem;
+          padding: 0; margin: .6rem 0; list-style: none }
+.digits li { font-size: .85rem; line-height: 1.35 } .digits img { margin-bottom: .25rem }
 .scroll { overflow-x: auto } table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { padding: .15rem .5rem; text-align: right } thead th, tbody th { color: var(--faint); font-weight: 500 }
 pre { overflow-x: auto; font-size: .85rem; padding: .6rem .8rem; border: 1px solid var(--rule);
       border-radius: 6px }
-@media (max-width: 30rem) { .confusion th, .confusion td { padding: .15rem .3rem } pre { font-size: .65rem } }
+@media (max-width: 30rem) { .confusion th, .confusion td { padding: .15rem .3rem } pre { font-size: .65rem }
+                            .digits { grid-template-columns: repeat(auto-fill, minmax(6.6rem, 1fr)) } }
 """
 
 
@@ -94,8 +95,8 @@ def digits_report(
 def learning_curve(history: History) -> str:
     """Loss and accuracy over the epochs, on the training data and on the held-out data."""
     key = (
-        '<p class="faint keys"><span><i style="border-color:var(--line-1)"></i>training, with noise and '
-        'dropout</span> <span><i style="border-color:var(--line-2)"></i>held out</span></p>'
+        f'<p class="faint keys"><span>{swatch(1)}training, with noise and dropout</span> '
+        f"<span>{swatch(2)}held out</span></p>"
     )
     figures = []
     for name, logarithmic in (("loss", True), ("accuracy", False)):
@@ -134,7 +135,7 @@ def confusion_table(targets: np.ndarray, predicted: np.ndarray, n_classes: int) 
             count = counts[true, found]
             color, largest = ("--right", counts.max()) if true == found else ("--wrong", wrong.max())
             shade = (
-                f' style="background:rgba(var({color}),{0.15 + 0.5 * count / largest:.2f})"' if count else ""
+                f' style="background:rgba(var({color}),{0.12 + 0.36 * count / largest:.2f})"' if count else ""
             )
             cells.append(f"<td{shade}>{count or '·'}</td>")
         rows.append(f'<tr><th scope="row">{true}</th>{"".join(cells)}<td>{counts[true].sum()}</td></tr>')

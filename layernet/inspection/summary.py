@@ -26,10 +26,10 @@ def summary_html(network: Layer) -> str:
     )
     return (
         f"<details open><summary>{escape(type(network).__name__)}: {escape(_total(network))}</summary>\n"
-        '<table style="border-collapse:collapse;margin:4px 0 4px 1em">\n'
+        '<div style="overflow-x:auto"><table style="border-collapse:collapse;margin:4px 0 4px 1em">\n'
         f"<thead><tr><th {cell}>layer</th> <th {cell}>output shape</th> <th {number}>parameters</th></tr>"
         "</thead>\n"
-        f"<tbody>\n{body}</tbody></table></details>"
+        f"<tbody>\n{body}</tbody></table></div></details>"
     )
 
 

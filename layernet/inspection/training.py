@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from layernet.inspection.drawing import curves
+from layernet.inspection.drawing import curves, swatch
 from layernet.inspection.summary import summary_html
 from layernet.layer import Layer
 from layernet.training.history import History
 
-# Middle tones, which read on a light page and on a dark one.
+# Lines in middle tones, seen on a light page and on a dark one alike; words in the colour of the page's text.
 STYLE = """<style>
-.layernet-fit { --line-1: #3b82f6; --line-2: #f59e0b; max-width: 30em; font-size: 0.9em; }
-.layernet-fit svg { width: 100%; max-width: 26em; display: block; margin-top: 0.5em; }
-.layernet-fit svg text { fill: currentColor; font-size: 12px; }
+.layernet-fit { --line-1: #1f7fc4; --line-2: #d55e00; font-size: 0.9em; margin-top: 0.5em; }
+.layernet-fit svg { width: 100%; max-width: 460px; display: block; margin-top: 0.5em; }
+.layernet-fit svg text { fill: currentColor; font-size: 13px; }
 .layernet-fit svg .grid { stroke: currentColor; stroke-opacity: 0.2; }
 .layernet-fit svg polyline { fill: none; stroke-width: 2; }
-.layernet-fit .line-1 { stroke: var(--line-1); color: var(--line-1); }
-.layernet-fit .line-2 { stroke: var(--line-2); color: var(--line-2); }
+.layernet-fit .line-1 { stroke: var(--line-1); }
+.layernet-fit .line-2 { stroke: var(--line-2); }
 </style>"""
 
 
@@ -38,10 +38,8 @@ def training_html(network: Layer, history: History) -> str:
     parts = [STYLE, '<div class="layernet-fit">', summary_html(network)]
     if lines:
         logarithmic = all(value > 0 for line in lines.values() for value in line)
-        names = " and ".join(
-            f'<span class="line-{number}">{name}</span>' for number, name in enumerate(lines, start=1)
-        )
+        names = " and ".join(f"{swatch(number)}{name}" for number, name in enumerate(lines, start=1))
         scale = ", on a logarithmic scale" if logarithmic else ""
         parts.append(curves(lines, history["epoch"], "Losses over the epochs", logarithmic))
-        parts.append(f"<small>{names}{scale}, after {history['epoch'][-1]} epochs</small>")
+        parts.append(f"<div>{names}{scale}, after {history['epoch'][-1]} epochs</div>")
     return "".join([*parts, "</div>"])

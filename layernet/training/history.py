@@ -104,6 +104,7 @@ class History(dict):
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
+        epochs = len(self.get("epoch", []))
         cell = 'style="padding:1px 10px;text-align:right;font-variant-numeric:tabular-nums"'
         head = "".join(f"<th {cell}>{escape(name)}</th>" for name in self)
         body = "".join(
@@ -111,7 +112,8 @@ class History(dict):
             for row in self._rows()
         )
         return (
-            f"<details open><summary>History of {len(self.get('epoch', []))} epochs. {escape(self.stopped)}"
-            '</summary><div style="max-height:20em;overflow:auto"><table style="border-collapse:collapse">'
-            f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div></details>"
+            f"<details open><summary>History of {epochs} epoch{'' if epochs == 1 else 's'}. "
+            f'{escape(self.stopped)}</summary><div style="max-height:20em;overflow:auto">'
+            f'<table style="border-collapse:collapse"><thead><tr>{head}</tr></thead>'
+            f"<tbody>{body}</tbody></table></div></details>"
         )

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import importlib
-import inspect
+import importlib.util
+import traceback
+import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-__all__ = ["Test", "Verdict", "check", "exercise"]
+__all__ = ["NotAnswered", "Test", "Verdict", "check", "exercise"]
+
+_HERE = Path(__file__).parent
+_LONGEST = 10  # lines of an error that are shown
 
 _EXERCISES: dict[str, tuple[str, Callable]] = {}
 
@@ -21,11 +27,14 @@ class NotAnswered(Exception):
 class Verdict:
     """What came of a check: true if the answer is right; printed, it says what was tested."""
 
-    def __init__(self, number: str, task: str, tests: list[tuple[bool, str]], problem: str = ""):
+    def __init__(
+        self, number: str, task: str, tests: list[tuple[bool, str]], problem: str = "", notes: list[str] = ()
+    ):
         self.number = number
         self.task = task
         self.tests = tests
         self.problem = problem
+        self.notes = notes
 
     def __bool__(self) -> bool:
         return bool(self.tests) and not self.problem and all(passed for passed, _ in self.tests)
@@ -34,8 +43,7 @@ class Verdict:
         result = "solved" if self else "not solved yet"
         lines = [f"Exercise {self.number}, {self.task}: {result}."]
         lines += [f"  {'ok ' if passed else 'NO '} {text}" for passed, text in self.tests]
-        if self.problem:
-            lines.append(f"  {self.problem}")
+        lines += [f"  {line}" for line in (self.problem, *self.notes) if line]
         return "\n".join(lines)
 
 
@@ -109,27 +117,31 @@ def check(number: str, answer: Any) -> Verdict:
     Verdict
         Let it be the last line of a cell, to read it.
     """
-    chapter = number.partition(".")[0]
-    try:
-        importlib.import_module(f"checks.chapter_{int(chapter):02d}")
-        task, function = _EXERCISES[number]
-    except (ValueError, ModuleNotFoundError, KeyError):
-        raise ValueError(f"There is no exercise {number!r}; notebook 3 has 3.1, 3.2 and 3.3.") from None
-    test = Test()
+    module = f"checks.chapter_{number.partition('.')[0]:0>2}"
+    if importlib.util.find_spec(module):
+        importlib.import_module(module)
+    if number not in _EXERCISES:
+        raise ValueError(f"There is no exercise {number!r}; notebook 3 has 3.1, 3.2 and 3.3.")
+    task, function = _EXERCISES[number]
     if answer is ... or answer is None:
         return Verdict(number, task, [], "There is no answer yet.")
-    try:
-        function(answer, test)
-    except NotAnswered:
-        return Verdict(number, task, test.tests, "There is no answer yet: nothing is returned.")
-    except Exception as error:
-        return Verdict(number, task, test.tests, f"Your answer raised {_say(error)}")
-    return Verdict(number, task, test.tests)
+    test, problem = Test(), ""
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        try:
+            function(answer, test)
+        except NotAnswered:
+            problem = f"There is no answer {'to the rest ' if test.tests else ''}yet: nothing is returned."
+        except Exception as error:
+            problem = _say(error)
+    notes = {f"Mind the warning: {warning.message}" for warning in warned}
+    return Verdict(number, task, test.tests, problem, sorted(notes))
 
 
 def _say(error: Exception) -> str:
-    """An error, and in which line of the answer it was raised if that can be found."""
-    frames = inspect.getinnerframes(error.__traceback__) if error.__traceback__ else []
-    last = frames[-1] if frames else None
-    where = f" (in {last.function})" if last else ""
-    return f"{type(error).__name__}{where}: {error}"
+    """What was raised, and in which line of the answer."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).parent != _HERE]
+    theirs = [f for f in frames if "site-packages" not in f.filename and "layernet" not in f.filename]
+    where = f", in {theirs[-1].name}, line {theirs[-1].lineno}" if theirs else ""
+    message = "\n    ".join(str(error).splitlines()[:_LONGEST])
+    return f"Your answer raised {type(error).__name__}{where}: {message}"

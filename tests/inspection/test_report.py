@@ -12,6 +12,7 @@ from html_page import Page
 from layernet import Dense, ReLU, Sequential
 from layernet.inspection.drawing import (
     curves,
+    equally_precise,
     logarithmic_ticks,
     png,
     round_ticks,
@@ -106,6 +107,18 @@ def test_ticks_are_round_and_cover():
     assert round_ticks(1, 60) == [0, 10, 20, 30, 40, 50, 60]
     assert len(round_ticks(2, 2)) >= 2
     assert logarithmic_ticks(-1.4, 0.1) == pytest.approx([0.03, 0.1, 0.3, 1])
+    # Less than a power of ten: closer ones.
+    assert logarithmic_ticks(np.log10(0.66), np.log10(0.98)) == pytest.approx([0.6, 0.7, 0.8, 0.9, 1.0])
+    assert logarithmic_ticks(0.0, 0.0)
+
+
+def test_labels_of_ticks_have_equally_many_decimal_places():
+    assert equally_precise([0, 0.5, 1.0]) == ["0.0", "0.5", "1.0"]
+    assert equally_precise([5, 10]) == ["5", "10"]
+    assert equally_precise([0.85, 0.9]) == ["0.85", "0.90"]
+    assert equally_precise([1e-7, 2e-7]) == ["1e-07", "2e-07"]
+    assert ">0.90<" in curves({"loss": [0.98, 0.86]}, [1, 2], "loss", logarithmic=True)
+    assert ">0.3<" in curves({"loss": [1.0, 0.1]}, [1, 2], "loss", logarithmic=True)
 
 
 def test_png_is_read_back(random):

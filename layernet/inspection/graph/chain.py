@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from layernet.containers import chain_of
 from layernet.inspection.graph.dot import chain_dot
 from layernet.inspection.graph.drawing import chain_document, chain_html
-from layernet.inspection.graph.structure import leaves
 from layernet.inspection.graph.symbols import number
 from layernet.layer import Layer
 
@@ -51,7 +51,7 @@ class LayerGraph:
     def __init__(self, network: Layer, sample: np.ndarray, reason: str):
         self.network = network
         self.reason = reason
-        chain, rows = list(leaves(network)), [sample[None]]
+        chain, rows = list(chain_of(network)), [sample[None]]
         for layer in chain:
             rows.append(layer.forward_pass(rows[-1]))
         gradients = [np.ones_like(rows[-1])]

@@ -23,7 +23,7 @@ LONGEST_NAME = 25  # letters above a column
 # In a file of its own the picture cannot take the page's text colour.
 OWN_COLORS = """<style>
 svg { color: #1f2328; }
-@media (prefers-color-scheme: dark) { svg { color: #e6edf3; } }
+@media (prefers-color-scheme: dark) { svg { color: #e6edf3; background: #0d1117; } }
 </style>"""
 
 CHAIN_BOX = {"width": 330, "height": 50, "gap": 26}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from layernet.containers import Sequential
+from layernet.containers import chain_of
 from layernet.inspection.graph.symbols import Symbol
 from layernet.layer import Layer
 from layernet.layers import Dense
@@ -111,7 +111,7 @@ def columns_of(network: Layer, sample: np.ndarray, names: Sequence[str] | None =
     columns = [Column([], values=sample)]
     n_neurons = len(sample)
     random = np.random.default_rng(0)
-    for layer in leaves(network):
+    for layer in chain_of(network):
         row = columns[-1].values
         if isinstance(layer, BoundLoss):
             columns.append(Column([layer]))
@@ -140,15 +140,6 @@ def columns_of(network: Layer, sample: np.ndarray, names: Sequence[str] | None =
             column.connected = np.eye(len(column.values), dtype=bool)
     name_columns(columns, names)
     return columns
-
-
-def leaves(network: Layer) -> Iterator[Layer]:
-    """The layers of a chain, those of chains inside it in their place."""
-    if isinstance(network, Sequential):
-        for layer in network.layers:
-            yield from leaves(layer)
-    else:
-        yield network
 
 
 def joins_its_column(layer: Layer, row: np.ndarray, random: np.random.Generator) -> bool:

@@ -1,4 +1,4 @@
-"""Do a graph's gradients agree: by the layers, by edges, by paths, and by central differences?"""
+"""The comparison of a graph's gradients: by the layers, by edges, by paths, and by central differences."""
 
 from __future__ import annotations
 

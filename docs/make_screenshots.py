@@ -1,0 +1,60 @@
+"""Make the pictures of this folder: `python docs/make_screenshots.py`, with the extra `browser` and a Chromium.
+
+Each is taken on a light page, `report.png`, and on a dark one, `report-dark.png`. The tests in `tests/browser`
+open the same pages; this only takes their pictures.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+from sklearn.datasets import load_digits
+
+from layernet import MLPClassifier
+from layernet.__main__ import main as demonstration
+
+FOLDER = Path(__file__).parent
+sys.path.insert(0, str(FOLDER.parent / "tests"))
+
+from browser.pages import FLAGS, Pages, find_browser  # noqa: E402
+
+
+def report() -> str:
+    """The report of the demonstration."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "report.html"
+        demonstration(["--report", str(path)])
+        return path.read_text(encoding="utf-8")
+
+
+def estimator() -> str:
+    """A fitted estimator, as a notebook shows it."""
+    X, y = load_digits(return_X_y=True)
+    model = MLPClassifier((64, 32), early_stopping=True, random_state=0)
+    return model.fit(X / 16, y)._repr_html_()
+
+
+# What is shown, and how many pixels wide the page is.
+PICTURES = {"report": (report, 1024), "estimator": (estimator, 500)}
+
+
+def main() -> None:
+    """Open every page in a browser and save what is seen."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=find_browser(), args=FLAGS)
+        pages = Pages(browser)
+        for name, (make, width) in PICTURES.items():
+            html = make()
+            for scheme, ending in (("light", ""), ("dark", "-dark")):
+                page = pages.open(html, width, scheme, background=scheme, height=100)
+                path = FOLDER / f"{name}{ending}.png"
+                page.screenshot(path=path, full_page=True)
+                print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,294 @@
+"""What a network with two inputs makes of the plane: its decision boundary, and what hidden neurons see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from layernet.inspection.planes import (
+    Ending,
+    as_points,
+    classes_of,
+    grid_points,
+    mosaic,
+    neurons_and_outputs,
+    plane_around,
+)
+from layernet.layer import Layer
+from layernet.training.callbacks import Callback
+from layernet.training.data import outputs_in_blocks
+from layernet.training.loop import as_count
+from layernet.validation import require_number
+
+
+@dataclass
+class Frame:
+    """A network at one moment, on a grid over the plane.
+
+    Attributes
+    ----------
+    epoch : int
+        After how many epochs; 0 is before training.
+    loss : float or None
+        The training loss of that epoch, as in the history; None before training.
+    outputs : ndarray of shape (resolution, resolution, n_outputs)
+        What the network makes of the points of the grid; rows go upwards along the second input.
+    hidden : list of ndarray of shape (resolution, resolution, n_neurons)
+        For each hidden layer what its neurons make of them, after their activation.
+    """
+
+    epoch: int
+    loss: float | None
+    outputs: np.ndarray
+    hidden: list[np.ndarray]
+
+
+class BoundaryFilm(Callback):
+    """Keeps pictures of a network with two inputs while it trains: of its outputs, and of each hidden neuron.
+
+    Training is the same with it, to the last bit.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, 2)
+        The points to be drawn; pictures reach a little further than they do.
+    y : array-like of shape (n_samples,) or (n_samples, n_classes)
+        Their classes, as the loss takes them.
+    epochs : iterable of int, default=None
+        When to keep a picture; 0 is before training. None for six, ever farther apart, up to the last epoch.
+    resolution : int, default=80
+        Points of the grid along either axis.
+    max_neurons : int, default=24
+        How many neurons of each hidden layer are kept at most, the first ones; `plot` says where some are
+        left out.
+    threshold : float, default=None
+        From where on a single output stands for the second class; None for 0.5 if the network ends in a
+        sigmoid, and else for 0, as for a logit.
+
+    Attributes
+    ----------
+    frames : list of Frame
+        What was kept in the last training, in order.
+    horizontal, vertical : ndarray of shape (resolution,)
+        Where the grid's points are, along the first input and along the second.
+
+    Examples
+    --------
+    >>> from layernet import SGD, Dense, Sequential, Tanh
+    >>> X, y = [[0.0, 0.0], [1.0, 1.0], [0.0, 1.0], [1.0, 0.0]], [0, 0, 1, 1]
+    >>> film = BoundaryFilm(X, y, epochs=(0, 5), resolution=10)
+    >>> history = Sequential([Dense(3), Tanh(), Dense(1)]).fit(
+    ...     X, y, loss="binary_cross_entropy", epochs=5, callbacks=[film], random_state=0)
+    >>> film
+    BoundaryFilm of 4 points, after epochs 0 and 5
+    >>> film.frames[1].outputs.shape, film.frames[1].hidden[0].shape
+    ((10, 10, 1), (10, 10, 3))
+    """
+
+    def __init__(
+        self,
+        X: Any,
+        y: Any,
+        epochs: Iterable[int] | None = None,
+        resolution: int = 80,
+        max_neurons: int = 24,
+        threshold: float | None = None,
+    ):
+        self.X = as_points(X)
+        self.y = np.asarray(y)
+        if len(self.y) != len(self.X):
+            raise ValueError(
+                f"BoundaryFilm: y must have one class for each of {len(self.X)} points, got {len(self.y)}."
+            )
+        self.epochs = None if epochs is None else as_epochs(epochs)
+        self.resolution = as_count(resolution, "resolution")
+        self.max_neurons = as_count(max_neurons, "max_neurons")
+        self.threshold = require_number(self, "threshold", threshold, or_none=True)
+        self.horizontal, self.vertical = plane_around(self.X, self.resolution)
+        self.frames: list[Frame] = []
+
+    def __repr__(self) -> str:
+        kept = [str(frame.epoch) for frame in self.frames]
+        when = " and ".join([", ".join(kept[:-1]), kept[-1]] if len(kept) > 1 else kept)
+        plural = "s" if len(kept) > 1 else ""
+        return f"BoundaryFilm of {len(self.X)} points, " + (f"after epoch{plural} {when}" if kept else "empty")
+
+    _planned: tuple[int, ...] = ()
+
+    def on_train_begin(self, run):
+        if run.network.input_shape != (2,):
+            raise ValueError(
+                f"BoundaryFilm draws over a plane and needs a network with 2 inputs, got one with inputs of "
+                f"shape {run.network.input_shape}. Choose two columns of X, or two principal components."
+            )
+        classes_of(self.y, run.network.output_shape)  # what cannot be drawn is refused before the first step
+        self.frames = []
+        self._planned = spread_out(run.epochs) if self.epochs is None else self.epochs
+        if 0 in self._planned:
+            self._keep(run.network, 0, None)
+
+    def on_epoch_end(self, run):
+        if run.epoch in self._planned:
+            self._keep(run.network, run.epoch, run.history["loss"][-1])
+
+    def _keep(self, network, epoch, loss):
+        points = grid_points(self.horizontal, self.vertical)
+        shape = (self.resolution, self.resolution, -1)
+        with np.errstate(over="ignore", invalid="ignore"):  # where training is about to diverge
+            hidden, outputs = neurons_and_outputs(network, points.astype(network.dtype))
+        first = [values[:, : self.max_neurons].reshape(shape) for values, _ in hidden]
+        self.frames.append(Frame(epoch, loss, outputs.reshape(shape), first))
+        self._kinds = [(values.shape[1], bounds) for values, bounds in hidden]
+        self._ending = Ending.of(network, self.threshold)
+
+    def plot(self, neurons: bool = True, figure=None):
+        """Draw the film: a column for each picture, the decision boundary above and the neurons' maps below.
+
+        In a neuron's map blue is low, orange is high, and white is halfway: a sigmoid is shown from 0 to 1, a
+        tanh from -1 to 1, and any other neuron from minus its largest value to its largest, with white at 0.
+
+        Parameters
+        ----------
+        neurons : bool, default=True
+            Whether to draw the maps of the hidden neurons.
+        figure : matplotlib.figure.Figure or SubFigure, default=None
+            Where to draw; None makes a new figure.
+
+        Returns
+        -------
+        matplotlib.figure.Figure or SubFigure
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If there are no pictures yet.
+        """
+        plt = pyplot("BoundaryFilm.plot")
+        if not self.frames:
+            raise ValueError(
+                "This BoundaryFilm has no pictures yet. Hand it to a training that reaches its epochs: "
+                "fit(..., callbacks=[film])."
+            )
+        films = zip(*(self._mosaics(frame) for frame in self.frames), strict=True) if neurons else ()
+        rows = [list(pictures) for pictures in films]
+        heights = [1.0, *(row[0].shape[0] / row[0].shape[1] for row in rows)]
+        if figure is None:
+            size = (1.6 * len(self.frames) + 0.6, 1.6 * sum(heights) + 0.6)
+            figure = plt.figure(figsize=size, layout="constrained")
+        panels = figure.subplots(len(heights), len(self.frames), squeeze=False, height_ratios=heights)
+        for frame, panel in zip(self.frames, panels[0], strict=True):
+            self._ending.draw(panel, self.horizontal, self.vertical, frame.outputs, self.X, self.y, 2.5)
+            panel.set_box_aspect(1)
+            loss = "" if frame.loss is None else f"\nloss {frame.loss:.3g}"
+            panel.set_title(f"epoch {frame.epoch}{loss}", fontsize="small")
+        for pictures, places in zip(rows, panels[1:], strict=True):
+            for picture, panel in zip(pictures, places, strict=True):
+                panel.imshow(picture)
+        for panel in panels.flat:
+            panel.set(xticks=[], yticks=[])
+            panel.spines[:].set_visible(False)
+        for label, panel in zip(self._labels(), panels[:, 0], strict=False):
+            panel.set_ylabel(label, fontsize="small")
+        return figure
+
+    def _mosaics(self, frame):
+        return [mosaic(maps, bounds) for maps, (_, bounds) in zip(frame.hidden, self._kinds, strict=True)]
+
+    def _labels(self):
+        several = len(self._kinds) > 1
+        labels = ["output"]
+        for number, (n_neurons, _) in enumerate(self._kinds, start=1):
+            name = f"hidden layer {number}" if several else "hidden neurons"
+            left_out = n_neurons > self.max_neurons
+            labels.append(f"{name},\nthe first {self.max_neurons} of {n_neurons}" if left_out else name)
+        return labels
+
+
+def draw_boundary(
+    axes: Any,
+    model: Any,
+    X: Any,
+    y: Any,
+    resolution: int = 150,
+    threshold: float | None = None,
+    marker_size: float = 4.0,
+) -> None:
+    """Draw what a classifier of two inputs says all over the plane, and the points with their classes.
+
+    Shades grow with the probability of the class that is said; they are even where a model gives none.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    model : Layer or object with `predict`
+        A network with 2 inputs, or a fitted classifier as scikit-learn has them; its `predict_proba` is used if
+        there is one.
+    X : array-like of shape (n_samples, 2)
+    y : array-like of shape (n_samples,) or (n_samples, n_classes)
+    resolution : int, default=150
+        Points of the grid along either axis.
+    threshold : float, default=None
+        See `BoundaryFilm`; for networks only.
+    marker_size : float, default=4.0
+        Of the points.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    ValueError
+        If the points do not lie in a plane, or the network does not take them.
+    TypeError
+        If the model is neither a network nor has `predict`.
+    """
+    pyplot("draw_boundary")
+    X, y = as_points(X), np.asarray(y)
+    horizontal, vertical = plane_around(X, resolution)
+    points = grid_points(horizontal, vertical)
+    if isinstance(model, Layer):
+        ending, outputs = Ending.of(model, threshold), outputs_in_blocks(model, model.admit_inputs(points))
+    elif hasattr(model, "predict"):
+        labels = np.asarray(getattr(model, "classes_", np.unique(y)))
+        y = np.searchsorted(labels, y)
+        ending = Ending("probabilities", 0.0)
+        if hasattr(model, "predict_proba"):
+            outputs = np.asarray(model.predict_proba(points))
+        else:
+            outputs = np.eye(len(labels))[np.searchsorted(labels, model.predict(points))]
+    else:
+        raise TypeError(
+            f"draw_boundary needs a network or a fitted classifier with predict, got {type(model).__name__}."
+        )
+    planes = outputs.reshape(len(vertical), len(horizontal), -1)
+    ending.draw(axes, horizontal, vertical, planes, X, y, marker_size)
+
+
+def pyplot(who: str) -> Any:
+    """The module that draws, or an error that says how to get it."""
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError(
+            f"{who} draws with matplotlib, which is not installed: pip install matplotlib"
+        ) from error
+    return plt
+
+
+def as_epochs(epochs: Iterable[int]) -> tuple[int, ...]:
+    """Whole numbers of at least 0, in order, or an error."""
+    given = list(epochs) if isinstance(epochs, Iterable) else []
+    if not given or any(not isinstance(e, (int, np.integer)) or isinstance(e, bool) or e < 0 for e in given):
+        raise ValueError(
+            f"BoundaryFilm: epochs must be whole numbers of at least 0, as in (0, 1, 10, 100), got {epochs!r}."
+        )
+    return tuple(sorted({int(epoch) for epoch in given}))
+
+
+def spread_out(last: int) -> tuple[int, ...]:
+    """0, and up to five epochs ever farther apart from 1 to the last."""
+    return tuple(sorted({0, *(int(epoch) for epoch in np.geomspace(1, last, 5).round())}))

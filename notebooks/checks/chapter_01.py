@@ -1,0 +1,158 @@
+"""Checks of the exercises in notebook 1, and the network that the third one is about."""
+
+from __future__ import annotations
+
+import tracemalloc
+from collections.abc import Callable
+
+import numpy as np
+
+from checks import NotAnswered, Test, exercise
+from layernet import Dense, Layer, Sequential, Softplus, check_gradients, check_layer
+
+
+class Gate(Layer):
+    """Multiply each input by its own sigmoid: y = x s(x), where s(x) = 1 / (1 + exp(-x))."""
+
+    def forward_pass(self, inputs):
+        return inputs / (1 + np.exp(-inputs))
+
+    def backward_pass(self, inputs, grad_output):
+        s = 1 / (1 + np.exp(-inputs))
+        return grad_output * (s + inputs * s * (1 - s))
+
+
+class Center(Layer):
+    """Subtract from each row its mean over the features: y_i = x_i - (x_1 + ... + x_d) / d."""
+
+    def forward_pass(self, inputs):
+        return inputs - inputs.mean(axis=1, keepdims=True)
+
+    def backward_pass(self, inputs, grad_output):
+        return grad_output - grad_output.mean(axis=1, keepdims=True)
+
+
+class UnitLength(Layer):
+    """Divide each row by its length: y_i = x_i / r, where r = sqrt(1e-6 + x_1**2 + ... + x_d**2).
+
+    The small number keeps a row of zeros from a division by zero.
+    """
+
+    def forward_pass(self, inputs):
+        return inputs / np.sqrt(1e-6 + (inputs**2).sum(axis=1, keepdims=True))
+
+    def backward_pass(self, inputs, grad_output):
+        return grad_output / np.sqrt(1e-6 + (inputs**2).sum(axis=1, keepdims=True))
+
+
+def suspects() -> Sequential:
+    """A network for inputs of 4 features, in which one layer has a wrong backward pass."""
+    layers = [Dense(6), Gate(), Dense(6), Center(), Dense(5), UnitLength(), Dense(4), Softplus(), Dense(3)]
+    return Sequential(layers).build(4, random_state=0)
+
+
+@exercise("1.1", "the backward pass of the softsign")
+def softsign(answer: Callable, test: Test) -> None:
+    x = np.array([[-2.0, 0.0, 3.0]])
+    test.close(
+        "at the inputs -2, 0 and 3, with a grad_output of ones",
+        answer(x, np.ones((1, 3))),
+        [[1 / 9, 1, 1 / 16]],
+    )
+    random = np.random.default_rng(1)
+    inputs, grad_output = random.standard_normal((2, 5, 4))
+    h = 1e-5
+    ahead, behind = ((inputs + step) / (1 + np.abs(inputs + step)) for step in (h, -h))
+    differences = grad_output * (ahead - behind) / (2 * h)
+    inputs_before, grad_before = inputs.copy(), grad_output.copy()
+    test.close("five rows, against differences", answer(inputs, grad_output), differences, 1e-7)
+    test.close("the inputs are left as they were", inputs, inputs_before)
+    test.close("grad_output is left as it was", grad_output, grad_before)
+
+
+@exercise("1.2", "the parametric rectifier")
+def parametric_relu(answer: Callable, test: Test) -> None:
+    if not test.that(
+        "it is a class of layers", is_layer_class(answer), "hand over the class, without parentheses"
+    ):
+        return
+    inputs = np.array([[-1.0, 2.0, -3.0], [4.0, -5.0, -6.0]])
+    layer = built(answer, 3)
+    if not test.that(
+        "it has the parameter slope", "slope" in layer.parameters, f"it has {list(layer.parameters)}"
+    ):
+        return
+    test.close("slope begins with a zero for each feature", layer.slope, np.zeros(3))
+    if layer.slope.shape != (3,):
+        return
+    layer.slope = np.array([0.5, 2.0, -1.0])
+    test.close("outputs for slopes 0.5, 2 and -1", layer.forward_pass(inputs), [[-0.5, 2, 3], [4, -10, 6]])
+    grad_output = np.array([[1.0, 10.0, 100.0], [1.0, 10.0, 1000.0]])
+    grad_inputs = layer.backward_pass(inputs, grad_output)
+    test.close("the gradient of the inputs", grad_inputs, [[0.5, 10, -100], [1, 20, -1000]])
+    test.close("the gradient of slope, for two rows", layer.grad_slope, [-1, -50, -6300])
+    keeps_the_laws(answer(), 3, test)
+
+
+@exercise("1.3", "the corrected layer")
+def corrected(answer: Callable, test: Test) -> None:
+    if not test.that(
+        "it is a class of layers", is_layer_class(answer), "hand over the class, without parentheses"
+    ):
+        return
+    random = np.random.default_rng(2)
+    inputs, grad_output = random.standard_normal((2, 6, 6))
+    outputs = built(answer, 6).forward_pass(inputs)
+    if outputs is None:
+        raise NotAnswered
+    for place, suspect in enumerate(suspects().layers):
+        if isinstance(suspect, Gate | Center | Softplus) and np.allclose(outputs, suspect.forward_pass(inputs)):
+            test.that(
+                "it does what the faulty layer does", False, f"this is layer {place}, whose gradient is right"
+            )
+            return
+    if not test.close("it does what the faulty layer does", outputs, UnitLength().forward_pass(inputs)):
+        return
+    test.close(
+        "the row (3, 4) with the grad_output (1, 0)",
+        built(answer, 2).backward_pass(np.array([[3.0, 4.0]]), np.array([[1.0, 0.0]])),
+        [[0.128, -0.096]],
+        1e-5,
+    )
+    verdict = check_gradients(built(answer, 6), inputs, grad_output)
+    test.that("six rows, against differences", verdict, str(verdict.worst))
+    keeps_the_laws(answer(), 6, test)
+    wide = random.standard_normal((2, 1500))
+    layer = built(answer, 1500)
+    tracemalloc.start()
+    layer.backward_pass(wide, wide)
+    most = tracemalloc.get_traced_memory()[1] / wide.nbytes
+    tracemalloc.stop()
+    how = f"it took {most:.0f} times the memory of the inputs"
+    test.that("it forms no matrix of derivatives, for 1,500 features", most < 50, how)
+
+
+def is_layer_class(answer: object) -> bool:
+    """Whether an answer is a class of layers, rather than a layer or something else."""
+    return isinstance(answer, type) and issubclass(answer, Layer)
+
+
+def built(answer: Callable, n_features: int) -> Layer:
+    """A new layer, built; an error of `NotAnswered` if its forward pass is still a blank."""
+    layer = answer()
+    if layer.forward_pass(np.ones((1, n_features))) is None:
+        raise NotAnswered
+    return layer
+
+
+def keeps_the_laws(layer: Layer, n_features: int, test: Test) -> None:
+    """Add a line on `check_layer`: that all laws are kept, or which are broken, and how."""
+    try:
+        check_layer(layer, n_features)
+    except AssertionError as error:
+        lines = str(error).splitlines()
+        laws = [place for place, line in enumerate(lines) if line.startswith("  BROKEN")]
+        broken = [f"\n      {line.strip()}" for place in laws for line in lines[place : place + 2]]
+        test.that("check_layer", False, "".join(broken))
+    else:
+        test.that("check_layer finds that it keeps all laws of a layer", True, "")

@@ -1,0 +1,77 @@
+"""Everything that shows itself as HTML, by name: a function that makes it."""
+
+import functools
+import warnings
+
+import numpy as np
+from sklearn.datasets import load_iris
+from sklearn.exceptions import ConvergenceWarning
+
+from layernet import (
+    GELU,
+    Concat,
+    Dense,
+    Dropout,
+    Flatten,
+    History,
+    LayerNorm,
+    MLPClassifier,
+    NetworkClassifier,
+    ReLU,
+    Residual,
+    Sequential,
+    Tanh,
+    computation_graph,
+    lecture_graph,
+)
+
+
+def network():
+    """Nested deeply, with a layer whose call is long."""
+    dense = Dense(64, use_bias=False, weights_initializer="he_normal", bias_initializer="zeros")
+    block = Residual(Sequential([LayerNorm(), dense, GELU(), Dropout(0.2), Dense(32)]))
+    both = Concat([Dense(8), Sequential([Dense(4), Tanh()])])
+    return Sequential([Flatten(), Dense(32), block, both, Dense(3)]).build((2, 2), random_state=0)
+
+
+@functools.cache
+def history():
+    """With more columns than a narrow page has room for, and more epochs than are seen at once."""
+    X, y = load_iris(return_X_y=True)
+    data = {"validation_data": (X, y), "metrics": "accuracy"}
+    net = Sequential([Dense(8), ReLU(), Dense(3)])
+    return net.fit(X, y, loss="cross_entropy", epochs=25, random_state=0, **data)
+
+
+def fitted(estimator):
+    """How an estimator shows itself once it is fitted."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return estimator.fit(*load_iris(return_X_y=True))._repr_html_()
+
+
+@functools.cache
+def large_graph():
+    """With more neurons than are drawn, in more columns than a narrow page has room for."""
+    net = Sequential([Dense(32), ReLU(), Dense(16), LayerNorm(), Tanh(), Dense(10)]).build(64, random_state=0)
+    return computation_graph(net, np.linspace(-1, 1, 64), target=3, loss="cross_entropy")
+
+
+REPRESENTATIONS = {
+    "network": lambda: network()._repr_html_(),
+    "network not built": lambda: Sequential([Dense(3)])._repr_html_(),
+    "history": lambda: history()._repr_html_(),
+    "history of nothing": lambda: History()._repr_html_(),
+    "estimator": lambda: fitted(MLPClassifier((7,), max_iter=30, early_stopping=True, random_state=0)),
+    "estimator of a network": lambda: fitted(NetworkClassifier(network()[3:], max_iter=9, random_state=0)),
+    "graph": lambda: lecture_graph(target=1)._repr_html_(),
+    "graph, large": lambda: large_graph()._repr_html_(),
+    "graph, layer by layer": lambda: computation_graph(network(), [[0.5, 1.0], [2.0, -1.0]])._repr_html_(),
+    "levels": lambda: lecture_graph(target=1).levels()._repr_html_(),
+    "levels, many": lambda: large_graph().levels()._repr_html_(),
+    "paths": lambda: lecture_graph().paths("x1")._repr_html_(),
+    "parameter": lambda: lecture_graph(target=1).parameter("z1.w2")._repr_html_(),
+    "steps": lambda: lecture_graph(target=1).steps()._repr_html_(),
+    "steps, many": lambda: large_graph().steps()._repr_html_(),
+    "estimator not fitted": lambda: NetworkClassifier(network())._repr_html_(),
+}
