@@ -13,7 +13,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 from sklearn.datasets import load_digits
 
-from layernet import MLPClassifier
+from layernet import MLPClassifier, lecture_graph
 from layernet.__main__ import main as demonstration
 
 FOLDER = Path(__file__).parent
@@ -37,8 +37,23 @@ def estimator() -> str:
     return model.fit(X / 16, y)._repr_html_()
 
 
-# What is shown, and how many pixels wide the page is.
-PICTURES = {"report": (report, 1024), "estimator": (estimator, 500)}
+def steps() -> str:
+    """The lecture's graph, to be stepped through."""
+    return lecture_graph(target=1).steps()._repr_html_()
+
+
+def levels() -> str:
+    """The lecture's derivation."""
+    return lecture_graph().levels()._repr_html_()
+
+
+# What is shown, how many pixels wide the page is, and how often "one step on" is clicked.
+PICTURES = {
+    "report": (report, 1024, 0),
+    "estimator": (estimator, 500, 0),
+    "steps": (steps, 960, 10),
+    "levels": (levels, 420, 0),
+}
 
 
 def main() -> None:
@@ -46,10 +61,12 @@ def main() -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_browser(), args=FLAGS)
         pages = Pages(browser)
-        for name, (make, width) in PICTURES.items():
+        for name, (make, width, clicks) in PICTURES.items():
             html = make()
             for scheme, ending in (("light", ""), ("dark", "-dark")):
                 page = pages.open(html, width, scheme, background=scheme, height=100)
+                for _ in range(clicks):
+                    page.get_by_role("button", name="one step on").click()
                 path = FOLDER / f"{name}{ending}.png"
                 page.screenshot(path=path, full_page=True)
                 print(f"{path.name}: {path.stat().st_size / 1e3:.0f} kB")

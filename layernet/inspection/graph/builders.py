@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from layernet.containers import Sequential
+from layernet.containers import Sequential, chain_of
 from layernet.inspection.graph.chain import LayerGraph
 from layernet.inspection.graph.computation import ComputationGraph, unknown
 from layernet.inspection.graph.structure import NotNeuronsError, columns_of
 from layernet.layer import Layer, NotBuiltError
 from layernet.layers import Dense, Sigmoid
-from layernet.losses.loss import Loss
+from layernet.losses.loss import BoundLoss, Loss
 from layernet.representation import find_by_name
 
 # The lecture's example with round numbers, so that no neuron saturates and no two derivatives are equal.
@@ -59,8 +59,12 @@ def computation_graph(
     ------
     NotBuiltError
         If the network is not built.
+    TypeError
+        If it is no network.
     ValueError
         If the sample does not fit, or one of `target` and `loss` is missing.
+    KeyError
+        If there is no node `of`; the message lists the near ones.
 
     Examples
     --------
@@ -79,23 +83,32 @@ def computation_graph(
     Rumelhart, Hinton and Williams (1986), Learning representations by back-propagating errors. Reverse mode:
     Linnainmaa (1976), Taylor expansion of the accumulated rounding error.
     """
+    if not isinstance(network, Layer):
+        hint = " Give its network_." if hasattr(network, "network_") else ""
+        raise TypeError(f"computation_graph draws a layer or a network, got {type(network).__name__}.{hint}")
     if network.input_shape is None:
+        shape = np.shape(sample)
+        shape = shape[0] if len(shape) == 1 else shape
         raise NotBuiltError(
-            f"The graph of {network!r} needs its parameters: call build({np.size(sample)}) or train it first."
+            f"The graph of {network!r} needs parameters: call build({shape}) or train it first."
         )
     if (target is None) != (loss is None):
         given, missing = ("target", "loss") if loss is None else ("loss", "target")
         raise ValueError(f"computation_graph was given a {given} and no {missing}: the node L needs both.")
+    has_loss = isinstance(list(chain_of(network))[-1], BoundLoss)
+    if has_loss and loss is not None:
+        raise ValueError(f"{network!r} ends in its loss already: leave target and loss out.")
     sample = as_sample(network, sample)
     chain = [copy.deepcopy(network)]
     if loss is not None:
-        targets = np.asarray(target)
-        targets = targets.reshape(1, *targets.shape[-1:]) if targets.ndim else targets.reshape(1)
-        chain.append(find_by_name(Loss, loss, "loss").bind(targets))
+        chain.append(find_by_name(Loss, loss, "loss").bind(as_targets(network, target)))
     whole = Sequential(chain).build(sample.shape)
     try:
         columns = columns_of(whole, sample, names)
     except NotNeuronsError as reason:
+        for argument, value in (("of", of), ("names", names)):
+            if value is not None:
+                raise ValueError(f"{argument}={value!r} speaks of single neurons, but {reason}.") from None
         return LayerGraph(whole, sample, str(reason))
     symbols = {str(symbol): symbol for column in columns[1:] for symbol in column.symbols}
     if of is None:
@@ -105,9 +118,16 @@ def computation_graph(
     return ComputationGraph(whole, columns, symbols[of])
 
 
+def as_targets(network: Layer, target: Any) -> np.ndarray:
+    """A batch of the one target: of a class, a number, an array of numbers, or a batch already."""
+    target = np.array(target)  # a copy: the graph is of this moment
+    is_row = target.shape == network.output_shape or target.ndim == 0 or target.shape[0] != 1
+    return target[None] if is_row else target
+
+
 def as_sample(network: Layer, sample: Any) -> np.ndarray:
     """One sample without its batch axis, in the network's type."""
-    sample = np.asarray(sample, dtype=network.dtype)
+    sample = np.array(sample, dtype=network.dtype)  # a copy: the graph is of this moment
     if sample.shape == (1, *network.input_shape):
         sample = sample[0]
     if sample.shape != network.input_shape:

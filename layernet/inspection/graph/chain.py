@@ -12,6 +12,21 @@ from layernet.inspection.graph.dot import chain_dot
 from layernet.inspection.graph.drawing import chain_document, chain_html
 from layernet.inspection.graph.symbols import number
 from layernet.layer import Layer
+from layernet.losses.loss import BoundLoss
+
+# What a graph of neurons has, and this one cannot have.
+OF_NEURONS = (
+    "levels",
+    "paths",
+    "parameter",
+    "parameters",
+    "count",
+    "verify",
+    "steps",
+    "node",
+    "edges",
+    "columns",
+)
 
 
 @dataclass(frozen=True)
@@ -44,8 +59,10 @@ class LayerGraph:
     network : Layer
     reason : str
         Why it is not drawn neuron by neuron.
+    target : str
+        What is derived: the loss, or without one the largest output.
     nodes : list of LayerNode
-        The inputs first. The target is the loss, or the sum of all outputs where there is none.
+        The inputs first.
     """
 
     def __init__(self, network: Layer, sample: np.ndarray, reason: str):
@@ -54,10 +71,17 @@ class LayerGraph:
         chain, rows = list(chain_of(network)), [sample[None]]
         for layer in chain:
             rows.append(layer.forward_pass(rows[-1]))
-        gradients = [np.ones_like(rows[-1])]
+        outputs = rows[-1]
+        self.target = "the loss" if np.ndim(outputs) == 0 else "the largest output"
+        asks = np.zeros_like(outputs)
+        asks.flat[np.argmax(outputs)] = 1
+        gradients = [asks if np.ndim(outputs) else np.ones_like(outputs)]
         for layer, inputs in zip(reversed(chain), reversed(rows[:-1]), strict=True):
             gradients.append(layer.backward_pass(inputs, gradients[-1]))
-        names = ["inputs", *map(repr, chain)]
+        names = [
+            "inputs",
+            *(repr(layer.loss) if isinstance(layer, BoundLoss) else repr(layer) for layer in chain),
+        ]
         sizes = [0, *(layer.parameter_vector.size if layer.has_parameters else 0 for layer in chain)]
         self.nodes = [
             LayerNode(name, np.shape(row)[1:], size, root_mean_square(row), root_mean_square(gradient))
@@ -65,7 +89,7 @@ class LayerGraph:
         ]
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("levels", "paths", "parameter", "count", "verify", "steps", "node", "edges", "columns"):
+        if name in OF_NEURONS:
             raise AttributeError(f"This graph shows whole layers and has no {name}, because {self.reason}.")
         raise AttributeError(f"LayerGraph has no attribute {name!r}.")
 
@@ -76,10 +100,11 @@ class LayerGraph:
         ]
         widths = [max(len(row[column]) for row in rows) for column in range(5)]
         lines = []
-        for name, *numbers in rows:
-            columns = [number.rjust(width) for number, width in zip(numbers, widths[1:], strict=True)]
+        for name, *cells in rows:
+            columns = [cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True)]
             lines.append("  ".join([name.ljust(widths[0]), *columns]))
-        return "\n".join([f"Drawn layer by layer, because {self.reason}.", *lines])
+        head = f"Drawn layer by layer, because {self.reason}. Derivatives are those of {self.target}."
+        return "\n".join([head, *lines])
 
     __repr__ = __str__
 

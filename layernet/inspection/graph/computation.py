@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -13,10 +15,13 @@ from layernet.inspection.graph.counting import Count, count_work
 from layernet.inspection.graph.dot import dot
 from layernet.inspection.graph.drawing import figure_html, standalone
 from layernet.inspection.graph.equations import Derivation, ParameterDerivation
+from layernet.inspection.graph.parameters import Place, layers_with_other_parameters, places_of_parameters
 from layernet.inspection.graph.stepper import Stepper
 from layernet.inspection.graph.structure import Column
 from layernet.inspection.graph.symbols import Symbol, number
 from layernet.inspection.graph.verification import Verification, verify
+
+MOST_COMPARED = 2_000  # names that an unknown one is compared with
 
 
 @dataclass(frozen=True)
@@ -67,15 +72,20 @@ class ComputationGraph:
     Attributes
     ----------
     network : Sequential
-        A copy of the network as it was, with its loss if there is one.
+        A new copy of the network as it was, with its loss if there is one: whatever is done with it, the graph
+        stays as it is.
     target : str
         The node whose derivatives these are: the loss L, or an output.
+    target_symbol : Symbol
+        The same, to be written in LaTeX or in HTML.
+    target_place : tuple of int
+        Its column, and its index there.
     columns : list of Column
         The neurons as arrays, inputs first.
     """
 
     def __init__(self, network: Sequential, columns: list[Column], target: Symbol):
-        self.network = network
+        self._network = network
         self.columns = columns
         self.target = str(target)
         self.target_symbol = target
@@ -94,6 +104,10 @@ class ComputationGraph:
             before.gradients = column.backward(column.inputs[None], gradient)[0]
 
     # --- what is in it ---
+
+    @property
+    def network(self) -> Sequential:
+        return copy.deepcopy(self._network)
 
     def node(self, name: str) -> Node:
         """A neuron by its name.
@@ -125,37 +139,42 @@ class ComputationGraph:
 
     @property
     def parameters(self) -> list[str]:
-        """The names of all weights and biases: "h2.w1" is the first weight of h2, "h2.b" its bias."""
-        return list(self._parameter_places())
+        """The names of weights and biases: "h2.w1" is the first weight of h2, "h2.b" its bias.
 
-    def _parameter_places(self) -> dict[str, tuple[int, int, str, tuple[int, ...]]]:
-        """Column, neuron, the layer's name for the array, and where in it, by the parameter's name."""
-        places = {}
-        for k, column in enumerate(self.columns):
-            for layer in column.layers[:1]:  # parameters are in a column's first layer
-                for j, symbol in enumerate(column.symbols):
-                    if column.dense is not None:
-                        for i in range(layer.weights.shape[0]):
-                            places[f"{symbol}.w{i + 1}"] = (k, j, "weights", (i, j))
-                        if layer.use_bias:
-                            places[f"{symbol}.b"] = (k, j, "bias", (j,))
-                        continue
-                    for name, array in layer.parameters.items():
-                        if array.shape == (len(column.symbols),) and not layer.layers:
-                            places[f"{symbol}.{name}"] = (k, j, name, (j,))
-        return places
+        A parameter that belongs to no single neuron has no name here: one inside a `Residual`, for instance.
+        """
+        return list(self._parameter_places)
+
+    @cached_property
+    def _parameter_places(self) -> dict[str, Place]:
+        return places_of_parameters(self.columns)
 
     def place(self, name: str) -> tuple[int, int]:
-        """Column and index of a neuron; an unknown name is refused with the near ones."""
+        """Column and index of a neuron.
+
+        Raises
+        ------
+        KeyError
+            If there is none of this name; the message lists the near ones.
+        """
         if name not in self._places:
             raise KeyError(unknown("node", name, list(self._places)))
         return self._places[name]
 
-    def place_of_parameter(self, name: str) -> tuple[int, int, str, tuple[int, ...]]:
-        """Column, neuron, array and place in it; an unknown name is refused with the near ones."""
-        places = self._parameter_places()
+    def place_of_parameter(self, name: str) -> Place:
+        """Where a parameter is.
+
+        Raises
+        ------
+        KeyError
+            If there is none of this name; the message lists the near ones.
+        """
+        places = self._parameter_places
         if name not in places:
-            raise KeyError(unknown("parameter", name, list(places)))
+            message = unknown("parameter", name, near_parameters(str(name), list(self._places), list(places)))
+            others = layers_with_other_parameters(self.columns)
+            message += f" Those of {', '.join(others)} belong to no single neuron." if others else ""
+            raise KeyError(message)
         return places[name]
 
     # --- what follows from it ---
@@ -265,7 +284,7 @@ class ComputationGraph:
         Returns
         -------
         Stepper
-            It needs no running kernel; where scripts are stripped it is a still picture and the list of steps.
+            It needs no running kernel; where scripts are stripped it is a still picture and a list.
         """
         return Stepper(self)
 
@@ -291,6 +310,8 @@ class ComputationGraph:
     def on_the_way(self, depth: int) -> list[int]:
         """The neurons of a column from which a path leads to the target, by their indices."""
         last, index = self.target_place
+        if depth > last:
+            return []
         reached = np.zeros(len(self.columns[last].symbols), bool)
         reached[index] = True
         for column in self.columns[last:depth:-1]:
@@ -302,5 +323,13 @@ def unknown(kind: str, name: str, known: list[str]) -> str:
     """What to say about a name that is not there: those that are near, or the first few."""
     near = difflib.get_close_matches(str(name), known, n=5, cutoff=0.4)
     near += [other for other in known if str(name) in other.split(".") and other not in near][: 8 - len(near)]
-    listed = ", ".join(near or known[:8])
+    listed = ", ".join(near or known[:8]) or "none"
     return f"There is no {kind} {name!r} in this graph. {'Near ones are' if near else 'It has'} {listed}."
+
+
+def near_parameters(name: str, neurons: list[str], known: list[str]) -> list[str]:
+    """Of many parameters those of neurons whose names are near: to compare all would take seconds."""
+    if len(known) <= MOST_COMPARED:
+        return known
+    near = difflib.get_close_matches(name.partition(".")[0], neurons, n=3, cutoff=0.4)
+    return [other for other in known if other.partition(".")[0] in near][:MOST_COMPARED] or known[:8]

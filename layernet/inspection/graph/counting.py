@@ -16,9 +16,11 @@ PATHS_AT_A_TIME = 1 << 14
 MOST_PATHS = 100_000_000  # to walk; more would take minutes
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Work:
     """What one way to the derivatives of all inputs did.
+
+    Products begin with 1, so that an edge is one multiplication, as the lecture counts.
 
     Attributes
     ----------
@@ -38,7 +40,7 @@ class Work:
     gradients: np.ndarray
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Count:
     """The work for the derivatives of all inputs, done in two ways.
 
@@ -109,7 +111,7 @@ def count_work(graph: ComputationGraph) -> Count:
     ValueError
         If there are so many paths that walking them would take minutes.
     """
-    n_paths = sum(number_of_paths(graph, 0, i) for i in range(len(graph.columns[0].symbols)))
+    n_paths = int(numbers_of_paths(graph)[0].sum())
     if n_paths > MOST_PATHS:
         raise ValueError(
             f"{n_paths:,} paths lead to {graph.target}, more than {MOST_PATHS:,}: walking them all would take "
@@ -168,11 +170,13 @@ def all_paths(graph: ComputationGraph) -> Iterator[np.ndarray]:
             begun.append(np.concatenate([paths[:, which], ends[None]]))
 
 
-def number_of_paths(graph: ComputationGraph, depth: int, index: int) -> int:
-    """How many paths lead from a neuron to the target, without walking them."""
+def numbers_of_paths(graph: ComputationGraph) -> list[np.ndarray]:
+    """How many paths lead from each neuron to the target, column by column up to its own; none is walked."""
     end, place = graph.target_place
     ways = np.zeros(len(graph.columns[end].symbols), dtype=object)  # whole numbers of any size
     ways[place] = 1
-    for column in graph.columns[end:depth:-1]:
+    numbers = [ways]
+    for column in graph.columns[end:0:-1]:
         ways = column.connected.astype(object) @ ways
-    return int(ways[index])
+        numbers.append(ways)
+    return numbers[::-1]

@@ -6,7 +6,7 @@ import math
 from html import escape
 from typing import TYPE_CHECKING
 
-from layernet.inspection.graph.layout import HEIGHT, WIDTH, Layout, lay_out
+from layernet.inspection.graph.layout import NODE_HEIGHT, NODE_WIDTH, Layout, lay_out
 from layernet.inspection.graph.symbols import Symbol, number
 from layernet.losses.loss import BoundLoss
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from layernet.inspection.graph.computation import ComputationGraph
 
 # Two colours that most colour-blind readers tell apart, and that show on white and on black.
-RAISES, LOWERS, NEITHER = "#d55e00", "#0072b2", "#888888"
+ADDS, TAKES_AWAY, NEITHER = "#d55e00", "#0072b2", "#888888"
 
 FONT = "system-ui, sans-serif"
 LONGEST_NAME = 25  # letters above a column
@@ -25,6 +25,8 @@ OWN_COLORS = """<style>
 svg { color: #1f2328; }
 @media (prefers-color-scheme: dark) { svg { color: #e6edf3; background: #0d1117; } }
 </style>"""
+
+LEGEND_WIDTH = 560
 
 CHAIN_BOX = {"width": 330, "height": 50, "gap": 26}
 
@@ -44,21 +46,26 @@ def graph_svg(graph: ComputationGraph, layout: Layout, document: bool = False) -
     str
     """
     height = layout.height + (28 if document else 0)
-    parts = [opening(layout.width, height, f"The graph of a network: {graph!r}"[:120], document)]
+    width = max(layout.width, LEGEND_WIDTH) if document else layout.width
+    parts = [opening(width, height, f"The graph of a network: {graph!r}"[:120], document)]
     parts += column_names(graph, layout)
-    parts += edges(graph, layout)
-    parts += nodes(graph, layout)
+    parts += draw_edges(graph, layout)
+    parts += draw_nodes(graph, layout)
     for x, y, hidden in layout.folded.values():
-        parts.append(text(x, y - 10, "⋮", 18) + text(x, y + 10, f"{hidden} with smaller ∂", 10.5))
+        parts.append(svg_text(x, y - 10, "⋮", 18) + svg_text(x, y + 10, f"{hidden} with smaller ∂", 10.5))
     if document:
-        parts.append(text(layout.width / 2, height - 12, legend_text(graph), 11, opacity=0.8))
+        parts.append(svg_text(width / 2, height - 12, legend_text(graph), 11))
     return "\n".join([*parts, "</svg>"])
 
 
 def opening(width: float, height: float, label: str, document: bool) -> str:
     """The start of an SVG element of a natural size, which shrinks a little where there is no room."""
     namespace = ' xmlns="http://www.w3.org/2000/svg"' if document else ""
-    style = "" if document else f' style="width:100%;max-width:{width:.0f}px;min-width:{0.72 * width:.0f}px"'
+    style = (
+        ""
+        if document
+        else f' style="width:100%;height:auto;max-width:{width:.0f}px;min-width:{0.72 * width:.0f}px"'
+    )
     return (
         f'<svg{namespace} viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}" '
         f'role="img" aria-label="{escape(label)}"{style}>' + (OWN_COLORS if document else "")
@@ -75,12 +82,14 @@ def column_names(graph: ComputationGraph, layout: Layout) -> list[str]:
     for (k, _), (x, _) in layout.centers.items():
         places[k] = x
     return [
-        text(places[k], 16 if layout.has_edge_numbers or k % 2 == 0 else 31, shortened(name, LONGEST_NAME), 11)
+        svg_text(
+            places[k], 16 if layout.has_edge_numbers or k % 2 == 0 else 31, shortened(name, LONGEST_NAME), 11
+        )
         for k, name in enumerate(names)
     ]
 
 
-def edges(graph: ComputationGraph, layout: Layout) -> list[str]:
+def draw_edges(graph: ComputationGraph, layout: Layout) -> list[str]:
     """A line for every edge between neurons that are shown."""
     flows = {}
     for k, j in layout.centers:
@@ -95,11 +104,11 @@ def edges(graph: ComputationGraph, layout: Layout) -> list[str]:
     for (k, i, j), flow in flows.items():
         column, start, end = graph.columns[k], graph.columns[k - 1].symbols[i], graph.columns[k].symbols[j]
         derivative = float(column.derivatives[i, j])
-        color = RAISES if flow > 0 else LOWERS if flow < 0 else NEITHER
+        color = ADDS if flow > 0 else TAKES_AWAY if flow < 0 else NEITHER
         # By the root, for gradients of early layers are small: their lines would all be hairlines.
         width = 1 + 4 * math.sqrt(abs(flow) / largest) if largest else 1
         (ax, ay), (bx, by) = layout.centers[k - 1, i], layout.centers[k, j]
-        ax, bx = ax + WIDTH / 2, bx - WIDTH / 2
+        ax, bx = ax + NODE_WIDTH / 2, bx - NODE_WIDTH / 2
         weight = "" if column.dense is None else f"weight {number(column.dense.weights[i, j])}, "
         hint = (
             f"{start} to {end}: {weight}d{end}/d{start} = {number(derivative)}; "
@@ -109,9 +118,16 @@ def edges(graph: ComputationGraph, layout: Layout) -> list[str]:
         label = ""
         if layout.has_edge_numbers:
             angle = math.degrees(math.atan2(by - ay, bx - ax))
-            # Along the line from its start on, where the lines from one neuron have parted and others are far.
+            # Along the line near its start, where the lines from one neuron have parted and others are far.
             turned = f"translate({ax:.1f} {ay:.1f}) rotate({angle:.1f})"
-            label = text(10, -3 - width / 2, short(derivative), 10.5, transform=turned, anchor="start")
+            label = svg_text(
+                0.16 * math.hypot(bx - ax, by - ay),
+                -3 - width / 2,
+                short(derivative),
+                10.5,
+                transform=turned,
+                anchor="start",
+            )
         parts.append(
             f'<g class="edge" data-edge="{start}-{end}"><title>{escape(hint)}</title>'
             f'<line x1="{ax:.1f}" y1="{ay:.1f}" x2="{bx:.1f}" y2="{by:.1f}" '
@@ -120,7 +136,7 @@ def edges(graph: ComputationGraph, layout: Layout) -> list[str]:
     return parts
 
 
-def nodes(graph: ComputationGraph, layout: Layout) -> list[str]:
+def draw_nodes(graph: ComputationGraph, layout: Layout) -> list[str]:
     """A shape for every neuron that is shown, with its name, value and gradient inside."""
     parts = []
     for (k, i), (x, y) in layout.centers.items():
@@ -130,16 +146,17 @@ def nodes(graph: ComputationGraph, layout: Layout) -> list[str]:
         hint = f"{symbol} = {number(value)}, d{graph.target}/d{symbol} = {number(gradient)}"
         parts.append(
             f'<g class="node" data-node="{symbol}"><title>{hint}</title>'
-            f'<rect x="{x - WIDTH / 2:.1f}" y="{y - HEIGHT / 2:.1f}" width="{WIDTH}" height="{HEIGHT}" '
-            f'rx="{HEIGHT / 2}" fill="none" stroke="currentColor" stroke-width="{2.5 if is_target else 1.2}"/>'
-            f"{name(x, y - 10, symbol)}"
-            f"{text(x, y + 6, short(value), 11, css='value')}"
-            f"{text(x, y + 20, f'∂ {short(gradient)}', 11, css='gradient')}</g>"
+            f'<rect x="{x - NODE_WIDTH / 2:.1f}" y="{y - NODE_HEIGHT / 2:.1f}" width="{NODE_WIDTH}" '
+            f'height="{NODE_HEIGHT}" rx="{NODE_HEIGHT / 2}" fill="none" stroke="currentColor" '
+            f'stroke-width="{2.5 if is_target else 1.2}"/>'
+            f"{node_label(x, y - 10, symbol)}"
+            f"{svg_text(x, y + 6, short(value), 11, css='value')}"
+            f"{svg_text(x, y + 20, f'∂ {short(gradient)}', 11, css='gradient')}</g>"
         )
     return parts
 
 
-def name(x: float, y: float, symbol: Symbol) -> str:
+def node_label(x: float, y: float, symbol: Symbol) -> str:
     """A neuron's name, with its indices where they belong."""
     above = "" if symbol.layer is None else f'<tspan dy="-5" font-size="9">({symbol.layer})</tspan>'
     drop = 4 if symbol.layer is None else 9
@@ -150,7 +167,7 @@ def name(x: float, y: float, symbol: Symbol) -> str:
     )
 
 
-def text(
+def svg_text(
     x: float,
     y: float,
     content: str,
@@ -184,8 +201,7 @@ def shortened(words: str, length: int) -> str:
 
 def legend_text(graph: ComputationGraph) -> str:
     """What the lines mean, in a line."""
-    target = graph.target
-    return f"{target} rises with the neuron at the start of an orange edge, and falls with that of a blue one."
+    return f"Orange edges add to the derivative of {graph.target} at their start, blue ones take away from it."
 
 
 def legend_html(graph: ComputationGraph) -> str:
@@ -194,13 +210,13 @@ def legend_html(graph: ComputationGraph) -> str:
     numbers = ", on each edge its local derivative" if lay_out(graph).has_edge_numbers else ""
     orange, blue = (
         f'<span style="border-bottom:3px solid {color}">{name}</span>'
-        for color, name in ((RAISES, "orange"), (LOWERS, "blue"))
+        for color, name in ((ADDS, "Orange"), (TAKES_AWAY, "blue"))
     )
     return (
         f'<div style="font:0.85em/1.4 {FONT};max-width:48em">In each neuron: its value, and after ∂ the '
-        f"derivative of {target} with respect to it{numbers}. An edge is as wide as what flows back along it, "
-        f"which is the derivative at its end times its own: {orange} where {target} rises with the neuron at "
-        f"its start, {blue} where it falls.</div>"
+        f"derivative of {target} with respect to it{numbers}. What flows back along an edge, the derivative "
+        "at its end times its own, is a part of the derivative at its start. "
+        f"{orange} edges add to it, {blue} ones take away from it; the wider, the more.</div>"
     )
 
 
@@ -247,11 +263,11 @@ def chain_svg(graph: LayerGraph, document: bool = False) -> str:
             )
         shape = " by ".join(map(str, node.shape)) or "one number"
         count = f", {node.parameters:,} parameters" if node.parameters else ""
-        sizes = f"{shape}{count}; values {short(node.value)}, gradients {short(node.gradient)}"
+        sizes = f"{shape}{count}; values {short(node.value)}, ∂ {short(node.gradient)}"
         parts.append(
             f'<g class="layer"><title>{escape(node.name)}</title><rect x="2" y="{y}" width="{width}" '
             f'height="{height}" rx="7" fill="none" stroke="currentColor" stroke-width="1.3"/>'
-            f"{text(middle, y + 20, shortened(node.name, 44), 13)}{text(middle, y + 39, sizes, 11)}</g>"
+            f"{svg_text(middle, y + 20, shortened(node.name, 44), 13)}{svg_text(middle, y + 39, sizes, 11)}</g>"
         )
     return "\n".join([*parts, "</svg>"])
 
@@ -260,7 +276,8 @@ def chain_html(graph: LayerGraph) -> str:
     """The chain with the reason why it is one, for Jupyter."""
     return (
         f'<div class="layernet-graph"><div style="font:0.85em/1.4 {FONT};max-width:46em">Drawn layer by layer, '
-        f"because {escape(graph.reason)}. Sizes are root mean squares, for one sample.</div>"
+        f"because {escape(graph.reason)}. Values, and derivatives of {escape(graph.target)} after ∂, are root "
+        "mean squares for one sample.</div>"
         f'<div style="overflow-x:auto">{chain_svg(graph)}</div></div>'
     )
 

@@ -2,38 +2,41 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from layernet.inspection.graph.symbols import Derivative, latex_number, number
 
-# Of the equations of a level, and of the products of a sum: up to eight are shown, of more the first three.
-MOST_SHOWN, FIRST = 8, 3
+# Of the equations of a level, and of the products of a sum: up to eight are shown, of more the three largest.
+MOST_SHOWN, LARGEST = 8, 3
 
 STYLE = """<style>
 .layernet-derivation { font-family: Georgia, "Times New Roman", serif; font-size: 1.02em; overflow-x: auto; }
 .layernet-derivation .group { display: flex; gap: 1.2em; margin: 0.3em 0; }
 .layernet-derivation .level { font-family: system-ui, sans-serif; font-weight: 600; padding-top: 0.5em; }
-.layernet-derivation .equation { margin: 0 0 0.4em; line-height: 2.5; }
+.layernet-derivation .equation { margin: 0 0 0.4em; line-height: 2.6; }
 .layernet-derivation .term { white-space: nowrap; }
 .layernet-derivation .frac { display: inline-flex; flex-direction: column; vertical-align: middle;
   text-align: center; line-height: 1.25; font-style: italic; margin: 0 0.1em; }
 .layernet-derivation .frac > span:last-child { border-top: 1px solid currentColor; padding: 0 0.15em; }
 .layernet-derivation .frac .slash { position: absolute; opacity: 0; }
-.layernet-derivation .used { border-radius: 0.4em; padding: 0.25em 0.2em; }
+.layernet-derivation .used { display: inline-block; line-height: 1.25; border-radius: 0.4em;
+  padding: 0.15em 0.2em; vertical-align: middle; }
 .layernet-derivation .note { font-family: system-ui, sans-serif; font-size: 0.85em; line-height: 1.5; }
 </style>"""
 
-# Translucent, so that the page's own text colour reads on them on a light page and on a dark one.
+# Translucent, so that the page's own text colour reads on them on a light page and on a dark one. Neither
+# orange nor blue, which mean something in the graph; the first four for one level, the others for the next.
 TINTS = [
-    "rgba(0,114,178,.28)",
-    "rgba(213,94,0,.28)",
-    "rgba(0,158,115,.28)",
-    "rgba(204,121,167,.32)",
-    "rgba(230,159,0,.30)",
-    "rgba(86,180,233,.30)",
-    "rgba(240,228,66,.25)",
-    "rgba(128,128,128,.30)",
+    "rgba(0,158,115,.30)",
+    "rgba(204,121,167,.36)",
+    "rgba(240,228,66,.38)",
+    "rgba(128,128,128,.32)",
+    "rgba(136,96,208,.32)",
+    "rgba(60,190,200,.30)",
+    "rgba(150,180,60,.36)",
+    "rgba(160,120,80,.36)",
 ]
 
 
@@ -68,11 +71,14 @@ class Factor:
 
     @property
     def latex(self) -> str:
+        """In LaTeX; what is known is underlined."""
         latex = self.derivative.latex
-        return rf"\left({latex}\right)" if self.is_sum else latex
+        latex = rf"\left({latex}\right)" if self.is_sum else latex
+        return rf"\underline{{{latex}}}" if self.is_known else latex
 
     @property
     def html(self) -> str:
+        """In HTML; what is used again has a colour."""
         html = f"({self.derivative.html})" if self.is_sum else self.derivative.html
         return html if self.mark is None else tinted(html, self.mark)
 
@@ -86,7 +92,8 @@ class Equation:
     derivative : Derivative
     value : float
     products : list of list of Factor
-        The sum; a single product of the derivative itself where it is a local one.
+        The sum; a single product of the derivative itself where it is a local one, none where it is zero
+        because nothing leads to the target.
     mark : int or None
         The colour of the left side.
     """
@@ -97,73 +104,79 @@ class Equation:
     mark: int | None = None
 
     @property
-    def is_local(self) -> bool:
-        """Whether the right side is the left side: a derivative on one edge."""
-        return [[f.derivative for f in product] for product in self.products] == [[self.derivative]]
+    def is_plain(self) -> bool:
+        """Whether there is nothing to be said but the value: a derivative on one edge, or zero."""
+        return [[f.derivative for f in product] for product in self.products] in ([], [[self.derivative]])
 
     @property
     def symbolic(self) -> str:
         """The formula alone: "dp/dz1 = dp/dh1 dh1/dz1 + dp/dh2 dh2/dz1"."""
-        return self._symbolic(marked=False, most=None)
-
-    @property
-    def shown(self) -> int:
-        """How many products of the sum are shown where it is displayed."""
-        return how_many(self.products)
-
-    def _symbolic(self, marked: bool, most: int | None) -> str:
-        if self.is_local or not self.products:
+        if self.is_plain:
             return str(self.derivative)
-        shown = [" ".join(factor.text(marked) for factor in product) for product in self.products[:most]]
-        return f"{self.derivative} = {' + '.join(shown)}{self._rest(most)}"
-
-    def _rest(self, most: int | None) -> str:
-        left = 0 if most is None else len(self.products) - most
-        return f" + ... ({left} more)" if left > 0 else ""
+        return f"{self.derivative} = {' + '.join(' '.join(f.text() for f in p) for p in self.products)}"
 
     @property
     def numeric(self) -> str:
-        """The same with numbers, and the value."""
-        return self._numeric(None)
-
-    def _numeric(self, most: int | None) -> str:
-        if self.is_local or not self.products:
+        """The right side with numbers, and the value."""
+        if self.is_plain:
             return f"= {number(self.value)}"
-        shown = [" · ".join(as_factors(product)) for product in self.products[:most]]
-        return f"= {' + '.join(shown)}{self._rest(most)} = {number(self.value)}"
+        return f"= {' + '.join(' · '.join(map(shown_factor, p)) for p in self.products)} = {number(self.value)}"
 
-    @property
-    def latex(self) -> str:
-        """The formula with its numbers, two lines of an `align` environment."""
+    def lines(self) -> list[str]:
+        """The formula and the numbers for the screen; of a long sum the largest products."""
+        if self.is_plain:
+            return [f"{self.derivative} = {number(self.value)}"]
+        products, rest = self._to_show()
+        symbols = " + ".join(" ".join(factor.text(marked=True) for factor in product) for product in products)
+        numbers = " + ".join(" · ".join(map(shown_factor, product)) for product in products)
+        left = str(self.derivative)
+        return [f"{left} = {symbols}{rest}", f"{'':{len(left)}} = {numbers}{rest} = {number(self.value)}"]
+
+    def latex(self, folded: bool = False) -> str:
+        """The formula with its numbers, lines of an `align*` environment.
+
+        Parameters
+        ----------
+        folded : bool, default=False
+            Whether to leave out all but the largest products of a long sum.
+        """
         left = self.derivative.latex
-        if self.is_local or not self.products:
+        if self.is_plain:
             return rf"{left} &= {latex_number(self.value)}"
-        symbols = " + ".join(r" \, ".join(f.latex for f in product) for product in self.products)
-        numbers = " + ".join(
-            r" \cdot ".join(in_parentheses_if_negative(latex_number(f.value)) for f in product)
-            for product in self.products
+        products, rest = self._to_show() if folded else (self.products, "")
+        # Two products on a line, for LaTeX does not break lines in a formula.
+        between = " + " if len(products) <= 2 else " \\\\\n&\\quad + "
+        symbols = between.join(r" \, ".join(factor.latex for factor in product) for product in products)
+        numbers = between.join(
+            r" \cdot ".join(in_parentheses_if_negative(latex_number(factor.value)) for factor in product)
+            for product in products
         )
-        return rf"{left} &= {symbols} \\ &= {numbers} = {latex_number(self.value)}"
+        rest = rest.replace("...", r"\dots") if rest else ""
+        rest = rf"\ \text{{{rest}}}" if rest else ""
+        return rf"{left} &= {symbols}{rest} \\ &= {numbers}{rest} = {latex_number(self.value)}"
 
     @property
     def html(self) -> str:
         """The formula with its numbers; what is used again has a colour of its own."""
         left = self.derivative.html if self.mark is None else tinted(self.derivative.html, self.mark)
-        if self.is_local or not self.products:
+        if self.is_plain:
             return f'<div class="equation">{left} = {number(self.value)}</div>'
-        symbols, numbers = [], []
-        for product in self.products[: self.shown]:
-            symbols.append(f'<span class="term">{" ".join(factor.html for factor in product)}</span>')
-            values = " · ".join(
-                text if factor.mark is None else tinted(text, factor.mark)
-                for factor, text in zip(product, as_factors(product), strict=True)
-            )
-            numbers.append(f'<span class="term">{values}</span>')
-        rest = self._rest(self.shown)
+        products, rest = self._to_show()
+        symbols = [f'<span class="term">{" ".join(f.html for f in product)}</span>' for product in products]
+        numbers = [
+            f'<span class="term">{" · ".join(shown_factor(f, in_html=True) for f in product)}</span>'
+            for product in products
+        ]
         return (
             f'<div class="equation">{left} = {" + ".join(symbols)}{rest}<br>'
             f"= {' + '.join(numbers)}{rest} = <strong>{number(self.value)}</strong></div>"
         )
+
+    def _to_show(self) -> tuple[list[list[Factor]], str]:
+        sizes = [abs(math.prod(factor.value for factor in product)) for product in self.products]
+        shown = worth_showing(sizes)
+        left = len(sizes) - len(shown)
+        return [self.products[i] for i in shown], f" + ... ({left} smaller)" if left else ""
 
 
 class Derivation:
@@ -172,14 +185,14 @@ class Derivation:
     Attributes
     ----------
     groups : list of (str, list of Equation)
-        What a group is, and its equations.
-    notes : list of str
-        What is said below them.
+        The number of the level, or nothing, and its equations.
+    notes : list of (str, str)
+        What is said below them: in plain text, and where there are colours.
     """
 
-    def __init__(self, groups: list[tuple[str, list[Equation]]], notes: list[str] | None = None):
+    def __init__(self, groups: list[tuple[str, list[Equation]]], notes: list[tuple[str, str]] = ()):
         self.groups = groups
-        self.notes = notes or []
+        self.notes = list(notes)
 
     @property
     def equations(self) -> list[Equation]:
@@ -199,7 +212,8 @@ class Derivation:
         for equation in self.equations:
             if str(equation.derivative) == name:
                 return equation
-        raise KeyError(f"There is no {name!r} here, but {', '.join(str(e.derivative) for e in self)}.")
+        known = ", ".join(str(equation.derivative) for equation in self.equations[:MOST_SHOWN])
+        raise KeyError(f"There is no {name!r} here, but {known}{', ...' * (len(self.equations) > MOST_SHOWN)}.")
 
     def latex(self) -> str:
         """All equations with their numbers, as an `align*` environment.
@@ -208,44 +222,39 @@ class Derivation:
         -------
         str
         """
+        return self._latex(folded=False)
+
+    def _latex(self, folded: bool) -> str:
         lines = []
         for label, equations in self.groups:
+            shown = shown_equations(equations)[0] if folded else equations
             head = rf"\text{{{label}}} \quad & \\" if label else ""
-            lines.append(head + " \\\\\n".join(equation.latex for equation in equations))
+            lines.append(head + " \\\\\n".join(equation.latex(folded) for equation in shown))
         return "\\begin{align*}\n" + " \\\\[6pt]\n".join(lines) + "\n\\end{align*}"
 
     def _repr_latex_(self) -> str:
-        return self.latex()
+        return self._latex(folded=True)  # it is stored in the notebook, beside the HTML
 
     def _repr_html_(self) -> str:
         rows = []
         for label, equations in self.groups:
-            most = how_many(equations)
-            shown = [equation.html for equation in equations[:most]]
-            if len(equations) > most:
-                shown.append(f'<div class="note">... and {len(equations) - most} more</div>')
+            shown, rest = shown_equations(equations)
+            content = "".join(equation.html for equation in shown)
+            content += f'<div class="note">{rest}</div>' if rest else ""
             # Not a table: Jupyter has its own mind about how tables look.
-            first = f'<div class="level">{label}</div> ' if label else ""
-            rows.append(f'<div class="group">{first}<div>{"".join(shown)}</div></div>')
-        notes = "".join(f'<div class="note">{note}</div>' for note in self.notes)
+            first = f'<div class="level">level&nbsp;{label}</div> ' if label else ""
+            rows.append(f'<div class="group">{first}<div>{content}</div></div>')
+        notes = "".join(f'<div class="note">{note}</div>' for _, note in self.notes)
         return f'{STYLE}<div class="layernet-derivation">{"".join(rows)}{notes}</div>'
 
     def __str__(self) -> str:
         lines = []
         for label, equations in self.groups:
-            head = f"{label}:" if label else ""
-            for equation in equations[: how_many(equations)]:
-                formula = equation._symbolic(marked=True, most=equation.shown)
-                numbers = equation._numeric(equation.shown)
-                if equation.is_local or not equation.products:
-                    lines.append(f"{head:4}{formula} {numbers}".rstrip())
-                else:
-                    lines.append(f"{head:4}{formula}".rstrip())
-                    lines.append(" " * (5 + len(str(equation.derivative))) + numbers)
-                head = ""
-            if len(equations) > how_many(equations):
-                lines.append(f"    ... and {len(equations) - how_many(equations)} more")
-        return "\n".join([*lines, *self.notes])
+            shown, rest = shown_equations(equations)
+            inside = [line for equation in shown for line in equation.lines()] + ([rest] if rest else [])
+            heads = [f"{label}:" if label else "", *[""] * len(inside)]
+            lines += [f"{head:4}{line}" for head, line in zip(heads, inside, strict=False)]
+        return "\n".join([*lines, *(note for note, _ in self.notes)])
 
     __repr__ = __str__
 
@@ -266,8 +275,17 @@ class ParameterDerivation(Derivation):
         The target's value, and its value after this one parameter was moved.
     """
 
-    def __init__(self, groups, notes, name, gradient, before, learning_rate, target_before, target_after):
-        super().__init__(groups, notes)
+    def __init__(
+        self,
+        groups: list[tuple[str, list[Equation]]],
+        name: str,
+        gradient: float,
+        before: float,
+        learning_rate: float,
+        target_before: float,
+        target_after: float,
+    ):
+        super().__init__(groups)
         self.name = name
         self.gradient = gradient
         self.before = before
@@ -282,18 +300,33 @@ class ParameterDerivation(Derivation):
         return self.equations[0].symbolic
 
 
-def how_many(things: list) -> int:
-    """How many of a list are shown: all of a few, or the first of many."""
-    return len(things) if len(things) <= MOST_SHOWN else FIRST
+def shown_equations(equations: list[Equation]) -> tuple[list[Equation], str]:
+    """The equations of a level that are shown, and what is said of the others."""
+    shown = worth_showing([abs(equation.value) for equation in equations])
+    left = len(equations) - len(shown)
+    return [equations[i] for i in shown], f"... and {left} smaller ones" if left else ""
 
 
-def as_factors(product: list[Factor]) -> list[str]:
-    """The numbers of a product, those below zero in parentheses."""
-    return [in_parentheses_if_negative(number(factor.value)) for factor in product]
+def worth_showing(sizes: list[float]) -> list[int]:
+    """Which of some things are shown, in their order: all of a few, of many the largest."""
+    if len(sizes) <= MOST_SHOWN:
+        return list(range(len(sizes)))
+    return sorted(sorted(range(len(sizes)), key=lambda i: -sizes[i])[:LARGEST])
+
+
+def shown_factor(factor: Factor, in_html: bool = False) -> str:
+    """The number of a factor, as it stands in a product; in HTML with its colour."""
+    shown = as_factor(factor.value)
+    return tinted(shown, factor.mark) if in_html and factor.mark is not None else shown
+
+
+def as_factor(value: float) -> str:
+    """A number fit to stand behind a dot or a plus: in parentheses if it is below zero."""
+    return in_parentheses_if_negative(number(value))
 
 
 def in_parentheses_if_negative(text: str) -> str:
-    """A number that begins with a minus sign, fit to stand behind a dot or a plus."""
+    """A number in parentheses if it begins with a minus sign."""
     return f"({text})" if text.startswith(("-", "\u2212")) else text
 
 

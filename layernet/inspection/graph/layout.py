@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from layernet.inspection.graph.computation import ComputationGraph
 
 MOST_SHOWN = 8  # neurons of a column; of more, the seven with the largest gradients are
-WIDTH, HEIGHT = 82, 56  # of a neuron: room for its name, value and gradient
+NODE_WIDTH, NODE_HEIGHT = 82, 56  # of a neuron: room for its name, value and gradient
 MARGIN, TOP, BOTTOM = 34, 42, 10
 ROW, ROW_WITH_NUMBERS = 74, 104
 COLUMN, COLUMN_WITH_NUMBERS = 160, 204
@@ -55,11 +55,11 @@ def lay_out(graph: ComputationGraph) -> Layout:
     rows = [len(s) + (len(s) < len(c.symbols)) for s, c in zip(shown, graph.columns, strict=True)]
     has_edge_numbers = max(rows) <= MOST_WITH_NUMBERS
     across, down = (COLUMN_WITH_NUMBERS, ROW_WITH_NUMBERS) if has_edge_numbers else (COLUMN, ROW)
-    height = TOP + (max(rows) - 1) * down + HEIGHT + BOTTOM
-    layout = Layout(2 * MARGIN + (len(shown) - 1) * across + WIDTH, height, has_edge_numbers)
-    middle = TOP + HEIGHT / 2 + (max(rows) - 1) * down / 2
+    height = TOP + (max(rows) - 1) * down + NODE_HEIGHT + BOTTOM
+    layout = Layout(2 * MARGIN + (len(shown) - 1) * across + NODE_WIDTH, height, has_edge_numbers)
+    middle = TOP + NODE_HEIGHT / 2 + (max(rows) - 1) * down / 2
     for k, neurons in enumerate(shown):
-        x = MARGIN + WIDTH / 2 + k * across
+        x = MARGIN + NODE_WIDTH / 2 + k * across
         first = middle - (rows[k] - 1) * down / 2
         for row, neuron in enumerate(neurons):
             layout.centers[k, neuron] = (x, first + row * down)

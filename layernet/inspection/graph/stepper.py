@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from layernet.inspection.graph.chain_rule import equation_of
 from layernet.inspection.graph.drawing import graph_svg, legend_html
 from layernet.inspection.graph.equations import STYLE as EQUATIONS_STYLE
-from layernet.inspection.graph.equations import in_parentheses_if_negative
+from layernet.inspection.graph.equations import as_factor
 from layernet.inspection.graph.layout import Layout, lay_out
 from layernet.inspection.graph.symbols import number
 from layernet.losses.loss import BoundLoss
@@ -28,15 +32,15 @@ STYLE = """<style>
 .layernet-stepper button:focus-visible { outline: 2px solid #d55e00; outline-offset: 2px; }
 .layernet-stepper .place { font-variant-numeric: tabular-nums; min-width: 7em; }
 .layernet-stepper ol { margin: 0.3em 0; padding-left: 1.8em; }
-.layernet-stepper.ready ol { list-style: none; padding: 0; min-height: 5.4em; }
+.layernet-stepper.ready ol { list-style: none; padding: 0; min-height: 7.5em; }
 .layernet-stepper.ready li { display: none; }
 .layernet-stepper.ready li.now { display: block; }
 .layernet-stepper.ready .edge { opacity: 0.15; }
 .layernet-stepper.ready .edge text { opacity: 0; }
-.layernet-stepper.ready .edge.past { opacity: 0.45; }
+.layernet-stepper.ready .edge.past { opacity: 0.6; }
 .layernet-stepper.ready .edge.now { opacity: 1; }
 .layernet-stepper.ready .edge.back text { opacity: 1; }
-.layernet-stepper.ready .edge:not(.back) line { stroke: currentColor; }
+.layernet-stepper.ready .edge:not(.back) line { stroke: currentColor; stroke-width: 1.5px; }
 .layernet-stepper.ready .value, .layernet-stepper.ready .gradient { visibility: hidden; }
 .layernet-stepper.ready .has-value .value,
 .layernet-stepper.ready .has-gradient .gradient { visibility: visible; }
@@ -77,6 +81,11 @@ SCRIPT = """<script>
           if (back) { mark("edge", name, "back"); }
         });
       });
+      var shown = root.querySelector(".node.now"), box = root.querySelector(".picture");
+      if (shown && box) {
+        var part = shown.getBoundingClientRect(), frame = box.getBoundingClientRect();
+        box.scrollLeft += part.left + part.width / 2 - frame.left - frame.width / 2;
+      }
       place.textContent = "step " + (now + 1) + " of " + steps.length;
       buttons[0].disabled = buttons[1].disabled = now === 0;
       buttons[3].disabled = buttons[4].disabled = now === steps.length - 1;
@@ -160,15 +169,15 @@ class Stepper:
         inputs = graph.columns[0]
         said = [f"{s.html} = {number(v)}" for s, v in zip(inputs.symbols, inputs.values, strict=True)]
         said = f"The inputs: {', '.join(said[:SHOWN])}{', ...' if len(said) > SHOWN else ''}"
-        self.steps = [Step(True, names(graph, 0, range(len(inputs.symbols))), [], said)]
+        self.steps = [Step(True, node_names(graph, 0, range(len(inputs.symbols))), [], said)]
         for k in range(1, last + 1):
-            for group in groups(range(len(graph.columns[k].symbols)), single):
+            for group in in_groups(range(len(graph.columns[k].symbols)), single):
                 self.steps.append(forward_step(graph, self.layout, k, group))
         target = graph.target_symbol.html
         start = f"The way back begins at the target: ∂{target}/∂{target} = 1"
         self.steps.append(Step(False, [graph.target], [], start))
         for k in range(last - 1, -1, -1):
-            for group in groups(graph.on_the_way(k), single):
+            for group in in_groups(graph.on_the_way(k), single):
                 self.steps.append(backward_step(graph, self.layout, k, group))
 
     def _repr_html_(self) -> str:
@@ -179,7 +188,7 @@ class Stepper:
         )
         return (
             f'{EQUATIONS_STYLE}{STYLE}<div class="layernet-stepper layernet-derivation">{CONTROLS}'
-            f'<div style="overflow-x:auto">{graph_svg(self.graph, self.layout)}</div>'
+            f'<div class="picture" style="overflow-x:auto">{graph_svg(self.graph, self.layout)}</div>'
             f"<ol>{items}</ol>{legend_html(self.graph)}</div>{SCRIPT}"
         )
 
@@ -188,18 +197,20 @@ class Stepper:
         return f"<Stepper: {forward} steps forward and {len(self.steps) - forward} back, of {self.graph!r}>"
 
 
-def groups(indices, single: bool) -> list[list[int]]:
+def in_groups(indices: Iterable[int], single: bool) -> list[list[int]]:
     """Neurons one by one, or all in one step."""
     indices = list(indices)
     return [[index] for index in indices] if single else [indices]
 
 
-def names(graph: ComputationGraph, depth: int, indices) -> list[str]:
+def node_names(graph: ComputationGraph, depth: int, indices: Iterable[int]) -> list[str]:
     """The names of some neurons of a column."""
     return [str(graph.columns[depth].symbols[i]) for i in indices]
 
 
-def edges_between(graph: ComputationGraph, layout: Layout, depth: int, pairs) -> list[str]:
+def edges_between(
+    graph: ComputationGraph, layout: Layout, depth: int, pairs: Iterable[tuple[int, int]]
+) -> list[str]:
     """The names of edges from a column to the next, of those that are shown."""
     before, column = graph.columns[depth], graph.columns[depth + 1]
     return [
@@ -217,7 +228,10 @@ def forward_step(graph: ComputationGraph, layout: Layout, depth: int, neurons: l
         weighted_sum(graph, depth, neurons[0]) if len(neurons) == 1 else f"all {len(neurons)} neurons at once"
     )
     return Step(
-        True, names(graph, depth, neurons), edges_between(graph, layout, depth - 1, pairs), f"Forward: {said}"
+        True,
+        node_names(graph, depth, neurons),
+        edges_between(graph, layout, depth - 1, pairs),
+        f"Forward: {said}",
     )
 
 
@@ -226,18 +240,17 @@ def weighted_sum(graph: ComputationGraph, depth: int, neuron: int) -> str:
     column, before = graph.columns[depth], graph.columns[depth - 1]
     layers = [layer.loss if isinstance(layer, BoundLoss) else layer for layer in column.layers]
     if column.dense is None:
-        inner = ", ".join(s.html for s in before.symbols[:SHOWN])
-        inner += ", ..." if len(before.symbols) > SHOWN else ""
+        acting = [before.symbols[i].html for i in np.flatnonzero(column.connected[:, neuron])]
+        inner = ", ".join(acting[:SHOWN]) + (", ..." if len(acting) > SHOWN else "")
+        inner += "" if column.is_neurons else f"; target {escape(target_in_words(column.layers[0]))}"
     else:
         weights = column.dense.weights[:, neuron]
-        products = [
-            f"{in_parentheses_if_negative(number(w))} · {in_parentheses_if_negative(number(v))}"
-            for w, v in list(zip(weights, before.values, strict=True))[:SHOWN]
-        ]
+        pairs = list(zip(weights, before.values, strict=True))
+        products = [f"{as_factor(weight)} · {as_factor(value)}" for weight, value in pairs[:SHOWN]]
         if len(weights) > SHOWN:
             products.append("...")
         if column.dense.use_bias:
-            products.append(in_parentheses_if_negative(number(column.dense.bias[neuron])))
+            products.append(as_factor(column.dense.bias[neuron]))
         inner, layers = " + ".join(products), layers[1:]
     for layer in layers:
         inner = f"{type(layer).__name__}({inner})"
@@ -252,4 +265,11 @@ def backward_step(graph: ComputationGraph, layout: Layout, depth: int, neurons: 
         said = f"Backward: {equation_of(graph, depth, neurons[0]).html}"
     else:
         said = f"Backward: all {len(neurons)} derivatives of level {depth + 1}, from those of the level above"
-    return Step(False, names(graph, depth, neurons), edges_between(graph, layout, depth, pairs), said)
+    return Step(False, node_names(graph, depth, neurons), edges_between(graph, layout, depth, pairs), said)
+
+
+def target_in_words(loss: BoundLoss) -> str:
+    """What the outputs should have been."""
+    targets = np.ravel(loss.targets)
+    shown = ", ".join(number(target) for target in targets[:SHOWN])
+    return shown + (", ..." if len(targets) > SHOWN else "")

@@ -16,6 +16,8 @@ from layernet.losses.loss import BoundLoss
 # Letters of hidden columns, the last ones first: one is h, two are z and h as on the slides.
 HIDDEN_LETTERS = ["q", "r", "u", "v", "z", "h"]
 
+LONGEST_NAME = 6
+
 MOST_NEURONS = 1000
 
 
@@ -110,53 +112,62 @@ def columns_of(network: Layer, sample: np.ndarray, names: Sequence[str] | None =
         raise NotNeuronsError(f"the inputs have the shape {sample.shape} and are no row")
     columns = [Column([], values=sample)]
     n_neurons = len(sample)
-    random = np.random.default_rng(0)
     for layer in chain_of(network):
         row = columns[-1].values
-        if isinstance(layer, BoundLoss):
-            columns.append(Column([layer]))
-        else:
-            shape = np.shape(layer.forward_pass(row[None]))[1:]
-            if len(shape) != 1:
-                raise NotNeuronsError(
-                    f"the outputs of {layer!r} have the shape {shape} and are no row of neurons"
-                )
-            if len(columns) > 1 and joins_its_column(layer, row, random):
-                columns[-1].layers.append(layer)
-            else:
-                columns.append(Column([layer]))
-                n_neurons += shape[0]
-        column = columns[-1]
-        if column.inputs is None:
-            column.inputs = row
-        values = np.atleast_1d(layer.forward_pass(row[None]))
-        column.values = values.reshape(-1)
+        outputs = layer.forward_pass(row[None])
+        is_loss = isinstance(layer, BoundLoss)
+        if outputs.ndim != 2 and not is_loss:
+            shape = outputs.shape[1:]
+            raise NotNeuronsError(f"the outputs of {layer!r} have the shape {shape} and are no row of neurons")
+        n_neurons += outputs.size
         if n_neurons > MOST_NEURONS:
             raise NotNeuronsError(f"it has more than {MOST_NEURONS} neurons")
+        connected = np.ones((len(row), 1), bool) if is_loss else connections(layer, row)
+        joins = not (is_loss or layer.has_parameters or len(columns) == 1)
+        if joins and is_at_most_one_to_one(connected):
+            columns[-1].layers.append(layer)  # the activation of the neurons before it
+            n_neurons -= outputs.size
+        else:
+            columns.append(Column([layer], inputs=row, connected=connected))
+        columns[-1].values = np.reshape(outputs, -1)
     for column in columns[1:]:
         column.derivatives = column.jacobian(column.inputs)
-        column.connected = np.ones(column.derivatives.shape, bool)
-        if column.is_neurons and is_elementwise(column.layers[0], column.inputs, random):
-            column.connected = np.eye(len(column.values), dtype=bool)
     name_columns(columns, names)
     return columns
 
 
-def joins_its_column(layer: Layer, row: np.ndarray, random: np.random.Generator) -> bool:
-    """Whether a layer is the activation of the neurons before it, and not a column of its own."""
-    return not layer.has_parameters and is_elementwise(layer, row, random)
+def connections(layer: Layer, row: np.ndarray) -> np.ndarray:
+    """Which inputs act on which outputs of a layer.
 
+    Of a layer that is not dense that is found by trying: the derivatives that are not zero at the row, near it,
+    or at a few points anywhere, for a single point may have zeros by chance, as a ReLU's that is off.
 
-def is_elementwise(layer: Layer, row: np.ndarray, random: np.random.Generator) -> bool:
-    """Whether each output depends on the input in its own place alone, here and at a few other points."""
+    Parameters
+    ----------
+    layer : Layer
+    row : ndarray of shape (n_inputs,)
+
+    Returns
+    -------
+    ndarray of bool, of shape (n_inputs, n_outputs)
+    """
     if isinstance(layer, Dense):
-        return False
-    column = Column([layer])
-    for point in (row, *random.standard_normal((3, len(row))).astype(row.dtype)):
-        jacobian = column.jacobian(point)
-        if jacobian.shape != (len(row), len(row)) or np.any(jacobian[~np.eye(len(row), dtype=bool)]):
-            return False
-    return True
+        return np.ones(layer.weights.shape, bool)
+    random = np.random.default_rng(0)
+    noise = random.standard_normal((5, len(row)))
+    points = [row, *(row * (1 + 0.1 * noise[:2])), *noise[2:]]
+    with np.errstate(all="ignore"):  # a logarithm, for instance, cannot be tried everywhere
+        tried = [Column([layer]).jacobian(point.astype(row.dtype)) for point in points]
+    tried = [jacobian for jacobian in tried if np.isfinite(jacobian).all()] or tried[:1]
+    connected = np.logical_or.reduce([jacobian != 0 for jacobian in tried])
+    # A neuron that does nothing at any of the points is taken for one that acts on its own place.
+    return connected | np.eye(len(connected), dtype=bool) if is_at_most_one_to_one(connected) else connected
+
+
+def is_at_most_one_to_one(connected: np.ndarray) -> bool:
+    """Whether no neuron has an edge to another place than its own."""
+    square = connected.shape[0] == connected.shape[1]
+    return square and not connected[~np.eye(len(connected), dtype=bool)].any()
 
 
 def name_columns(columns: list[Column], names: Sequence[str] | None) -> None:
@@ -167,10 +178,10 @@ def name_columns(columns: list[Column], names: Sequence[str] | None) -> None:
     if names is None:
         hidden = ["h"] * n_hidden if numbered else HIDDEN_LETTERS[len(HIDDEN_LETTERS) - n_hidden :]
         names = ["x", *hidden, "p", *(["L"] if has_loss else [])]
-    elif len(names) != len(columns) or len(set(names)) != len(names) or not all(n.isalpha() for n in names):
+    elif len(names) != len(columns) or len(set(names)) != len(names) or not all(map(is_short_word, names)):
         raise ValueError(
-            f"names must be {len(columns)} different words of letters, one for each column with the inputs "
-            f"{'first and the loss last' if has_loss else 'first'}, got {list(names)}."
+            f"names must be {len(columns)} different words of up to {LONGEST_NAME} letters, one for each "
+            f"column with the inputs {'first and the loss last' if has_loss else 'first'}, got {list(names)}."
         )
     for number, (column, letter) in enumerate(zip(columns, names, strict=True)):
         layer = number if numbered and 0 < number <= n_hidden else None
@@ -178,3 +189,8 @@ def name_columns(columns: list[Column], names: Sequence[str] | None) -> None:
         column.symbols = [
             Symbol(letter, None if alone else index, layer) for index in range(1, len(column.values) + 1)
         ]
+
+
+def is_short_word(name: object) -> bool:
+    """Whether something can be the name of a column, and has room in a neuron."""
+    return isinstance(name, str) and name.isalpha() and len(name) <= LONGEST_NAME

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -35,12 +36,14 @@ class Symbol:
 
     @property
     def latex(self) -> str:
+        """In LaTeX."""
         letter = self.letter if len(self.letter) == 1 else rf"\mathrm{{{self.letter}}}"
         layer = "" if self.layer is None else f"^{{({self.layer})}}"
         return f"{letter}{layer}{'' if self.index is None else f'_{{{self.index}}}'}"
 
     @property
     def html(self) -> str:
+        """In HTML."""
         layer = "" if self.layer is None else f"<sup>({self.layer})</sup>"
         return f"{self.letter}{layer}{'' if self.index is None else f'<sub>{self.index}</sub>'}"
 
@@ -71,10 +74,12 @@ class Derivative:
 
     @property
     def latex(self) -> str:
+        """In LaTeX."""
         return rf"\frac{{\partial {self.of.latex}}}{{\partial {self.to.latex}}}"
 
     @property
     def html(self) -> str:
+        """In HTML, as a fraction."""
         # The slash is read where styles are stripped; the style sheet hides it and draws a line.
         return (
             f'<span class="frac"><span>∂{self.of.html}</span><span class="slash">/</span>'
@@ -90,7 +95,7 @@ def number(value: float) -> str:
     >>> number(0.123456), number(-2.0), number(1.5e-07)
     ('0.1235', '\u22122', '1.5e\u22127')
     """
-    text = f"{value:.4g}"
+    text = f"{value + 0.0:.4g}"  # no minus before a zero
     if "e" in text:
         digits, exponent = text.split("e")
         text = f"{digits}e{int(exponent)}"
@@ -105,5 +110,7 @@ def latex_number(value: float) -> str:
     >>> print(latex_number(1.5e-07))
     1.5 \cdot 10^{-7}
     """
+    if not math.isfinite(value):
+        return {math.inf: r"\infty", -math.inf: r"-\infty"}.get(value, r"\text{NaN}")
     digits, _, exponent = number(value).replace("\u2212", "-").partition("e")
     return rf"{digits} \cdot 10^{{{exponent}}}" if exponent else digits

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from layernet import Dense, ReLU, Sequential, Sigmoid, Softplus, Tanh, computation_graph, lecture_graph
+from layernet import Adam, Dense, ReLU, Sequential, Sigmoid, Softplus, Tanh, computation_graph, lecture_graph
 
 # As on the slides, with the indices that are garbled in the copies in circulation put right.
 LEVELS = """\
@@ -123,7 +123,10 @@ def test_the_same_derivative_has_the_same_colour_on_both_levels():
                 assert known.value == equations[str(known.derivative)].value
                 assert local.mark is None
     used = [mark for name, mark in marks.items() if not name.endswith(("x1", "x2"))]
-    assert len(set(used)) == len(used)
+    assert None not in used
+    for equation in equations:
+        inside = [known.mark for known, *_ in equation.products if known.is_known]
+        assert len({equation.mark, *inside}) == 1 + len(inside)
 
 
 def test_the_parameter_of_the_slides():
@@ -148,21 +151,21 @@ def test_the_parameter_of_the_slides():
 def test_every_parameter_against_the_network_and_differences():
     graph = lecture_graph(target=0.0)
     network = graph.network
+    dense = [layer for layer in network.walk() if isinstance(layer, Dense)]
     sample = graph.columns[0].values[None]
     network.backward_pass(sample)
     assert len(graph.parameters) == network.parameter_vector.size == 15
     for name in graph.parameters:
-        derivation = graph.parameter(name)
-        depth, _, array, place = graph.place_of_parameter(name)
-        layer = graph.columns[depth].layers[0]
-        network.backward_pass(sample)
-        assert derivation.gradient == pytest.approx(layer.gradients[array][place], rel=1e-12)
-        before, step = layer.parameters[array][place].copy(), 1e-5
-        layer.parameters[array][place] = before + step
+        derivation, place = graph.parameter(name), graph.place_of_parameter(name)
+        layer = dense[place.column - 1]
+        assert derivation.gradient == pytest.approx(layer.gradients[place.array][place.index], rel=1e-12)
+        array, step = layer.parameters[place.array], 1e-5
+        before = array[place.index].copy()
+        array[place.index] = before + step
         ahead = network.forward_pass(sample)
-        layer.parameters[array][place] = before - step
+        array[place.index] = before - step
         behind = network.forward_pass(sample)
-        layer.parameters[array][place] = before
+        array[place.index] = before
         assert derivation.gradient == pytest.approx((ahead - behind) / (2 * step), rel=1e-8)
         product = np.prod([factor.value for factor in derivation.equations[0].products[0]])
         assert product == pytest.approx(derivation.gradient, rel=1e-9)
@@ -172,7 +175,7 @@ def test_a_parameter_with_several_paths_says_where_its_neuron_got_its_derivative
     derivation = lecture_graph(target=1).parameter("z1.w2")
     assert [equation.symbolic for equation in derivation] == [
         "dL/dw2 = (dL/dz1) dz1/dw2",
-        "dL/dz1 = (dL/dh1) dh1/dz1 + (dL/dh2) dh2/dz1",
+        "dL/dz1 = dL/dh1 dh1/dz1 + dL/dh2 dh2/dz1",
     ]
 
 
@@ -190,16 +193,49 @@ def test_a_bias_and_a_scale_have_names_too():
     assert graph.parameter("h1.gamma").symbolic == "dL/dgamma = dL/dp dp/dh1 dh1/dgamma"
 
 
+def test_a_parameter_of_a_neuron_that_does_not_act_on_the_target():
+    network = Sequential([Dense(2), Tanh(), Dense(3)]).build(3, random_state=0)
+    for of, name in (("p1", "p2.w1"), ("h1", "p3.w1"), ("h1", "h2.w1"), ("h1", "p1.b")):
+        derivation = computation_graph(network, [0.3, -0.7, 1.2], of=of).parameter(name)
+        assert derivation.gradient == 0
+        assert derivation.after == derivation.before
+        assert derivation.target_after == derivation.target_before
+        assert f"{name.partition('.')[0]} does not act on {of}." in str(derivation)
+        assert f"d{of}/d{name.partition('.')[2]} = 0" in str(derivation)
+    own = computation_graph(network, [0.3, -0.7, 1.2], of="h1").parameter("h1.w1")
+    assert own.symbolic == "dh1/dw1"
+    assert own.gradient != 0
+
+
+def test_the_step_says_what_the_slope_promises():
+    derivation = lecture_graph(target=1).parameter("h2.w1", learning_rate=1e-3)
+    promised = -1e-3 * derivation.gradient**2
+    assert derivation.target_after - derivation.target_before == pytest.approx(promised, rel=1e-3)
+    said = str(derivation).splitlines()[-1]
+    assert said.count(f"{promised:.4g}".split("e")[0].replace("-", "\u2212")) >= 1
+    with pytest.raises(TypeError, match="learning_rate"):
+        lecture_graph(target=1).parameter("h2.w1", learning_rate="fast")
+
+
+def test_known_derivatives_are_underlined_in_latex_and_sums_are_broken():
+    latex = lecture_graph().levels().latex()
+    assert r"\underline{\frac{\partial p}{\partial h_{1}}} \, \frac{\partial h_{1}}{\partial z_{1}}" in latex
+    paths = lecture_graph().paths("x1").latex()
+    assert paths.count(r"&\quad +") == 2 * 3
+    assert paths.count(r"\underline") == 0
+
+
 def test_latex_has_every_formula_and_number():
     latex = lecture_graph().levels().latex()
     assert latex.startswith("\\begin{align*}")
     assert latex.endswith("\\end{align*}")
     assert r"\frac{\partial p}{\partial h_{1}} &= 0.3615" in latex
-    assert (
-        r"\frac{\partial p}{\partial x_{1}} &= "
-        r"\left(\frac{\partial p}{\partial z_{1}}\right) \, \frac{\partial z_{1}}{\partial x_{1}} + "
-        r"\left(\frac{\partial p}{\partial z_{2}}\right) \, \frac{\partial z_{2}}{\partial x_{1}}"
-    ) in latex
+    first, second = (
+        rf"\underline{{\left(\frac{{\partial p}}{{\partial z_{{{i}}}}}\right)}} \, "
+        rf"\frac{{\partial z_{{{i}}}}}{{\partial x_{{1}}}}"
+        for i in (1, 2)
+    )
+    assert rf"\frac{{\partial p}}{{\partial x_{{1}}}} &= {first} + {second} " in latex
     assert latex.count("{") == latex.count("}")
 
 
@@ -207,7 +243,7 @@ def test_verification_of_the_lecture_is_within_a_billionth():
     for graph in (lecture_graph(), lecture_graph(target=1), lecture_graph(target=0)):
         verification = graph.verify()
         assert len(verification.differences) == 4
-        assert max(verification.differences.values()) < 1e-9
+        assert max(difference.relative for difference in verification.differences.values()) < 1e-9
         assert verification
         assert "agree" in str(verification)
 
@@ -241,8 +277,58 @@ def test_a_wrong_layer_is_found_out():
     verification = computation_graph(network, [1.0, 2.0]).verify()
     assert not verification
     assert "DO NOT AGREE" in str(verification)
-    assert verification.differences["level by level, over the edges"] < 1e-12
-    assert verification.differences["central differences of every node"] > 0.1
+    assert "central differences of every node, at x" in str(verification)
+    assert str(verification).endswith("A backward pass of the network's layers is wrong.")
+    assert verification.differences["level by level, over the edges"].relative < 1e-12
+    assert verification.differences["central differences of every node"].relative > 0.05
+
+
+def trained(hidden, epochs, rate):
+    X, y = np.random.default_rng(0).normal(size=(200, 4)), np.arange(200) % 2
+    X[:, 0] += 2 * y
+    network = Sequential([*hidden, Dense(2)])
+    network.fit(X, y, loss="cross_entropy", optimizer=Adam(rate), epochs=epochs, random_state=0)
+    return network, X, y
+
+
+@pytest.mark.parametrize(("epochs", "rate"), [(30, 0.01), (150, 0.05)])
+def test_confident_networks_agree_too(epochs, rate):
+    network, X, y = trained([Dense(8), Tanh()], epochs, rate)
+    for row in range(0, 200, 10):
+        assert computation_graph(network, X[row], y[row], "cross_entropy").verify()
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_deep_and_badly_scaled_networks_agree_too(dtype):
+    tower = Sequential([layer for _ in range(20) for layer in (Dense(4), Sigmoid())] + [Dense(1)])
+    graph = computation_graph(tower.build(3, 0, dtype), [1, -2, 0.5], 0.0, "mean_squared_error")
+    assert graph.verify()
+    wide = Sequential([Dense(6), ReLU(), Dense(1)]).build(3, 0, dtype)
+    assert computation_graph(wide, [50_000, 3, 1e6], 0.0, "mean_squared_error").verify()
+
+
+def test_at_a_kink_there_is_nothing_to_compare():
+    network = Sequential([Dense(2), ReLU(), Dense(1)]).build(3, random_state=0)
+    verification = computation_graph(network, [0.0, 0.0, 0.0]).verify()
+    assert verification
+    nodes = verification.differences["central differences of every node"]
+    assert nodes.at_kinks == 3
+    assert "central differences of every node; 3 at a kink have none" in str(verification)
+    assert "kink" not in str(lecture_graph().verify())
+
+
+def test_a_wrong_gradient_of_a_parameter_alone_is_found():
+    class Forgetful(Dense):
+        def backward_from(self, inputs, grad_output):
+            grad_inputs = super().backward_from(inputs, grad_output)
+            self.grad_bias[...] = 0
+            return grad_inputs
+
+    network = Sequential([Forgetful(2), Tanh(), Dense(1)]).build(2, random_state=0)
+    verification = computation_graph(network, [1.0, 2.0]).verify()
+    wrong = [how for how, each in verification.differences.items() if each.relative > verification.tolerance]
+    assert wrong == ["central differences of every parameter"]
+    assert "0.bias[" in str(verification)
 
 
 def test_relu_that_is_off_passes_nothing_back():

@@ -1,19 +1,23 @@
 """Graphs of networks: what becomes a neuron, names, and what is said of bad input."""
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
 
 from layernet import (
     BatchNorm,
+    Concat,
     CrossEntropy,
     Dense,
     Dropout,
     Flatten,
+    Identity,
     Layer,
     LayerNorm,
     MeanSquaredError,
+    MLPRegressor,
     ReLU,
     Reshape,
     Residual,
@@ -88,10 +92,10 @@ def test_deep_networks_number_their_layers():
 
 
 def test_names_of_ones_own():
-    graph = graph_of(Dense(2), Tanh(), Dense(1), names=["u", "hidden", "y"])
-    assert [node.name for node in graph.nodes] == ["u1", "u2", "hidden1", "hidden2", "y"]
-    for names in (["u", "y"], ["a", "a", "y"], ["a1", "b", "c"]):
-        with pytest.raises(ValueError, match="names must be 3 different words of letters"):
+    graph = graph_of(Dense(2), Tanh(), Dense(1), names=["u", "hid", "y"])
+    assert [node.name for node in graph.nodes] == ["u1", "u2", "hid1", "hid2", "y"]
+    for names in (["u", "y"], ["a", "a", "y"], ["a1", "b", "c"], [1, 2, 3], ["x", "h", "probability"]):
+        with pytest.raises(ValueError, match="names must be 3 different words of up to 6 letters"):
             graph_of(Dense(2), Tanh(), Dense(1), names=names)
 
 
@@ -110,6 +114,12 @@ def test_the_target_is_the_loss_or_an_output():
     assert inner.node("p1").gradient == 0
     assert inner.verify()
     assert str(inner.levels()["dh2/dx1"].derivative) == "dh2/dx1"
+
+
+@pytest.mark.parametrize("target", [2, [2], np.array([2])])
+def test_a_class_comes_as_a_number_or_in_a_batch(target):
+    graph = graph_of(Dense(3), target=target, loss="cross_entropy")
+    assert graph.node("p3").gradient < 0 < graph.node("p1").gradient
 
 
 @pytest.mark.parametrize("target", [1.0, [1.0], [[1.0]]])
@@ -140,6 +150,19 @@ def test_the_network_is_left_as_it_is():
     assert graph.node("h1") == before
 
 
+def test_the_graph_is_of_its_moment():
+    network = Sequential([Dense(2), Tanh(), Dense(1)]).build(2, random_state=0)
+    X, y = np.array([[1.0, 2.0]]), np.array([[0.5]])
+    graph = computation_graph(network, X[0], y[0], "mean_squared_error")
+    X[:], y[:] = 99, 99
+    copied = graph.network
+    copied.parameter_vector[:] = 0
+    assert graph.node("x1").value == 1
+    assert graph.verify()
+    again = pickle.loads(pickle.dumps(graph))
+    assert [node.gradient for node in copy.deepcopy(again).nodes] == [node.gradient for node in graph.nodes]
+
+
 def test_single_precision():
     network = Sequential([Dense(4), Tanh(), Dense(1)]).build(2, random_state=0, dtype=np.float32)
     graph = computation_graph(network, [1, 2], 1.0, "mean_squared_error")
@@ -150,6 +173,17 @@ def test_single_precision():
 def test_an_unbuilt_network_says_to_build_it():
     with pytest.raises(NotBuiltError, match=r"call build\(2\) or train it first"):
         computation_graph(Sequential([Dense(2)]), [1.0, 2.0])
+    with pytest.raises(NotBuiltError, match=r"call build\(\(2, 3\)\)"):
+        computation_graph(Sequential([Flatten(), Dense(2)]), np.ones((2, 3)))
+
+
+def test_what_is_no_network_is_refused():
+    for thing in (None, [Dense(2)], np.ones(3)):
+        with pytest.raises(TypeError, match="draws a layer or a network, got"):
+            computation_graph(thing, [1.0])
+    estimator = MLPRegressor(hidden_layer_sizes=(2,), n_iter_no_change=1, tol=1).fit(np.eye(3), [1.0, 2.0, 3.0])
+    with pytest.raises(TypeError, match="Give its network_"):
+        computation_graph(estimator, [1.0, 0.0, 0.0])
 
 
 @pytest.mark.parametrize(
@@ -171,6 +205,10 @@ def test_a_loss_needs_a_target_and_a_target_a_loss():
         graph_of(Dense(1), loss="mean_squared_error")
     with pytest.raises(ValueError, match="a target and no loss"):
         graph_of(Dense(1), target=1.0)
+    whole = Sequential([Dense(1), MeanSquaredError().bind([[1.0]])])
+    whole.forward_pass(np.ones((1, 2)))
+    with pytest.raises(ValueError, match="ends in its loss already"):
+        computation_graph(whole, [1.0, 2.0], 1.0, "mean_squared_error")
     with pytest.raises(ValueError, match="classes from 0 to 1"):
         graph_of(Dense(2), target=2, loss="cross_entropy")
 
@@ -194,6 +232,88 @@ def test_an_unknown_node_lists_near_ones():
         graph.paths("p")
     with pytest.raises(KeyError, match="There is no 'dp/dq1' here, but dp/dh1"):
         graph.levels()["dp/dq1"]
+
+
+class Roll(Layer):
+    """Each factor acts on the neuron beside its own."""
+
+    def create_parameters(self, input_shape):
+        self.add_parameter("factor", input_shape, "ones")
+
+    def forward_pass(self, inputs):
+        return np.roll(inputs * self.factor, 1, axis=1)
+
+    def backward_pass(self, inputs, grad_output):
+        back = np.roll(grad_output, -1, axis=1)
+        self.grad_factor = (back * inputs).sum(axis=0)
+        return back * self.factor
+
+
+def test_parameters_of_no_single_neuron_are_named_when_one_is_asked_for():
+    graph = graph_of(Residual(Sequential([Dense(2), Tanh()])), Roll(), Dense(1))
+    assert graph.parameters == ["p.w1", "p.w2", "p.b"]
+    with pytest.raises(KeyError, match=r"Those of Residual\(.*, Roll\(\) belong to no single neuron"):
+        graph.parameter("h1.factor")
+    assert graph.verify()
+
+
+def test_edges_are_where_something_acts():
+    side_by_side = Concat([Identity(), Tanh()])
+    graph = graph_of(Dense(2), side_by_side, Dense(1))
+    assert graph.columns[2].connected.tolist() == [[True, False, True, False], [False, True, False, True]]
+    assert graph.count().paths == 2 * 2 * 2
+    assert graph.verify()
+    swapped = graph_of(Roll(), Dense(1))
+    assert swapped.columns[1].connected.tolist() == [[False, True], [True, False]]
+
+
+def test_a_saturated_softmax_is_not_taken_for_elementwise():
+    steep = Sequential([Dense(3), Softmax()]).build(2, random_state=0)
+    steep[0].weights = 1e4 * steep[0].weights
+    graph = computation_graph(steep, [1.0, 2.0])
+    assert [len(column.symbols) for column in graph.columns] == [2, 3, 3]
+    assert graph.columns[2].connected.all()
+
+
+def test_an_activation_that_cannot_be_tried_everywhere():
+    class Root(Layer):
+        def forward_pass(self, inputs):
+            return np.sqrt(inputs)
+
+        def backward_pass(self, inputs, grad_output):
+            return grad_output / (2 * np.sqrt(inputs))
+
+    graph = graph_of(Dense(2), Sigmoid(), Root(), Dense(1))
+    assert [node.name for node in graph.nodes] == ["x1", "x2", "h1", "h2", "p"]
+    assert graph.verify()
+
+
+def test_names_of_neurons_are_refused_where_there_are_none():
+    layers = [Reshape((2, 3)), Flatten(), Dense(2)]
+    with pytest.raises(ValueError, match="of='p1' speaks of single neurons, but the outputs of Reshape"):
+        graph_of(*layers, inputs=6, of="p1")
+    with pytest.raises(ValueError, match=r"names=\['a'\] speaks of single neurons"):
+        graph_of(*copy.deepcopy(layers), inputs=6, names=["a"])
+
+
+def test_without_a_loss_layers_are_derived_by_the_largest_output():
+    graph = graph_of(Reshape((2, 3)), Flatten(), Dense(4), inputs=6)
+    asks = np.zeros((1, 4))
+    asks[0, np.argmax(graph.network.forward_pass(np.arange(1.0, 7)[None]))] = 1
+    gradient = graph.network.backward_pass(np.arange(1.0, 7)[None], asks)
+    assert graph.nodes[0].gradient == pytest.approx(np.sqrt(np.mean(gradient**2)))
+    assert "Derivatives are those of the largest output." in str(graph)
+    assert "derivatives of the largest output" in graph._repr_html_()
+    row = str(graph).splitlines()[2].split()
+    assert row[-2:] == [f"{graph.nodes[0].value:.4g}", f"{graph.nodes[0].gradient:.4g}"]
+
+
+def test_large_networks_take_no_time_to_refuse_a_name():
+    network = Sequential([Dense(200), Tanh(), Dense(10)]).build(300, random_state=0)
+    graph = computation_graph(network, np.ones(300))
+    with pytest.raises(KeyError, match=r"Near ones are .*h20\.w"):
+        graph.parameter("h20.w301")
+    assert len(graph.levels()._repr_latex_()) < 20_000
 
 
 @pytest.mark.parametrize(

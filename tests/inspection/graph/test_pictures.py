@@ -8,7 +8,8 @@ import pytest
 from html_page import Page
 
 from layernet import Dense, ReLU, Sequential, Tanh, computation_graph, lecture_graph
-from layernet.inspection.graph.layout import HEIGHT, MOST_SHOWN, WIDTH, lay_out
+from layernet.inspection.graph.equations import TINTS
+from layernet.inspection.graph.layout import MOST_SHOWN, NODE_HEIGHT, NODE_WIDTH, lay_out
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +51,34 @@ def test_edges_are_coloured_by_what_flows_back():
     assert in_order[-1] == 5
 
 
+def test_what_is_written_on_edges_and_above_columns():
+    graph = lecture_graph(target=1)
+    found = {g.get("data-edge"): g for g in groups(graph.svg(), "edge")}
+    space = "{http://www.w3.org/2000/svg}"
+    for edge in graph.edges:
+        group = found[f"{edge.start}-{edge.end}"]
+        written = group.find(f"{space}text").text.replace("\u2212", "-")
+        assert float(written) == pytest.approx(edge.derivative, rel=5e-3)
+        hint = group.find(f"{space}title").text
+        weight = "" if edge.weight is None else f"weight {edge.weight:g}, ".replace("-", "\u2212")
+        assert hint.startswith(f"{edge.start} to {edge.end}: {weight}d{edge.end}/d{edge.start} = ")
+    svg = graph.svg()
+    assert ">inputs</text>" in svg
+    assert svg.count(">Dense, Sigmoid</text>") == 3
+    assert ">MeanSquaredError</text>" in svg
+
+
+def test_the_legend_names_the_colours_as_they_are():
+    html = lecture_graph(target=1)._repr_html_()
+    assert re.search(r'solid #d55e00">Orange</span> edges add to it', html)
+    assert re.search(r'solid #0072b2">blue</span> ones take away', html)
+
+
+def test_legends_fit_into_small_files():
+    svg = computation_graph(Sequential([Dense(1)]).build(1, random_state=0), [1.0]).svg()
+    assert float(re.search(r'viewBox="0 0 (\d+)', svg)[1]) >= 560
+
+
 def test_what_nothing_flows_through_is_dashed():
     network = Sequential([Dense(2, use_bias=False), ReLU(), Dense(1)]).build(1, random_state=0)
     network[0].weights = [[1.0, -1.0]]
@@ -65,10 +94,10 @@ def test_nothing_lies_on_another(units):
     assert len(layout.centers) == 8 * units
     places = list(layout.centers.values())
     for number, (x, y) in enumerate(places):
-        assert WIDTH / 2 <= x <= layout.width - WIDTH / 2
-        assert HEIGHT / 2 <= y <= layout.height - HEIGHT / 2
+        assert NODE_WIDTH / 2 <= x <= layout.width - NODE_WIDTH / 2
+        assert NODE_HEIGHT / 2 <= y <= layout.height - NODE_HEIGHT / 2
         for other_x, other_y in places[:number]:
-            assert abs(x - other_x) > WIDTH or abs(y - other_y) > HEIGHT
+            assert abs(x - other_x) > NODE_WIDTH or abs(y - other_y) > NODE_HEIGHT
     assert not layout.folded
 
 
@@ -79,6 +108,10 @@ def test_large_columns_are_folded_to_the_largest_gradients(large):
     assert len(shown) == MOST_SHOWN - 1
     gradients = np.abs(large.columns[0].gradients)
     assert gradients[shown].min() >= np.delete(gradients, shown).max()
+    for k, (x, y, _) in layout.folded.items():
+        below = max(center for (column, _), (_, center) in layout.centers.items() if column == k)
+        assert y - below >= NODE_HEIGHT
+        assert x == next(place for (column, _), (place, _) in layout.centers.items() if column == k)
     svg = large.svg()
     assert "57 with smaller ∂" in svg
     assert len(svg) < 60_000
@@ -102,11 +135,26 @@ def test_without_tags_the_formulas_can_be_read():
 def test_wide_sums_are_shown_in_part_and_whole_in_the_equations(large):
     levels = large.levels()
     assert len(levels["dL/dh1"].products) == 10
-    assert "+ ... (7 more) = " in str(levels)
-    assert "(7 more)" in levels._repr_html_()
-    assert "... and 61 more" in str(levels)
-    assert "more" not in levels["dL/dh1"].symbolic
+    assert "+ ... (7 smaller) = " in str(levels)
+    assert "(7 smaller)" in levels._repr_html_()
+    assert "... and 61 smaller ones" in str(levels)
+    assert "smaller" not in levels["dL/dh1"].symbolic
     assert len(str(levels).splitlines()) < 40
+
+
+def test_the_largest_are_shown_in_the_picture_and_in_the_text(large):
+    gradients = large.columns[1].gradients
+    largest = [f"h{i + 1}" for i in sorted(np.argsort(-np.abs(gradients))[:3])]
+    shown = re.findall(r"dL/d(h\d+) = ", str(large.levels()))
+    assert list(dict.fromkeys(shown)) == largest
+    drawn = {f"h{i + 1}" for k, i in lay_out(large).centers if k == 1}
+    assert set(largest) <= drawn
+
+
+def test_tints_differ():
+    assert len(set(TINTS)) == 8
+    html = lecture_graph(target=1).levels()._repr_html_()
+    assert len(set(re.findall(r"rgba\([\d,.]+\)", html))) >= 4
 
 
 def test_dot_has_every_node_and_edge():
