@@ -175,7 +175,7 @@ def test_every_module_opens_with_a_sentence():
 README = (ROOT.parent / "README.md").read_text() if (ROOT.parent / "README.md").exists() else ""
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/engine.md"])
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/engine.md", "docs/learning.md"])
 def test_the_code_in_the_documents_runs(document):
     if document == "docs/engine.md":
         pytest.importorskip("numba", reason="kernels need Numba, which is not installed")
@@ -187,10 +187,12 @@ def test_the_code_in_the_documents_runs(document):
         exec(inspect.cleandoc("\n" + block), namespace)
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/design.md", "docs/engine.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "CONTRIBUTING.md", "docs/design.md", "docs/engine.md", "docs/learning.md"]
+)
 def test_links_in_the_documents_lead_somewhere(document):
     folder = (ROOT.parent / document).parent
-    for target in re.findall(r"\]\(([^)#]+)\)", (ROOT.parent / document).read_text()):
+    for target in re.findall(r'(?:\]\(|src(?:set)?=")([^)#"]+)', (ROOT.parent / document).read_text()):
         assert (folder / target).exists(), target
 
 
