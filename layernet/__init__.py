@@ -88,9 +88,11 @@ _MODULES = {
     ],
     "layernet.inspection": [
         "BoundaryFilm",
+        "Monitor",
         "check_gradients",
         "check_layer",
         "computation_graph",
+        "diagnose",
         "draw_boundary",
         "find_learning_rate",
         "lecture_graph",

@@ -18,6 +18,7 @@ MODULES = sorted(ROOT.rglob("*.py"))
 
 # Each may import itself, what stands before it, and nothing else of the package.
 ORDER = [
+    "extras",
     "representation",
     "validation",
     "initializers",

@@ -4,18 +4,23 @@ from layernet.inspection.boundaries import BoundaryFilm, draw_boundary
 from layernet.inspection.contract import ContractReport, check_layer
 from layernet.inspection.gradients import GradientReport, check_gradients
 from layernet.inspection.graph import ComputationGraph, LayerGraph, computation_graph, lecture_graph
+from layernet.inspection.health import Diagnosis, Finding, Monitor, diagnose
 from layernet.inspection.learning_rate import LearningRateSearch, find_learning_rate
 
 __all__ = [
     "BoundaryFilm",
     "ComputationGraph",
     "ContractReport",
+    "Diagnosis",
+    "Finding",
     "GradientReport",
     "LayerGraph",
     "LearningRateSearch",
+    "Monitor",
     "check_gradients",
     "check_layer",
     "computation_graph",
+    "diagnose",
     "draw_boundary",
     "find_learning_rate",
     "lecture_graph",

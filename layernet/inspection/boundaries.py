@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from layernet.extras import pyplot
 from layernet.inspection.planes import (
     Ending,
     as_points,
@@ -266,17 +267,6 @@ def draw_boundary(
         )
     planes = outputs.reshape(len(vertical), len(horizontal), -1)
     ending.draw(axes, horizontal, vertical, planes, X, y, marker_size)
-
-
-def pyplot(who: str) -> Any:
-    """The module that draws, or an error that says how to get it."""
-    try:
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise ImportError(
-            f"{who} draws with matplotlib, which is not installed: pip install matplotlib"
-        ) from error
-    return plt
 
 
 def as_epochs(epochs: Iterable[int]) -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from layernet.extras import pyplot
 from layernet.layer import Layer
 from layernet.losses.loss import Loss
 from layernet.optimizers.optimizer import Optimizer
@@ -76,12 +77,7 @@ class LearningRateSearch:
         ImportError
             If matplotlib is not installed.
         """
-        try:
-            import matplotlib.pyplot as plt
-        except ImportError as error:
-            raise ImportError(
-                "LearningRateSearch.plot draws with matplotlib, which is not installed: pip install matplotlib"
-            ) from error
+        plt = pyplot("LearningRateSearch.plot")
         if axes is None:
             axes = plt.subplots(figsize=(6, 3.5), layout="constrained")[1]
         axes.semilogx(self.rates, self.losses, color="#bbbbbb", linewidth=0.8, label="each batch")

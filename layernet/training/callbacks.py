@@ -39,6 +39,8 @@ class Run:
         The loss of that batch, before its update.
     stop_reason : str or None
         Set by `stop`.
+    data : TrainingData or None
+        The rows that are trained on, from the first call on.
     """
 
     network: Layer
@@ -51,6 +53,7 @@ class Run:
     batch: int = 0
     batch_loss: float = math.nan
     stop_reason: str | None = None
+    data: Any = None
 
     def stop(self, reason: str) -> None:
         """End the training after the epoch under way, and say why in the history."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
+from layernet.extras import pyplot
+
 
 class History(dict):
     """A list for each thing that was watched, with an entry for each finished epoch.
@@ -62,12 +64,7 @@ class History(dict):
         ImportError
             If matplotlib is not installed.
         """
-        try:
-            import matplotlib.pyplot as plt
-        except ImportError as error:
-            raise ImportError(
-                "History.plot draws with matplotlib, which is not installed: pip install matplotlib"
-            ) from error
+        plt = pyplot("History.plot")
         groups = self._curves() if axes is None else self._curves()[:1]
         if axes is None:
             figure, places = plt.subplots(1, len(groups), figsize=(5 * len(groups), 3.5), squeeze=False)

@@ -55,6 +55,7 @@ def minimize(
     """
     import scipy.optimize
 
+    run.data = data
     batch = data.batch(slice(None))
     # Weights first, then biases: the order changes nothing but the last digit of every sum over parameters,
     # which is then scikit-learn's.

@@ -189,7 +189,7 @@ def train(
     -------
     History
     """
-    epochs = run.epochs
+    epochs, run.data = run.epochs, data
     try:
         if average is not None:
             average.begin(run.network)

@@ -1,0 +1,32 @@
+"""Packages that are only needed for some things, imported where they are used."""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+
+def pyplot(who: str) -> ModuleType:
+    """The module that draws.
+
+    Parameters
+    ----------
+    who : str
+        Who wants to draw, for the error.
+
+    Returns
+    -------
+    module
+        `matplotlib.pyplot`.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed; the message says how to get it.
+    """
+    try:
+        import matplotlib.pyplot as plt
+    except ImportError as error:
+        raise ImportError(
+            f"{who} draws with matplotlib, which is not installed: pip install matplotlib"
+        ) from error
+    return plt

@@ -1,0 +1,154 @@
+"""The doctor: what ails a training, read off the numbers that a monitor has kept."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from html import escape
+
+from layernet.inspection.health import illnesses, progress
+from layernet.inspection.health.evidence import Evidence, Finding, counted
+from layernet.inspection.health.monitor import Monitor
+
+
+class Diagnosis:
+    """What was found in a training: true if it is healthy, and readable when printed.
+
+    Attributes
+    ----------
+    findings : tuple of Finding
+        The likely cause first; what may follow from it after that.
+    training : str
+        What was looked at, in words.
+    """
+
+    def __init__(self, findings: list[Finding], training: str):
+        self.findings = tuple(findings)
+        self.training = training
+
+    def __bool__(self) -> bool:
+        return not self.findings
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(self.findings)
+
+    def __str__(self) -> str:
+        if self:
+            return f"Healthy: {self.training}"
+        lines = [f"{counted(len(self.findings), 'finding')}: {self.training}"]
+        for number, finding in enumerate(self.findings, start=1):
+            lines.append(f"{number}. {_headline(finding)}")
+            lines += _wrapped(_sentence(finding.figure)) + _wrapped(finding.advice)
+        return "\n".join(lines)
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        if self:
+            return f"<p><strong>Healthy</strong>: {escape(self.training)}</p>"
+        items = "".join(
+            f"<li><strong>{escape(_headline(finding))}</strong><br>{escape(_sentence(finding.figure))}<br>"
+            f"<em>{escape(finding.advice)}</em></li>"
+            for finding in self.findings
+        )
+        count = counted(len(self.findings), "finding")
+        return f"<p><strong>{count}</strong>: {escape(self.training)}</p><ol>{items}</ol>"
+
+
+def diagnose(monitor: Monitor) -> Diagnosis:
+    """Say what ails a training that a monitor has watched, or that it is healthy.
+
+    Parameters
+    ----------
+    monitor : Monitor
+        After a training, also after one that ended in a `DivergenceError`.
+
+    Returns
+    -------
+    Diagnosis
+
+    Raises
+    ------
+    ValueError
+        If the monitor has seen no training.
+    TypeError
+        If it is no monitor.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from layernet import SGD, Dense, Monitor, ReLU, Sequential
+    >>> X = np.random.default_rng(0).normal(size=(200, 5))
+    >>> y = (X[:, 0] > 0).astype(int)
+    >>> net, monitor = Sequential([Dense(16), ReLU(), Dense(2)]), Monitor()
+    >>> history = net.fit(X, y, loss="cross_entropy", optimizer=SGD(1e-6), callbacks=[monitor], random_state=0)
+    >>> [finding.illness for finding in diagnose(monitor)]
+    ['learning rate too low']
+    """
+    if not isinstance(monitor, Monitor):
+        raise TypeError(f"diagnose expects the Monitor that fit had as a callback, got {monitor!r}.")
+    if not monitor.layers or not (monitor.steps_done or monitor.diverged):
+        raise ValueError(
+            "diagnose: this monitor has seen no step of a training. Give it to fit first: callbacks=[monitor]."
+        )
+    evidence = Evidence(monitor)
+    findings = _of_divergence(evidence) if monitor.diverged else _of_training(evidence)
+    return Diagnosis(findings, _what_was_seen(evidence))
+
+
+def _of_divergence(evidence: Evidence) -> list[Finding]:
+    """Why a training diverged: a cause that can be seen, or else the steps were too large."""
+    causes = _causes(evidence)
+    diverged = progress.diverged(evidence)
+    return [*causes, diverged] if causes else [diverged, progress.rate_of_divergence(evidence)]
+
+
+def _of_training(evidence: Evidence) -> list[Finding]:
+    """Causes before what may follow from them; guesses from the loss alone only where nothing else was seen."""
+    causes = _causes(evidence)
+    stuck_units = [*illnesses.saturated_activations(evidence), *illnesses.dead_rectifiers(evidence)]
+    if causes:
+        return [*causes, *stuck_units]
+    too_high = progress.rate_too_high(evidence)
+    if too_high:
+        born_so = [each for each in stuck_units if evidence.was_there_before_training(each)]
+        return [*born_so, *too_high, *(each for each in stuck_units if each not in born_so)]
+    found = [*stuck_units, *illnesses.vanishing_gradients(evidence)]
+    others = (
+        progress.rate_too_low,
+        progress.labels_shuffled,
+        progress.stopped_too_early,
+        progress.underfitting,
+        progress.overfitting,
+    )
+    for look_for in others:
+        found = found or look_for(evidence)
+    return found
+
+
+def _causes(evidence: Evidence) -> list[Finding]:
+    """Facts about weights and data from which the rest may follow; the first that is found stands for all."""
+    unscaled = [*illnesses.inputs_not_scaled(evidence), *illnesses.targets_not_scaled(evidence)]
+    # Inputs that are too large make everything large.
+    return [*illnesses.symmetric_weights(evidence), *(unscaled or illnesses.exploding_gradients(evidence))]
+
+
+def _what_was_seen(evidence: Evidence) -> str:
+    monitor = evidence.monitor
+    words = "no step was done"
+    if monitor.steps_done:
+        steps = counted(monitor.steps_done, "step")
+        words = f"the loss went from {evidence.start:.3g} to {evidence.end:.3g} in {steps}"
+    return f"{words}." if monitor.material.targets is not None else f"{words}; targets were not seen."
+
+
+def _headline(finding: Finding) -> str:
+    return f"{finding.illness}, in {finding.layer}" if finding.layer else finding.illness
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, 96, initial_indent="   ", subsequent_indent="   ")

@@ -1,0 +1,229 @@
+"""What a network is given to learn from: how large its inputs and targets are, and what is known without it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from layernet.layer import Layer
+from layernet.losses.loss import Loss, weight_factors, weighted_sum
+from layernet.training.callbacks import Run
+from layernet.training.data import check_inputs, check_targets
+
+# Rows that are looked at: a share of 0.1 is then known to about 0.01.
+SAMPLE_ROWS = 512
+# Rows that the baseline is computed from: it is known to about 1 in 100 then.
+BASELINE_ROWS = 20_000
+SHUFFLES = 20
+
+
+@dataclass(frozen=True)
+class Material:
+    """Figures of the data, from a sample of rows.
+
+    Attributes
+    ----------
+    inputs : ndarray of shape (n_rows, ...)
+        The sample.
+    targets : ndarray or None
+        Of these rows, as the loss takes them.
+    sizes : ndarray of shape (n_features,)
+        The root mean square of each feature: its mean and its spread together.
+    means, deviations : ndarray of shape (n_features,)
+    n_classes : int or None
+        How many classes there are among class numbers.
+    baseline : float or None
+        The loss of the best outputs that are the same for all rows: for the cross entropy that of the class
+        shares, for the squared error the variance of the targets.
+    target_size : float or None
+        The root mean square of targets that are no classes, in the output where it is largest.
+    likeness : float or None
+        How much a row's target is like that of its nearest neighbour: 1 if they are equal, 0 if no more than
+        by chance.
+    signal : float or None
+        By how many standard deviations the inputs say more about the targets than about the same targets dealt
+        to the rows anew; the largest of two tests.
+    """
+
+    inputs: np.ndarray
+    targets: np.ndarray | None
+    sizes: np.ndarray
+    means: np.ndarray
+    deviations: np.ndarray
+    n_classes: int | None = None
+    baseline: float | None = None
+    target_size: float | None = None
+    likeness: float | None = None
+    signal: float | None = None
+
+
+def take_material(run: Run, X: Any, y: Any) -> Material:
+    """Look at the data of a training that begins.
+
+    Parameters
+    ----------
+    run : Run
+    X, y : array-like or None
+        Rows and their targets; without X those of the run are looked at.
+
+    Returns
+    -------
+    Material
+    """
+    network, loss = run.network, run.loss
+    targets = weights = None
+    if X is not None:
+        X = np.asarray(X)
+        rows = some_of(len(X), SAMPLE_ROWS)
+        inputs = network.admit_inputs(check_inputs(network, X[rows], "X of Monitor"))
+        if y is not None:
+            targets = check_targets(network, loss, y, len(X), "y of Monitor")
+            weights = loss.sample_weights(targets, None)
+    else:
+        rows = some_of(run.data.n_samples, SAMPLE_ROWS)
+        inputs, *_ = run.data.batch(rows)
+        targets, weights = run.data.targets, run.data.weights
+    return describe_material(network, loss, np.array(inputs), targets, weights, rows)
+
+
+def describe_material(
+    network: Layer,
+    loss: Loss,
+    inputs: np.ndarray,
+    targets: np.ndarray | None,
+    weights: np.ndarray | None,
+    rows: np.ndarray,
+) -> Material:
+    """The figures of inputs, which are those of some rows, and of the targets of all rows."""
+    features = inputs.reshape(len(inputs), -1).astype(np.float64)
+    means, deviations = features.mean(axis=0), features.std(axis=0)
+    of_inputs = {"sizes": np.hypot(means, deviations), "means": means, "deviations": deviations}
+    if targets is None:
+        return Material(inputs, None, **of_inputs)
+    are_classes = targets.dtype.kind in "iu"
+    numbers = targets if are_classes else targets.reshape(len(targets), -1)
+    likeness, signal = signal_in(features, one_column_each(numbers[rows]))
+    return Material(
+        inputs,
+        targets[rows],
+        **of_inputs,
+        n_classes=len(np.unique(targets)) if are_classes else None,
+        baseline=baseline_loss(loss, targets, weights, network.output_shape),
+        target_size=None if are_classes else float(np.sqrt((numbers * numbers).mean(axis=0)).max()),
+        likeness=likeness,
+        signal=signal,
+    )
+
+
+def some_of(n_rows: int, at_most: int) -> np.ndarray:
+    """Row numbers drawn at random, the same ones in every run, or all of them."""
+    order = np.random.default_rng(0).permutation(n_rows)
+    return order[:at_most]
+
+
+def one_column_each(targets: np.ndarray) -> np.ndarray:
+    """Targets as numbers whose products say how much alike they are: a column for each class or output."""
+    if targets.ndim == 1:
+        return (targets[:, None] == np.unique(targets)).astype(np.float64)
+    return targets.astype(np.float64)
+
+
+def baseline_loss(
+    loss: Loss, targets: np.ndarray, weights: np.ndarray | None, output_shape: tuple[int, ...]
+) -> float | None:
+    """The loss of the best outputs found that are the same for all rows.
+
+    Tried are those that are best for one loss or another: the mean and the median of the targets, the
+    logarithm of the mean or of class shares, the log-odds of the mean, 1 for the most frequent class, and zero.
+
+    Parameters
+    ----------
+    loss : Loss
+    targets : ndarray of shape (n_samples, ...)
+        As `loss.prepare` returned them.
+    weights : ndarray of shape (n_samples,) or None
+    output_shape : tuple of int
+
+    Returns
+    -------
+    float or None
+        None if no loss is finite.
+
+    Examples
+    --------
+    >>> from layernet import CrossEntropy, MeanSquaredError
+    >>> classes = np.array([0, 1, 1, 1])
+    >>> round(baseline_loss(CrossEntropy(), classes, None, (2,)), 3)  # the entropy of 1/4 and 3/4
+    0.562
+    >>> baseline_loss(MeanSquaredError(), np.array([[1.0], [3.0]]), None, (1,))
+    1.0
+    """
+    rows = some_of(len(targets), BASELINE_ROWS)
+    targets = targets[rows]
+    weights = None if weights is None else weights[rows]
+    if weights is not None and not weights.sum() > 0:
+        return None
+    found = []
+    with np.errstate(all="ignore"):
+        if targets.dtype.kind in "iu":
+            counts = np.bincount(targets, weights, minlength=output_shape[0])
+            candidates = [np.log(np.maximum(counts / counts.sum(), 1e-12)), 1.0 * (counts == counts.max())]
+        else:
+            mean = np.average(targets, axis=0, weights=weights)
+            candidates = [mean, np.median(targets, axis=0), np.log(mean), np.log(mean / (1 - mean))]
+        for outputs in [np.zeros(output_shape), *candidates]:
+            if np.shape(outputs) != output_shape:
+                continue
+            dtype = targets.dtype if targets.dtype.kind == "f" else np.dtype(np.float64)
+            everywhere = np.broadcast_to(np.asarray(outputs, dtype), (len(targets), *output_shape)).copy()
+            factors = weight_factors(weights, None, len(targets), dtype)
+            found.append(float(weighted_sum(loss.losses(everywhere, targets), factors)))
+    return min((value for value in found if np.isfinite(value)), default=None)
+
+
+def signal_in(features: np.ndarray, targets: np.ndarray) -> tuple[float | None, float | None]:
+    """How much inputs say about targets, by two tests that need no training.
+
+    With t the targets less their mean, the likeness is sum_i t_i t_n(i) / sum_i t_i**2, where n(i) is the row
+    nearest to row i once every feature has the same spread (Cover and Hart, 1967). The other test is the sum of
+    the squared products of each feature with each target. Both are compared with what they are for targets that
+    are dealt to the rows anew.
+
+    Parameters
+    ----------
+    features : ndarray of shape (n_rows, n_features)
+    targets : ndarray of shape (n_rows, n_outputs)
+
+    Returns
+    -------
+    likeness : float or None
+        None if all targets, or all rows, are the same.
+    signal : float or None
+        The larger of both tests' distances from what chance gives, in standard deviations of the latter.
+
+    References
+    ----------
+    Cover and Hart (1967), Nearest neighbor pattern classification. Fisher (1935), The design of experiments,
+    for tests by permutation.
+    """
+    spread = features.std(axis=0)
+    scaled = (features - features.mean(axis=0))[:, spread > 0] / spread[spread > 0]
+    centered = targets - targets.mean(axis=0)
+    total = float((centered * centered).sum())
+    if total == 0 or scaled.shape[1] == 0 or len(scaled) < 3:
+        return None, None
+    squares = (scaled * scaled).sum(axis=1)
+    distances = squares[:, None] + squares - 2 * (scaled @ scaled.T)
+    np.fill_diagonal(distances, np.inf)
+    nearest = distances.argmin(axis=1)
+
+    def tests(values):
+        return (values * values[nearest]).sum() / total, np.square(scaled.T @ values).sum()
+
+    random = np.random.default_rng(0)
+    by_chance = np.array([tests(random.permutation(centered)) for _ in range(SHUFFLES)])
+    found = np.array(tests(centered))
+    signal = (found - by_chance.mean(axis=0)) / np.maximum(by_chance.std(axis=0), 1e-300)
+    return float(found[0]), float(signal.max())

@@ -1,0 +1,351 @@
+"""A callback that watches a training from inside: gradients, updates and activations, layer by layer."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from layernet.inspection.health.listening import OutputSample, equal_units, listen, norm_of, watched_layers
+from layernet.inspection.health.material import Material, take_material
+from layernet.layer import Layer
+from layernet.training.callbacks import Callback
+from layernet.training.history import History
+from layernet.training.loop import DivergenceError
+
+# Steps of an epoch that are looked at unless `every` says otherwise. Beside them those with the numbers 1, 2,
+# 4, 8, ...: what goes wrong at once goes wrong in the first steps.
+STEPS_AN_EPOCH = 4
+# How many of each are kept; when there are more, every second one goes, and from then on half as many come.
+KEPT_STEPS = 512
+KEPT_LOOKS = 64
+KEPT_LOSSES = 2048
+# Rows that pass through the network when its activations are looked at.
+ACTIVATION_ROWS = 256
+
+
+@dataclass(frozen=True)
+class StepSample:
+    """What a step did: norms for each layer with parameters, and the loss of its batch.
+
+    Attributes
+    ----------
+    step : int
+        Counting from 1.
+    gradients, weights, updates : tuple of float
+        The norm of the gradient as the optimizer got it, of the weights before the step, and of what the step
+        added to them.
+    """
+
+    step: int
+    gradients: tuple[float, ...]
+    weights: tuple[float, ...]
+    updates: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Look:
+    """The activations at one moment.
+
+    Attributes
+    ----------
+    epoch : float
+        How many epochs were done; 0 before the first step.
+    loss : float or None
+        Of the rows that were passed through, if their targets are known.
+    outputs : dict of str to OutputSample
+        By the names of the layers.
+    """
+
+    epoch: float
+    loss: float | None
+    outputs: dict[str, OutputSample]
+
+
+class Means:
+    """Numbers one after the other, kept as means of stretches that grow with them.
+
+    Examples
+    --------
+    >>> means = Means(at_most=4)
+    >>> for value in [1.0, 3.0, 5.0, 5.0, 2.0, 4.0]:
+    ...     means.add(value)
+    >>> means.values(), means.stretch
+    (array([2., 5., 3.]), 2)
+    """
+
+    def __init__(self, at_most: int):
+        self.at_most = at_most
+        self.stretch = 1
+        self._means: list[float] = []
+        self._sum, self._count = 0.0, 0
+
+    def add(self, value: float) -> None:
+        """Take in one more number."""
+        self._sum += value
+        self._count += 1
+        if self._count == self.stretch:
+            self._means.append(self._sum / self._count)
+            self._sum, self._count = 0.0, 0
+            if len(self._means) == self.at_most:
+                self._means = [(a + b) / 2 for a, b in zip(self._means[::2], self._means[1::2], strict=True)]
+                self.stretch *= 2
+
+    def values(self) -> np.ndarray:
+        """The means of the stretches; the last may be shorter than the others."""
+        rest = [self._sum / self._count] if self._count else []
+        return np.array([*self._means, *rest])
+
+
+class Monitor(Callback):
+    """Watch gradients, updates and activations of every layer while a network trains.
+
+    It looks at a few steps of each epoch, and at the activations before training and after every epoch, and
+    changes nothing: the trained parameters are the same to the last bit. What it keeps is bounded, however
+    long the training. A new training starts it anew.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, ...), default=None
+        Rows to look at in the place of the training data. Some of them, drawn at random, show the activations
+        and the scale of the inputs.
+    y : array-like of shape (n_samples, ...), default=None
+        Their targets, from which follows what loss can be had without a network.
+    every : int, default=None
+        How many steps lie between two that are looked at; None looks at up to four in an epoch. The steps 1,
+        2, 4, 8, ... are looked at in any case.
+
+    Attributes
+    ----------
+    layers : list of str
+        The layers with parameters, by name.
+    steps : ndarray of shape (n_steps,)
+        Which steps were looked at, counting from 1.
+    gradient_norms, weight_norms, update_norms, update_ratios : ndarray of shape (n_steps, n_layers)
+        Of the weights of each layer (of all parameters where there are no weights, as in a BatchNorm): the
+        gradient as the optimizer got it, the weights before the step, what the step added to them, and the
+        quotient of the two.
+    losses : Means
+        The loss of every step.
+    looks : list of Look
+        The activations, in the order in which they were taken.
+    material : Material or None
+        Figures of the data.
+    history : History
+    diverged : str
+        Where and why training diverged, in words; empty if it did not.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `every` is no whole number of at least 1, or X and y have different lengths.
+
+    Examples
+    --------
+    >>> from layernet import Dense, Sequential, Tanh
+    >>> X = np.random.default_rng(0).normal(size=(64, 3))
+    >>> net = Sequential([Dense(8), Tanh(), Dense(1)])
+    >>> monitor = Monitor()
+    >>> history = net.fit(X, X[:, 0], loss="mean_squared_error", epochs=5, callbacks=[monitor], random_state=0)
+    >>> monitor
+    Monitor: 2 layers in 10 of 10 steps, activations at 6 moments
+    >>> monitor.layers, monitor.update_ratios.shape
+    (['0 Dense(8)', '2 Dense(1)'], (10, 2))
+    """
+
+    def __init__(self, X: Any = None, y: Any = None, every: int | None = None):
+        if every is not None and (not isinstance(every, (int, np.integer)) or isinstance(every, bool)):
+            raise TypeError(f"Monitor: every must be None or a whole number, got {every!r}.")
+        if every is not None and every < 1:
+            raise ValueError(f"Monitor: every must be at least 1, got {every!r}.")
+        if y is not None and X is None:
+            raise ValueError("Monitor: y are the targets of X, so give both, or X alone.")
+        if X is not None and y is not None and len(X) != len(y):
+            raise ValueError(f"Monitor: X has {len(X)} rows and y {len(y)}; give one target for each row.")
+        self.X, self.y, self.every = X, y, every
+        self._forget_training()
+
+    def _forget_training(self):
+        self.layers: list[str] = []
+        self.has_weights: list[bool] = []
+        self.losses = Means(KEPT_LOSSES)
+        self.looks: list[Look] = []
+        self.material: Material | None = None
+        self.history = History()
+        self.diverged = ""
+        self.equal_units: list[str] = []
+        self.steps_done = self.steps_per_epoch = 0
+        self.learning_rate: float | None = None
+        self.loss_name, self.output_shape = "", ()
+        self._samples: list[StepSample] = []
+        self._before: np.ndarray | None = None
+        self._is_due = False
+        self._epochs_between = 1
+
+    # --- what fit calls ---
+
+    def on_train_begin(self, run):
+        self._forget_training()
+        network = run.network
+        self.steps_per_epoch = run.steps_per_epoch
+        self._steps_between = self.every or -(-run.steps_per_epoch // STEPS_AN_EPOCH)
+        self._watched = watched_layers(network)
+        self.layers = [each.name for each in self._watched]
+        self.has_weights = [each.has_weights for each in self._watched]
+        self.history = run.history
+        self.loss_name, self.output_shape = type(run.loss).__name__, network.output_shape
+        self._loss = run.loss
+        self._before = np.empty_like(network.parameter_vector)
+        self.material = take_material(run, self.X, self.y)
+        self._look(network, 0)
+
+    def on_epoch_begin(self, run):
+        # Between two epochs others may have moved the parameters, so they are copied again.
+        self._prepare(run.network)
+
+    def on_batch_end(self, run):
+        self.steps_done += 1
+        self.losses.add(run.batch_loss)
+        if self._is_due:
+            self._take_step(run.network)
+            self.learning_rate = run.optimizer.last_learning_rate
+        self._prepare(run.network)
+
+    def on_epoch_end(self, run):
+        if run.epoch % self._epochs_between == 0:
+            self._look(run.network, run.epoch)
+
+    def on_train_end(self, run):
+        done = len(run.history.get("epoch", []))
+        error = sys.exc_info()[1]
+        # The error may be an older one, that somebody who trains again is about to handle.
+        if isinstance(error, DivergenceError) and done < run.epoch:
+            self.diverged = str(error)
+        elif done and (not self.looks or self.looks[-1].epoch < done):
+            self._look(run.network, done)
+        self.equal_units = equal_units(run.network)
+        self._before, self._is_due, self._loss = None, False, None
+
+    # --- looking ---
+
+    def _prepare(self, network):
+        """Copy the parameters if the step that comes next is to be looked at."""
+        step = self.steps_done + 1
+        self._is_due = step & (step - 1) == 0 or (step - 1) % self._steps_between == 0
+        if self._is_due:
+            self._before[:] = network.parameter_vector
+
+    def _take_step(self, network):
+        before, after, gradients = self._before, network.parameter_vector, network.gradient_vector
+        runs = [each.runs for each in self._watched]
+        weights = tuple(norm_of(before, each) for each in runs)
+        with np.errstate(all="ignore"):
+            np.subtract(after, before, out=before)
+        updates = tuple(norm_of(before, each) for each in runs)
+        norms = tuple(norm_of(gradients, each) for each in runs)
+        self._samples.append(StepSample(self.steps_done, norms, weights, updates))
+        if len(self._samples) > KEPT_STEPS:
+            self._samples = self._samples[::2]
+            self._steps_between *= 2
+
+    def _look(self, network: Layer, epoch: float):
+        rows = slice(ACTIVATION_ROWS)
+        outputs, samples = listen(network, self.material.inputs[rows])
+        loss = None
+        if self.material.targets is not None:
+            with np.errstate(all="ignore"):
+                loss = float(self._loss.losses(outputs, self.material.targets[rows]).mean())
+        self.looks.append(Look(epoch, loss, samples))
+        if len(self.looks) > KEPT_LOOKS:
+            self.looks = self.looks[::2]
+            self._epochs_between *= 2
+
+    # --- what was seen ---
+
+    @property
+    def steps(self) -> np.ndarray:
+        """Which steps were looked at, counting from 1."""
+        return np.array([sample.step for sample in self._samples], dtype=int)
+
+    @property
+    def epochs(self) -> np.ndarray:
+        """How many epochs were done before each of these steps, with fractions."""
+        return (self.steps - 1) / max(self.steps_per_epoch, 1)
+
+    @property
+    def gradient_norms(self) -> np.ndarray:
+        """The norm of each layer's gradient, of shape (n_steps, n_layers)."""
+        return self._table("gradients")
+
+    @property
+    def weight_norms(self) -> np.ndarray:
+        """The norm of each layer's weights before the step, of shape (n_steps, n_layers)."""
+        return self._table("weights")
+
+    @property
+    def update_norms(self) -> np.ndarray:
+        """The norm of what each step added to the weights of each layer, of shape (n_steps, n_layers)."""
+        return self._table("updates")
+
+    @property
+    def update_ratios(self) -> np.ndarray:
+        """The norm of the update, divided by that of the weights; NaN where the weights were 0."""
+        weights = self.weight_norms
+        ratios = np.full(weights.shape, np.nan)
+        return np.divide(self.update_norms, weights, out=ratios, where=weights > 0)
+
+    def _table(self, what):
+        return np.array([getattr(each, what) for each in self._samples]).reshape(-1, len(self.layers))
+
+    def plot(self, axes: Any = None):
+        """Draw gradient norms, update ratios and activations over training.
+
+        Parameters
+        ----------
+        axes : matplotlib.axes.Axes, default=None
+            Where to draw the gradient norms alone; None makes a new figure with all.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        ValueError
+            If no step of a training was seen.
+        ImportError
+            If matplotlib is not installed.
+        """
+        from layernet.inspection.health.figure import draw
+
+        return draw(self, axes)
+
+    def __repr__(self) -> str:
+        if not self._samples:
+            return "Monitor: no step of a training was seen"
+        looks = f", activations at {len(self.looks)} moments" if self.looks else ""
+        end = " It diverged." if self.diverged else ""
+        steps = f"{len(self._samples)} of {self.steps_done} steps"
+        return f"Monitor: {len(self.layers)} layers in {steps}{looks}{end and '.'}{end}"
+
+    def _repr_html_(self) -> str:
+        if not self._samples:
+            return escape(repr(self))
+        cell = 'style="padding:1px 10px;text-align:right;font-variant-numeric:tabular-nums"'
+        first, last = self._samples[0], self._samples[-1]
+        ratios = self.update_ratios
+        head = ("layer", "first gradient", "last gradient", "last update / weights")
+        rows = "".join(
+            f'<tr><td style="padding:1px 10px 1px 0;text-align:left">{escape(name)}</td>'
+            f"<td {cell}>{first.gradients[index]:.2g}</td><td {cell}>{last.gradients[index]:.2g}</td>"
+            f"<td {cell}>{ratios[-1, index]:.2g}</td></tr>"
+            for index, name in enumerate(self.layers)
+        )
+        return (
+            f'<details open><summary>{escape(repr(self))}</summary><table style="border-collapse:collapse">'
+            f"<thead><tr>{''.join(f'<th {cell}>{escape(each)}</th>' for each in head)}</tr></thead>"
+            f"<tbody>{rows}</tbody></table></details>"
+        )

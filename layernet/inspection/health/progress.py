@@ -1,0 +1,213 @@
+"""Illnesses that show in the course of the loss: each function looks for the signs of one.
+
+Thresholds lie, as in `illnesses`, inside the gap between sound trainings and sick ones.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from layernet.inspection.health.evidence import NOTHING, Evidence, Finding, counted
+
+# Update ratios: about 1e-3 is right (Karpathy, 2016, CS231n lecture notes). Sound trainings lie between 3e-4
+# and 3e-2 while there is something to learn.
+TOO_SLOW = 2e-4
+
+# A mean over a quarter of an epoch or more that is so many times as high as the start and the baseline: with a
+# rate that is not too high the loss goes below both within a few steps.
+JUMPED = 4.0
+# An end that is so much above the start and the baseline: the steps have done harm.
+DID_HARM = 1.2
+# How much of the baseline the loss had won and lost again in the end, with updates of more than a tenth of the
+# weights among them: small ones lose nothing, it is only the means that vary.
+LOST_AGAIN = 0.25
+LARGE_UPDATE = 0.1
+# The largest update ratio of all steps, times the part of the baseline that is left in the end. An update as
+# large as the weights is a mishap that a training survives if it comes down to a fifth; sound ones have 0.1.
+JOLTED = 0.25
+
+# Standard deviations by which the inputs say more about the targets than about shuffled ones. By chance 4 comes
+# about once in ten thousand. Targets that were learned by heart, to no use on others (Zhang et al., 2017,
+# Understanding deep learning requires rethinking generalization), may still be right: these need less.
+SIGNAL = 4.0
+SIGNAL_OF_MEMORIZED = 2.0
+# Rows from which on the absence of a signal means something.
+ENOUGH_ROWS = 100
+# How much alike the targets of nearest neighbours are where a network of the right kind would learn from it.
+NEIGHBOURS_KNOW = 0.3
+
+# How far the weights can have come, in units of their own size: update ratio times steps. Sound trainings that
+# leave more than half of the baseline have 1 and more.
+HARDLY_MOVED = 0.5
+
+# The part of all progress that was made in the last quarter of training. A steady descent makes 0.25, one that
+# comes to rest less than 0.05.
+STILL_FALLING = 0.12
+# ... and as a part of the baseline: means over a quarter vary by less.
+FALL = 0.01
+
+# How much the validation loss rose from its best, as a part of that; less may be noise (Prechelt, 1998, Early
+# stopping - but when?).
+TURNED = 0.2
+# ... and as a part of the baseline: where nearly all is right, a loss three times as high is one row more.
+ROSE = 0.1
+
+SMALLER_RATE = "Divide the learning rate by 10, or let find_learning_rate look for one."
+
+
+def diverged(evidence: Evidence) -> Finding:
+    """The loss, a gradient or a parameter was no finite number any more."""
+    monitor = evidence.monitor
+    norms, grew = monitor.gradient_norms, ""
+    if len(norms) > 1:
+        grew = f" The largest gradient norm went from {norms[0].max():.2g} to {norms[-1].max():.2g}."
+    return Finding(
+        "training diverged",
+        None,
+        f"{monitor.diverged.split('. ')[0]}, after {counted(monitor.steps_done, 'step')}.{grew}",
+        "Look for the cause in the finding beside this one; the network keeps its last finite parameters.",
+    )
+
+
+def rate_of_divergence(evidence: Evidence) -> Finding:
+    """Inputs, targets and initial weights were of a sound size, so it was the steps that led away."""
+    figure = "the first step led to no finite number."
+    if evidence.monitor.steps_done:
+        figure = (
+            f"the loss began at {evidence.start:.3g}, and the largest update was "
+            f"{beside_weights(evidence.jolt)} (0.001 of them is usual)."
+        )
+    return Finding("learning rate too high", evidence.jolt_layer, figure, SMALLER_RATE)
+
+
+def rate_too_high(evidence: Evidence) -> list[Finding]:
+    """The steps are so large that the loss goes up, or does not stay down."""
+    reference = np.fmax(evidence.start, evidence.baseline)
+    jumped = evidence.worst > JUMPED * reference
+    jolted = evidence.jolt * evidence.level > JOLTED
+    lost_again = evidence.end - evidence.best > LOST_AGAIN * evidence.baseline and evidence.jolt > LARGE_UPDATE
+    if not (jumped or jolted or lost_again or evidence.end > DID_HARM * reference):
+        return []
+    course = f", rose to {evidence.worst:.3g}" if evidence.worst > evidence.start else ""
+    if lost_again and evidence.best < evidence.start:
+        course += f", fell to {evidence.best:.3g}"
+    figure = (
+        f"the loss was {evidence.start:.3g} at the start{course} and ended at {evidence.end:.3g}; the largest "
+        f"update was {beside_weights(evidence.jolt)} (0.001 of them is usual)."
+    )
+    return [Finding("learning rate too high", evidence.jolt_layer, figure, SMALLER_RATE)]
+
+
+def rate_too_low(evidence: Evidence) -> list[Finding]:
+    """The weights hardly move, and the loss has hardly fallen."""
+    if not (evidence.learned_little and evidence.pace < TOO_SLOW):
+        return []
+    figure = (
+        f"updates are {evidence.pace:.1g} of the weights (0.001 is usual), and the loss went from "
+        f"{evidence.start:.3g} to {evidence.end:.3g} in {counted(evidence.monitor.steps_done, 'step')}."
+    )
+    advice = "Multiply the learning rate by 10, or let find_learning_rate look for one."
+    return [Finding("learning rate too low", None, figure, advice)]
+
+
+def labels_shuffled(evidence: Evidence) -> list[Finding]:
+    """The network learns at a sound pace, and there is nothing to be learned."""
+    material, validation = evidence.material, evidence.monitor.history.get("val_loss", [])
+    if material.signal is None or len(material.inputs) < ENOUGH_ROWS:
+        # From the loss alone: it came to rest where it is when only the targets are known.
+        says_nothing = NOTHING < evidence.level < 2 - NOTHING and not is_still_falling(evidence)
+        words = ""
+    else:
+        of_no_use = min(validation, default=0) > NOTHING * evidence.baseline
+        needed = SIGNAL if evidence.learned_little else SIGNAL_OF_MEMORIZED if of_no_use else -math.inf
+        says_nothing = material.signal < needed
+        words = (
+            f" In {len(material.inputs)} rows the inputs say no more about the targets than about shuffled "
+            f"ones ({material.signal:.1f} standard deviations; {SIGNAL:.0f} would tell)."
+        )
+    if not says_nothing:
+        return []
+    best = f" The validation loss was {min(validation):.3g} at best." if validation else ""
+    figure = (
+        f"the loss ended at {evidence.end:.4g}, and {evidence.baseline:.4g} is {evidence.baseline_words}; "
+        f"updates were {evidence.pace:.1g} of the weights, which is no less than usual.{best}{words}"
+    )
+    advice = (
+        "Look at some rows with their targets: was one of the two put into another order? If they are right, "
+        "the inputs say nothing about the targets."
+    )
+    return [Finding("labels shuffled", None, figure, advice)]
+
+
+def stopped_too_early(evidence: Evidence) -> list[Finding]:
+    """The loss was still high when training ended, and on its way, or had had no time."""
+    way, falls = evidence.pace * evidence.monitor.steps_done, is_still_falling(evidence)
+    if not (evidence.learned_little and (falls or way < HARDLY_MOVED or evidence.level > 2 - NOTHING)):
+        return []
+    part = f", {last_quarter(evidence)[0]:.0%} of its way down in the last quarter" if falls else ""
+    figure = (
+        f"the loss went from {evidence.start:.3g} to {evidence.end:.3g} in "
+        f"{counted(evidence.monitor.steps_done, 'step')}{part}; {evidence.baseline:.3g} is "
+        f"{evidence.baseline_words}."
+    )
+    advice = "Train for more epochs, or with a larger learning rate."
+    return [Finding("not trained long enough", None, figure, advice)]
+
+
+def underfitting(evidence: Evidence) -> list[Finding]:
+    """Nothing was learned although neighbours show that there is something."""
+    likeness = evidence.material.likeness or 0
+    if not (evidence.level > NOTHING and likeness > NEIGHBOURS_KNOW):
+        return []
+    figure = (
+        f"the loss ended at {evidence.end:.4g}, and {evidence.baseline:.4g} is {evidence.baseline_words}; yet "
+        f"targets of nearest neighbours are alike ({likeness:.2f}; 0 is chance, 1 is equal)."
+    )
+    advice = "Let the network be able to bend: a hidden layer with an activation, more units, less Dropout."
+    return [Finding("underfitting", None, figure, advice)]
+
+
+def overfitting(evidence: Evidence) -> list[Finding]:
+    """The validation loss turned round while the training loss went on falling."""
+    losses = np.array(evidence.monitor.history.get("val_loss", []))
+    if len(losses) < 3:
+        return []
+    best = int(losses.argmin())
+    # A single epoch may be high by accident, the last tenth is not.
+    end = float(losses[-math.ceil(len(losses) / 10) :].mean())
+    rise, training = end - losses[best], evidence.monitor.history["loss"]
+    turned = rise > TURNED * losses[best] and rise > ROSE * evidence.baseline
+    if not (turned and training[-1] < training[best]):
+        return []
+    figure = (
+        f"the validation loss was {losses[best]:.3g} at best, after epoch {best + 1}, and {end:.3g} at the "
+        f"end; the training loss fell from {training[best]:.3g} to {training[-1]:.3g}."
+    )
+    advice = "Stop where it was best (EarlyStopping), or use Dropout, weight decay, fewer units, more data."
+    return [Finding("overfitting", None, figure, advice)]
+
+
+def is_still_falling(evidence: Evidence) -> bool:
+    """Whether the last quarter of training made a part of all progress, and more than noise."""
+    part, fall = last_quarter(evidence)
+    return part > STILL_FALLING and fall > FALL
+
+
+def last_quarter(evidence: Evidence) -> tuple[float, float]:
+    """What the last quarter of training brought, as a part of all progress and as one of the baseline."""
+    curve = evidence.curve
+    quarter = len(curve) // 4
+    if not quarter:
+        return 0.0, 0.0
+    before, after = curve[-2 * quarter : -quarter].mean(), curve[-quarter:].mean()
+    progress, fall = float(np.fmax(evidence.start, curve[0]) - after), float(before - after)
+    return (fall / progress if progress > 0 else 0.0), fall / evidence.baseline
+
+
+def beside_weights(ratio: float) -> str:
+    """An update, beside the weights that it moved."""
+    if not ratio >= 1:
+        return f"{ratio:.2g} of the weights"
+    return f"{ratio:.2g} times the weights" if ratio < 100 else f"{ratio:.0e} times the weights"
