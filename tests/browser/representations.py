@@ -9,6 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from layernet import (
     GELU,
+    SGD,
     Concat,
     Dense,
     Dropout,
@@ -16,14 +17,18 @@ from layernet import (
     History,
     LayerNorm,
     MLPClassifier,
+    Monitor,
     NetworkClassifier,
     ReLU,
     Residual,
     Sequential,
     Tanh,
     computation_graph,
+    diagnose,
+    find_learning_rate,
     lecture_graph,
 )
+from layernet.inspection import Diagnosis
 
 
 def network():
@@ -57,6 +62,23 @@ def large_graph():
     return computation_graph(net, np.linspace(-1, 1, 64), target=3, loss="cross_entropy")
 
 
+@functools.cache
+def watched():
+    """A training that several things are wrong with."""
+    X, y = load_iris(return_X_y=True)
+    monitor, net = Monitor(), Sequential([Dense(8), ReLU(), Dense(8), ReLU(), Dense(3)])
+    net.fit(X, y, loss="cross_entropy", optimizer=SGD(2.0), epochs=20, callbacks=[monitor], random_state=0)
+    assert len(diagnose(monitor).findings) > 1
+    return monitor
+
+
+def search():
+    """For a learning rate."""
+    return find_learning_rate(
+        Sequential([Dense(3)]), *load_iris(return_X_y=True), "cross_entropy", random_state=0
+    )
+
+
 REPRESENTATIONS = {
     "network": lambda: network()._repr_html_(),
     "network not built": lambda: Sequential([Dense(3)])._repr_html_(),
@@ -73,5 +95,9 @@ REPRESENTATIONS = {
     "parameter": lambda: lecture_graph(target=1).parameter("z1.w2")._repr_html_(),
     "steps": lambda: lecture_graph(target=1).steps()._repr_html_(),
     "steps, many": lambda: large_graph().steps()._repr_html_(),
+    "monitor": lambda: watched()._repr_html_(),
+    "diagnosis": lambda: diagnose(watched())._repr_html_(),
+    "diagnosis, healthy": lambda: Diagnosis([], "the loss fell.")._repr_html_(),
+    "learning-rate search": lambda: search()._repr_html_(),
     "estimator not fitted": lambda: NetworkClassifier(network())._repr_html_(),
 }
