@@ -10,7 +10,8 @@ import numpy as np
 
 from layernet.containers import Sequential, chain_of
 from layernet.inspection.graph.chain import LayerGraph
-from layernet.inspection.graph.computation import ComputationGraph, unknown
+from layernet.inspection.graph.computation import ComputationGraph
+from layernet.inspection.graph.neurons import unknown
 from layernet.inspection.graph.structure import NotNeuronsError, columns_of
 from layernet.layer import Layer, NotBuiltError
 from layernet.layers import Dense, Sigmoid

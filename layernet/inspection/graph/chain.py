@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from html import escape
 from typing import Any
 
 import numpy as np
 
 from layernet.containers import chain_of
-from layernet.inspection.graph.dot import chain_dot
-from layernet.inspection.graph.drawing import chain_document, chain_html
+from layernet.inspection.graph.drawing import FONT, opening, short, shortened, svg_text
 from layernet.inspection.graph.symbols import number
 from layernet.layer import Layer
 from layernet.losses.loss import BoundLoss
+
+CHAIN_BOX = {"width": 330, "height": 50, "gap": 26}
 
 # What a graph of neurons has, and this one cannot have.
 OF_NEURONS = (
@@ -115,7 +117,7 @@ class LayerGraph:
         -------
         str
         """
-        return chain_document(self)
+        return chain_svg(self, document=True)
 
     def dot(self) -> str:
         """The chain in the DOT language.
@@ -133,3 +135,55 @@ class LayerGraph:
 def root_mean_square(array: np.ndarray) -> float:
     """The size of a typical entry."""
     return float(np.sqrt(np.mean(np.square(array, dtype=np.float64)))) if np.size(array) else 0.0
+
+
+def chain_svg(graph: LayerGraph, document: bool = False) -> str:
+    """Layers as boxes from top to bottom, with shapes, parameters, and sizes of values and gradients."""
+    width, height, gap = CHAIN_BOX["width"], CHAIN_BOX["height"], CHAIN_BOX["gap"]
+    total = len(graph.nodes) * (height + gap) - gap + 4
+    middle = width / 2 + 2
+    parts = [opening(width + 4, total, "The layers of a network", document)]
+    for index, node in enumerate(graph.nodes):
+        y = 2 + index * (height + gap)
+        if index:
+            parts.append(
+                f'<path d="M{middle} {y - gap}V{y - 3}m-4 -6l4 6l4 -6" fill="none" stroke="currentColor"/>'
+            )
+        shape = " by ".join(map(str, node.shape)) or "one number"
+        count = f", {node.parameters:,} parameters" if node.parameters else ""
+        sizes = f"{shape}{count}; values {short(node.value)}, ∂ {short(node.gradient)}"
+        parts.append(
+            f'<g class="layer"><title>{escape(node.name)}</title><rect x="2" y="{y}" width="{width}" '
+            f'height="{height}" rx="7" fill="none" stroke="currentColor" stroke-width="1.3"/>'
+            f"{svg_text(middle, y + 20, shortened(node.name, 44), 13)}{svg_text(middle, y + 39, sizes, 11)}</g>"
+        )
+    return "\n".join([*parts, "</svg>"])
+
+
+def chain_html(graph: LayerGraph) -> str:
+    """The chain with the reason why it is one, for Jupyter."""
+    return (
+        f'<div class="layernet-graph"><div style="font:0.85em/1.4 {FONT};max-width:46em">Drawn layer by layer, '
+        f"because {escape(graph.reason)}. Values, and derivatives of {escape(graph.target)} after ∂, are root "
+        "mean squares for one sample.</div>"
+        f'<div style="overflow-x:auto">{chain_svg(graph)}</div></div>'
+    )
+
+
+def chain_dot(graph: LayerGraph) -> str:
+    """A layer a node.
+
+    Parameters
+    ----------
+    graph : LayerGraph
+
+    Returns
+    -------
+    str
+    """
+    lines = ["digraph network {", "  node [shape=box];"]
+    for index, node in enumerate(graph.nodes):
+        name = node.name.replace("\\", "\\\\").replace('"', '\\"')
+        lines.append(f'  {index} [label="{name}\\n{node.shape}"];')
+    lines += [f"  {index} -> {index + 1};" for index in range(len(graph.nodes) - 1)]
+    return "\n".join([*lines, "}"]) + "\n"

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from layernet.inspection.graph.counting import numbers_of_paths
 from layernet.inspection.graph.equations import Derivation, Equation, Factor, ParameterDerivation, as_factor
+from layernet.inspection.graph.neurons import NeuronGraph
 from layernet.inspection.graph.parameters import Place, one_of
 from layernet.inspection.graph.symbols import Derivative, number
 from layernet.validation import require_number
 
-if TYPE_CHECKING:
-    from layernet.inspection.graph.computation import ComputationGraph
-
 MOST_PATHS = 10_000  # to write out; more are counted in no time, but nobody reads them
 
 
-def levels(graph: ComputationGraph) -> Derivation:
+def levels(graph: NeuronGraph) -> Derivation:
     """The derivation of the lecture, from the target's level down to the inputs."""
     groups = [
         (str(depth + 1), [equation_of(graph, depth, i) for i in graph.on_the_way(depth)])
@@ -31,7 +28,7 @@ def levels(graph: ComputationGraph) -> Derivation:
     return Derivation(groups, notes)
 
 
-def equation_of(graph: ComputationGraph, depth: int, index: int) -> Equation:
+def equation_of(graph: NeuronGraph, depth: int, index: int) -> Equation:
     """The derivative of a neuron as the sum over the neurons behind it, whose derivatives are known."""
     products = []
     for j in ends_of(graph, depth, index):
@@ -43,20 +40,20 @@ def equation_of(graph: ComputationGraph, depth: int, index: int) -> Equation:
     return Equation(wanted, float(graph.columns[depth].gradients[index]), products, mark)
 
 
-def ends_of(graph: ComputationGraph, depth: int, index: int) -> list[int]:
+def ends_of(graph: NeuronGraph, depth: int, index: int) -> list[int]:
     """The neurons of the next column that a neuron acts on; only the target where that is its column."""
     last, target = graph.target_place
     ends = [int(j) for j in np.flatnonzero(graph.columns[depth + 1].connected[index])]
     return [j for j in ends if j == target] if depth + 1 == last else ends
 
 
-def factor_on(graph: ComputationGraph, depth: int, i: int, j: int, mark: int | None = None) -> Factor:
+def factor_on(graph: NeuronGraph, depth: int, i: int, j: int, mark: int | None = None) -> Factor:
     """The local derivative on an edge from a column to the next."""
     before, column = graph.columns[depth], graph.columns[depth + 1]
     return Factor(Derivative(column.symbols[j], before.symbols[i]), float(column.derivatives[i, j]), mark)
 
 
-def known_factor(graph: ComputationGraph, depth: int, index: int) -> Factor:
+def known_factor(graph: NeuronGraph, depth: int, index: int) -> Factor:
     """The target's derivative with respect to a neuron, as the level above has found it."""
     column = graph.columns[depth]
     derivative = Derivative(graph.target_symbol, column.symbols[index])
@@ -69,7 +66,7 @@ def color_of(depth: int, index: int) -> int:
     return index % 4 + 4 * (depth % 2)
 
 
-def paths(graph: ComputationGraph, name: str) -> Derivation:
+def paths(graph: NeuronGraph, name: str) -> Derivation:
     """A derivative as the sum over all paths to the target."""
     depth, index = graph.place(name)
     last = graph.target_place[0]
@@ -102,7 +99,7 @@ def paths(graph: ComputationGraph, name: str) -> Derivation:
     return Derivation([("", [Equation(wanted, value, products)])], [(note, note)])
 
 
-def paths_from(graph: ComputationGraph, depth: int, index: int) -> Iterator[list[tuple[int, int, int]]]:
+def paths_from(graph: NeuronGraph, depth: int, index: int) -> Iterator[list[tuple[int, int, int]]]:
     """Each path from a neuron to the target, as edges (column of the start, start, end)."""
     if (depth, index) == graph.target_place:
         yield []
@@ -114,7 +111,7 @@ def paths_from(graph: ComputationGraph, depth: int, index: int) -> Iterator[list
             yield [(depth, index, j), *rest]
 
 
-def parameter(graph: ComputationGraph, name: str, learning_rate: float) -> ParameterDerivation:
+def parameter(graph: NeuronGraph, name: str, learning_rate: float) -> ParameterDerivation:
     """A parameter's derivative by the chain rule, and the step of gradient descent."""
     place = graph.place_of_parameter(name)
     learning_rate = require_number("parameter", "learning_rate", learning_rate, at_least=0)
@@ -162,7 +159,7 @@ def parameter(graph: ComputationGraph, name: str, learning_rate: float) -> Param
     return derivation
 
 
-def target_with(graph: ComputationGraph, place: Place, value: float) -> float:
+def target_with(graph: NeuronGraph, place: Place, value: float) -> float:
     """What the target would be with one parameter at another value; the parameter is put back."""
     last, index = graph.target_place
     if place.column > last:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from layernet.inspection.graph.computation import ComputationGraph
+from layernet.inspection.graph.neurons import NeuronGraph
 
 # Paths that are multiplied out at a time: an index for each edge of each of them is kept.
 PATHS_AT_A_TIME = 1 << 14
@@ -83,7 +81,7 @@ class Count:
 class Tally:
     """The local derivatives of a graph, handed out with a note of how often each was asked for."""
 
-    def __init__(self, graph: ComputationGraph):
+    def __init__(self, graph: NeuronGraph):
         self.derivatives = [column.derivatives for column in graph.columns[1:]]
         self.evaluations = [np.zeros(derivatives.shape, int) for derivatives in self.derivatives]
         self.multiplications = 0
@@ -103,7 +101,7 @@ class Tally:
         return Work(total, self.multiplications, most, gradients)
 
 
-def count_work(graph: ComputationGraph) -> Count:
+def count_work(graph: NeuronGraph) -> Count:
     """Work out the derivatives of all inputs in both ways, and say what each took.
 
     Raises
@@ -122,7 +120,7 @@ def count_work(graph: ComputationGraph) -> Count:
     return Count(n_paths, n_edges, by_paths, by_back_propagation)
 
 
-def sum_over_paths(graph: ComputationGraph) -> Work:
+def sum_over_paths(graph: NeuronGraph) -> Work:
     """Multiply out each path from its one end to the other, and add up the products."""
     tally, last = Tally(graph), graph.target_place[0]
     gradients = np.zeros(len(graph.columns[0].symbols))
@@ -134,7 +132,7 @@ def sum_over_paths(graph: ComputationGraph) -> Work:
     return tally.work(gradients)
 
 
-def back_propagate(graph: ComputationGraph) -> Work:
+def back_propagate(graph: NeuronGraph) -> Work:
     """Go level by level from the target, and use each level's sums for the next."""
     tally = Tally(graph)
     gradients = np.zeros(len(graph.columns[graph.target_place[0]].symbols))
@@ -145,7 +143,7 @@ def back_propagate(graph: ComputationGraph) -> Work:
     return tally.work(gradients)
 
 
-def edges_to_target(graph: ComputationGraph) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+def edges_to_target(graph: NeuronGraph) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """The edges on at least one path, as (column of the starts, starts, ends), from the target's on."""
     for level in range(graph.target_place[0] - 1, -1, -1):
         connected = np.zeros_like(graph.columns[level + 1].connected)
@@ -154,7 +152,7 @@ def edges_to_target(graph: ComputationGraph) -> Iterator[tuple[int, np.ndarray, 
         yield level, *np.nonzero(connected)
 
 
-def all_paths(graph: ComputationGraph) -> Iterator[np.ndarray]:
+def all_paths(graph: NeuronGraph) -> Iterator[np.ndarray]:
     """All paths from the inputs to the target, some at a time: a column a path, a row a level's neurons."""
     last, target = graph.target_place
     begun = [np.arange(len(graph.columns[0].symbols))[None]]
@@ -170,7 +168,7 @@ def all_paths(graph: ComputationGraph) -> Iterator[np.ndarray]:
             begun.append(np.concatenate([paths[:, which], ends[None]]))
 
 
-def numbers_of_paths(graph: ComputationGraph) -> list[np.ndarray]:
+def numbers_of_paths(graph: NeuronGraph) -> list[np.ndarray]:
     """How many paths lead from each neuron to the target, column by column up to its own; none is walked."""
     end, place = graph.target_place
     ways = np.zeros(len(graph.columns[end].symbols), dtype=object)  # whole numbers of any size

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import math
 from html import escape
-from typing import TYPE_CHECKING
 
 from layernet.inspection.graph.layout import NODE_HEIGHT, NODE_WIDTH, Layout, lay_out
+from layernet.inspection.graph.neurons import NeuronGraph
 from layernet.inspection.graph.symbols import Symbol, number
 from layernet.losses.loss import BoundLoss
-
-if TYPE_CHECKING:
-    from layernet.inspection.graph.chain import LayerGraph
-    from layernet.inspection.graph.computation import ComputationGraph
 
 # Two colours that most colour-blind readers tell apart, and that show on white and on black.
 ADDS, TAKES_AWAY, NEITHER = "#d55e00", "#0072b2", "#888888"
@@ -28,15 +24,13 @@ svg { color: #1f2328; }
 
 LEGEND_WIDTH = 560
 
-CHAIN_BOX = {"width": 330, "height": 50, "gap": 26}
 
-
-def graph_svg(graph: ComputationGraph, layout: Layout, document: bool = False) -> str:
+def graph_svg(graph: NeuronGraph, layout: Layout, document: bool = False) -> str:
     """The graph as an SVG element that takes its text colour from the page.
 
     Parameters
     ----------
-    graph : ComputationGraph
+    graph : NeuronGraph
     layout : Layout
     document : bool, default=False
         Whether it is to stand alone, with colours of its own.
@@ -72,7 +66,7 @@ def opening(width: float, height: float, label: str, document: bool) -> str:
     )
 
 
-def column_names(graph: ComputationGraph, layout: Layout) -> list[str]:
+def column_names(graph: NeuronGraph, layout: Layout) -> list[str]:
     """What computes each column, above it."""
     names = ["inputs"]
     for column in graph.columns[1:]:
@@ -89,7 +83,7 @@ def column_names(graph: ComputationGraph, layout: Layout) -> list[str]:
     ]
 
 
-def draw_edges(graph: ComputationGraph, layout: Layout) -> list[str]:
+def draw_edges(graph: NeuronGraph, layout: Layout) -> list[str]:
     """A line for every edge between neurons that are shown."""
     flows = {}
     for k, j in layout.centers:
@@ -136,7 +130,7 @@ def draw_edges(graph: ComputationGraph, layout: Layout) -> list[str]:
     return parts
 
 
-def draw_nodes(graph: ComputationGraph, layout: Layout) -> list[str]:
+def draw_nodes(graph: NeuronGraph, layout: Layout) -> list[str]:
     """A shape for every neuron that is shown, with its name, value and gradient inside."""
     parts = []
     for (k, i), (x, y) in layout.centers.items():
@@ -199,12 +193,12 @@ def shortened(words: str, length: int) -> str:
     return words if len(words) <= length else words[: length - 1] + "…"
 
 
-def legend_text(graph: ComputationGraph) -> str:
+def legend_text(graph: NeuronGraph) -> str:
     """What the lines mean, in a line."""
     return f"Orange edges add to the derivative of {graph.target} at their start, blue ones take away from it."
 
 
-def legend_html(graph: ComputationGraph) -> str:
+def legend_html(graph: NeuronGraph) -> str:
     """What is seen, for a page."""
     target = graph.target_symbol.html
     numbers = ", on each edge its local derivative" if lay_out(graph).has_edge_numbers else ""
@@ -220,12 +214,12 @@ def legend_html(graph: ComputationGraph) -> str:
     )
 
 
-def figure_html(graph: ComputationGraph) -> str:
+def figure_html(graph: NeuronGraph) -> str:
     """The picture with its legend, for Jupyter; it scrolls where it is wider than the page.
 
     Parameters
     ----------
-    graph : ComputationGraph
+    graph : NeuronGraph
 
     Returns
     -------
@@ -235,53 +229,15 @@ def figure_html(graph: ComputationGraph) -> str:
     return f'<div class="layernet-graph"><div style="overflow-x:auto">{picture}</div>{legend_html(graph)}</div>'
 
 
-def standalone(graph: ComputationGraph) -> str:
+def standalone(graph: NeuronGraph) -> str:
     """The picture as a document of its own.
 
     Parameters
     ----------
-    graph : ComputationGraph
+    graph : NeuronGraph
 
     Returns
     -------
     str
     """
     return graph_svg(graph, lay_out(graph), document=True)
-
-
-def chain_svg(graph: LayerGraph, document: bool = False) -> str:
-    """Layers as boxes from top to bottom, with shapes, parameters, and sizes of values and gradients."""
-    width, height, gap = CHAIN_BOX["width"], CHAIN_BOX["height"], CHAIN_BOX["gap"]
-    total = len(graph.nodes) * (height + gap) - gap + 4
-    middle = width / 2 + 2
-    parts = [opening(width + 4, total, "The layers of a network", document)]
-    for index, node in enumerate(graph.nodes):
-        y = 2 + index * (height + gap)
-        if index:
-            parts.append(
-                f'<path d="M{middle} {y - gap}V{y - 3}m-4 -6l4 6l4 -6" fill="none" stroke="currentColor"/>'
-            )
-        shape = " by ".join(map(str, node.shape)) or "one number"
-        count = f", {node.parameters:,} parameters" if node.parameters else ""
-        sizes = f"{shape}{count}; values {short(node.value)}, ∂ {short(node.gradient)}"
-        parts.append(
-            f'<g class="layer"><title>{escape(node.name)}</title><rect x="2" y="{y}" width="{width}" '
-            f'height="{height}" rx="7" fill="none" stroke="currentColor" stroke-width="1.3"/>'
-            f"{svg_text(middle, y + 20, shortened(node.name, 44), 13)}{svg_text(middle, y + 39, sizes, 11)}</g>"
-        )
-    return "\n".join([*parts, "</svg>"])
-
-
-def chain_html(graph: LayerGraph) -> str:
-    """The chain with the reason why it is one, for Jupyter."""
-    return (
-        f'<div class="layernet-graph"><div style="font:0.85em/1.4 {FONT};max-width:46em">Drawn layer by layer, '
-        f"because {escape(graph.reason)}. Values, and derivatives of {escape(graph.target)} after ∂, are root "
-        "mean squares for one sample.</div>"
-        f'<div style="overflow-x:auto">{chain_svg(graph)}</div></div>'
-    )
-
-
-def chain_document(graph: LayerGraph) -> str:
-    """The chain as an SVG document of its own."""
-    return chain_svg(graph, document=True)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from layernet.inspection.graph.computation import ComputationGraph
+from layernet.inspection.graph.neurons import NeuronGraph
 
 MOST_SHOWN = 8  # neurons of a column; of more, the seven with the largest gradients are
 NODE_WIDTH, NODE_HEIGHT = 82, 56  # of a neuron: room for its name, value and gradient
@@ -40,12 +38,12 @@ class Layout:
     folded: dict[int, tuple[float, float, int]] = field(default_factory=dict)
 
 
-def lay_out(graph: ComputationGraph) -> Layout:
+def lay_out(graph: NeuronGraph) -> Layout:
     """Find a place for every neuron that is shown.
 
     Parameters
     ----------
-    graph : ComputationGraph
+    graph : NeuronGraph
 
     Returns
     -------
@@ -69,7 +67,7 @@ def lay_out(graph: ComputationGraph) -> Layout:
     return layout
 
 
-def neurons_to_show(graph: ComputationGraph, depth: int) -> list[int]:
+def neurons_to_show(graph: NeuronGraph, depth: int) -> list[int]:
     """All neurons of a column; of many, those with the largest gradients, in their order."""
     column = graph.columns[depth]
     if len(column.symbols) <= MOST_SHOWN:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,11 +13,9 @@ from layernet.inspection.graph.drawing import graph_svg, legend_html
 from layernet.inspection.graph.equations import STYLE as EQUATIONS_STYLE
 from layernet.inspection.graph.equations import as_factor
 from layernet.inspection.graph.layout import Layout, lay_out
+from layernet.inspection.graph.neurons import NeuronGraph
 from layernet.inspection.graph.symbols import number
 from layernet.losses.loss import BoundLoss
-
-if TYPE_CHECKING:
-    from layernet.inspection.graph.computation import ComputationGraph
 
 MOST_SINGLE_STEPS = 40  # neurons; in larger graphs a step is a column
 SHOWN = 6  # products of a weighted sum that are written out
@@ -146,7 +143,7 @@ class Stepper:
 
     Parameters
     ----------
-    graph : ComputationGraph
+    graph : NeuronGraph
 
     Attributes
     ----------
@@ -161,7 +158,7 @@ class Stepper:
     (13, ['x1', 'x2'], ['x2'])
     """
 
-    def __init__(self, graph: ComputationGraph):
+    def __init__(self, graph: NeuronGraph):
         self.graph = graph
         self.layout = lay_out(graph)
         last = graph.target_place[0]
@@ -203,13 +200,13 @@ def in_groups(indices: Iterable[int], single: bool) -> list[list[int]]:
     return [[index] for index in indices] if single else [indices]
 
 
-def node_names(graph: ComputationGraph, depth: int, indices: Iterable[int]) -> list[str]:
+def node_names(graph: NeuronGraph, depth: int, indices: Iterable[int]) -> list[str]:
     """The names of some neurons of a column."""
     return [str(graph.columns[depth].symbols[i]) for i in indices]
 
 
 def edges_between(
-    graph: ComputationGraph, layout: Layout, depth: int, pairs: Iterable[tuple[int, int]]
+    graph: NeuronGraph, layout: Layout, depth: int, pairs: Iterable[tuple[int, int]]
 ) -> list[str]:
     """The names of edges from a column to the next, of those that are shown."""
     before, column = graph.columns[depth], graph.columns[depth + 1]
@@ -220,7 +217,7 @@ def edges_between(
     ]
 
 
-def forward_step(graph: ComputationGraph, layout: Layout, depth: int, neurons: list[int]) -> Step:
+def forward_step(graph: NeuronGraph, layout: Layout, depth: int, neurons: list[int]) -> Step:
     """Neurons of a column get their values."""
     n_before = len(graph.columns[depth - 1].symbols)
     pairs = [(i, j) for i in range(n_before) for j in neurons]
@@ -235,7 +232,7 @@ def forward_step(graph: ComputationGraph, layout: Layout, depth: int, neurons: l
     )
 
 
-def weighted_sum(graph: ComputationGraph, depth: int, neuron: int) -> str:
+def weighted_sum(graph: NeuronGraph, depth: int, neuron: int) -> str:
     """How a neuron comes to its value: "z1 = Sigmoid(0.5 · 1 + 2 · 0.3 + 0.1) = 0.77"."""
     column, before = graph.columns[depth], graph.columns[depth - 1]
     layers = [layer.loss if isinstance(layer, BoundLoss) else layer for layer in column.layers]
@@ -257,7 +254,7 @@ def weighted_sum(graph: ComputationGraph, depth: int, neuron: int) -> str:
     return f"{column.symbols[neuron].html} = {inner} = <strong>{number(column.values[neuron])}</strong>"
 
 
-def backward_step(graph: ComputationGraph, layout: Layout, depth: int, neurons: list[int]) -> Step:
+def backward_step(graph: NeuronGraph, layout: Layout, depth: int, neurons: list[int]) -> Step:
     """Neurons of a column get their gradients from the level above."""
     ends = graph.on_the_way(depth + 1)
     pairs = [(i, j) for i in neurons for j in ends]

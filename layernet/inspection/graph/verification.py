@@ -5,15 +5,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from layernet.containers import Sequential
 from layernet.inspection.graph.counting import numbers_of_paths, sum_over_paths
-
-if TYPE_CHECKING:
-    from layernet.inspection.graph.computation import ComputationGraph
+from layernet.inspection.graph.neurons import NeuronGraph
 
 TOLERANCE = {np.dtype(np.float64): 1e-7, np.dtype(np.float32): 1e-4}
 STEPS = (1.0, 0.1)  # of differences, in units of the cube root of the precision
@@ -75,7 +72,7 @@ class Verification:
     __repr__ = __str__
 
 
-def verify(graph: ComputationGraph) -> Verification:
+def verify(graph: NeuronGraph) -> Verification:
     """Find the gradients in other ways, and compare.
 
     Central differences are taken in double precision. They cannot see gradients below the rounding of the
@@ -108,7 +105,7 @@ def verify(graph: ComputationGraph) -> Verification:
     return Verification(differences, TOLERANCE[graph.columns[0].values.dtype])
 
 
-def of_nodes(graph: ComputationGraph, depth: int) -> Difference:
+def of_nodes(graph: NeuronGraph, depth: int) -> Difference:
     """Compare the gradients of a column with differences: each neuron's value is moved."""
     column = graph.columns[depth]
     values = column.values.astype(np.float64)
@@ -127,7 +124,7 @@ def of_nodes(graph: ComputationGraph, depth: int) -> Difference:
     return compare_slopes(slopes, column.gradients, column.symbols)
 
 
-def of_parameters(graph: ComputationGraph) -> Difference | None:
+def of_parameters(graph: NeuronGraph) -> Difference | None:
     """Compare the gradients of parameters with differences; None if there are none."""
     last = graph.target_place[0]
     gradients = []
@@ -163,7 +160,7 @@ def of_parameters(graph: ComputationGraph) -> Difference | None:
 class Target:
     """The target as a function of the values of a column, by the layers' forward passes, in float64."""
 
-    def __init__(self, graph: ComputationGraph, depth: int):
+    def __init__(self, graph: NeuronGraph, depth: int):
         last, self.index = graph.target_place
         columns = graph.columns[depth + 1 : last + 1]
         layers = copy.deepcopy([layer for column in columns for layer in column.layers])
