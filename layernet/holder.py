@@ -52,7 +52,7 @@ class Holder(Described):
         decay : bool, default=True
             Whether weight decay applies to it; false for a bias.
         """
-        shape = (shape,) if isinstance(shape, int) else tuple(shape)
+        shape = tuple(map(int, np.atleast_1d(shape)))
         given = vars(self).pop(name, None)
         if given is None:
             given = as_initializer(initializer, f"{name} of {self!r}")(shape, self._random)

@@ -8,6 +8,7 @@ import nbformat
 import numpy as np
 import pytest
 from checks import NotAnswered, Test, check
+from sklearn.base import clone
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
 CHAPTERS = [int(path.name[:2]) for path in sorted(FOLDER.glob("*.ipynb"))]
@@ -102,3 +103,10 @@ def test_an_answer_cannot_spoil_the_next_check():
     assert not check("3.2", reverses)
     assert check("3.2", answers("solutions", 3, 2))
     assert check("3.3", answers("solutions", 3, 3))
+
+
+def test_a_search_may_have_a_grid_of_numpy():
+    search = answers("solutions", 2, 2)
+    grid = {name: np.array(values) for name, values in search.param_grid.items()}
+    verdict = check("2.2", clone(search).set_params(param_grid=grid))
+    assert verdict, verdict

@@ -26,6 +26,7 @@ from layernet import (
     Sigmoid,
     Tanh,
     check_gradients,
+    check_layer,
 )
 
 
@@ -410,3 +411,21 @@ def test_summary_in_words_and_in_html():
     assert html.startswith("<details open><summary>Sequential: 46 parameters")
     assert html.count("<tr>") == 1 + len(lines) - 3
     assert "<script" not in html
+
+
+def test_sizes_may_be_numbers_of_numpy():
+    for units in np.array([2, 4]):
+        assert Dense(units).build(np.int64(3)).weights.shape == (3, units)
+
+    class Scale(Layer):
+        def create_parameters(self, input_shape):
+            self.add_parameter("factor", np.int32(input_shape[0]), "ones")
+
+        def forward_pass(self, inputs):
+            return inputs * self.factor
+
+        def backward_pass(self, inputs, grad_output):
+            self.grad_factor = (inputs * grad_output).sum(axis=0)
+            return grad_output * self.factor
+
+    assert check_layer(Scale(), 3)

@@ -189,7 +189,15 @@ def test_the_code_in_the_documents_runs(document):
 
 
 @pytest.mark.parametrize(
-    "document", ["README.md", "CONTRIBUTING.md", "docs/design.md", "docs/engine.md", "docs/learning.md"]
+    "document",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "docs/design.md",
+        "docs/engine.md",
+        "docs/learning.md",
+        "docs/scikit-learn.md",
+    ],
 )
 def test_links_in_the_documents_lead_somewhere(document):
     folder = (ROOT.parent / document).parent

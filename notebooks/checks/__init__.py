@@ -143,5 +143,8 @@ def _say(error: Exception) -> str:
     frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).parent != _HERE]
     theirs = [f for f in frames if "site-packages" not in f.filename and "layernet" not in f.filename]
     where = f", in {theirs[-1].name}, line {theirs[-1].lineno}" if theirs else ""
-    message = "\n    ".join(str(error).splitlines()[:_LONGEST])
+    lines = str(error).splitlines()
+    if len(lines) > _LONGEST:  # the beginning, and the end, where the cause stands
+        lines = [*lines[:2], "...", *lines[3 - _LONGEST :]]
+    message = "\n    ".join(lines)
     return f"Your answer raised {type(error).__name__}{where}: {message}"

@@ -60,6 +60,8 @@ class Watched(float):
 
     def __mul__(self, other):
         self.used += 1
+        if isinstance(other, Watched):
+            other.used += 1
         return float(self) * float(other)
 
     __rmul__ = __mul__
@@ -69,11 +71,15 @@ class Watched(float):
 def level_by_level(answer, test: Test) -> None:
     random = np.random.default_rng(1)
     for number in (1, 2, 3):
-        local = {name: float(value) for name, value in zip(NAMES, random.uniform(-2, 2, 10), strict=True)}
+        local = {name: Watched(value) for name, value in zip(NAMES, random.uniform(-2, 2, 10), strict=True)}
         z1 = local["dp/dh1"] * local["dh1/dz1"] + local["dp/dh2"] * local["dh2/dz1"]
         z2 = local["dp/dh1"] * local["dh1/dz2"] + local["dp/dh2"] * local["dh2/dz2"]
         expected = z1 * local["dz1/dx2"] + z2 * local["dz2/dx2"]
-        test.close(f"for the derivatives of example {number}", answer(dict(local)), expected)
+        counted = {name: Watched(value) for name, value in local.items()}
+        test.close(f"for the derivatives of example {number}", answer(counted), expected)
+    most = max(counted[name].used for name in ("dz1/dx2", "dz2/dx2"))
+    how = f"a derivative on an edge from x2 is multiplied {most} times: multiply by the sum, not by each path"
+    test.that("each edge from x2 is multiplied once", most <= 1, how)
 
 
 @exercise("3.2", "the sum over all paths of any graph")

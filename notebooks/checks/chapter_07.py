@@ -56,7 +56,7 @@ def plateau(answer, test):
     """Each of the parts and their borders, without a warm-up and without a plateau, and beyond the end."""
 
     def rates(steps, **settings):
-        values = [answer(step, **settings) for step in steps]
+        values = [answer(step, *settings.values()) for step in steps]
         if all(value is None or value is ... for value in values):
             raise NotAnswered
         return values

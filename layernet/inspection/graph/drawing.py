@@ -15,6 +15,7 @@ ADDS, TAKES_AWAY, NEITHER = "#d55e00", "#0072b2", "#888888"
 
 FONT = "system-ui, sans-serif"
 LONGEST_NAME = 25  # letters above a column
+LETTER_WIDTH = 7
 
 # In a file of its own the picture cannot take the page's text colour.
 OWN_COLORS = """<style>
@@ -72,14 +73,16 @@ def column_names(graph: NeuronGraph, layout: Layout) -> list[str]:
     for column in graph.columns[1:]:
         layers = [layer.loss if isinstance(layer, BoundLoss) else layer for layer in column.layers]
         names.append(", ".join(type(layer).__name__ for layer in layers))
-    places = dict.fromkeys(range(len(names)))
-    for (k, _), (x, _) in layout.centers.items():
-        places[k] = x
+    names = [shortened(name, LONGEST_NAME) for name in names]
+    places = [
+        next(x for (k, _), (x, _) in layout.centers.items() if k == column) for column in range(len(names))
+    ]
+    pairs = zip(names, names[1:], places, places[1:], strict=False)
+    # Names at one height where they have room beside each other, and else at two in turn.
+    crowded = any((len(a) + len(b)) / 2 * LETTER_WIDTH > right - left for a, b, left, right in pairs)
     return [
-        svg_text(
-            places[k], 16 if layout.has_edge_numbers or k % 2 == 0 else 31, shortened(name, LONGEST_NAME), 11
-        )
-        for k, name in enumerate(names)
+        svg_text(x, 31 if crowded and k % 2 else 16, name, 11)
+        for k, (name, x) in enumerate(zip(names, places, strict=True))
     ]
 
 
