@@ -12,17 +12,20 @@ from layernet.extras import pyplot
 from layernet.inspection.planes import (
     Ending,
     as_points,
+    as_targets,
     classes_of,
     grid_points,
     mosaic,
     neurons_and_outputs,
     plane_around,
 )
-from layernet.layer import Layer
+from layernet.layer import Layer, NotBuiltError
 from layernet.training.callbacks import Callback
 from layernet.training.data import outputs_in_blocks
 from layernet.training.loop import as_count
 from layernet.validation import require_number
+
+PICTURES_IN_A_ROW = 6
 
 
 @dataclass
@@ -99,11 +102,7 @@ class BoundaryFilm(Callback):
         threshold: float | None = None,
     ):
         self.X = as_points(X)
-        self.y = np.asarray(y)
-        if len(self.y) != len(self.X):
-            raise ValueError(
-                f"BoundaryFilm: y must have one class for each of {len(self.X)} points, got {len(self.y)}."
-            )
+        self.y = as_targets(y, len(self.X), "BoundaryFilm")
         self.epochs = None if epochs is None else as_epochs(epochs)
         self.resolution = as_count(resolution, "resolution")
         self.max_neurons = as_count(max_neurons, "max_neurons")
@@ -148,6 +147,8 @@ class BoundaryFilm(Callback):
     def plot(self, neurons: bool = True, figure=None):
         """Draw the film: a column for each picture, the decision boundary above and the neurons' maps below.
 
+        Of more than six pictures the later ones go on below.
+
         In a neuron's map blue is low, orange is high, and white is halfway: a sigmoid is shown from 0 to 1, a
         tanh from -1 to 1, and any other neuron from minus its largest value to its largest, with white at 0.
 
@@ -175,26 +176,33 @@ class BoundaryFilm(Callback):
                 "This BoundaryFilm has no pictures yet. Hand it to a training that reaches its epochs: "
                 "fit(..., callbacks=[film])."
             )
-        films = zip(*(self._mosaics(frame) for frame in self.frames), strict=True) if neurons else ()
-        rows = [list(pictures) for pictures in films]
-        heights = [1.0, *(row[0].shape[0] / row[0].shape[1] for row in rows)]
+        columns = [self._mosaics(frame) if neurons else [] for frame in self.frames]
+        heights = [1.0, *(picture.shape[0] / picture.shape[1] for picture in columns[0])]
+        n_bands = -(-len(columns) // PICTURES_IN_A_ROW)
+        n_columns = -(-len(columns) // n_bands)
         if figure is None:
-            size = (1.6 * len(self.frames) + 0.6, 1.6 * sum(heights) + 0.6)
+            size = (1.6 * n_columns + 0.8, (1.6 * sum(heights) + 0.6) * n_bands)
             figure = plt.figure(figsize=size, layout="constrained")
-        panels = figure.subplots(len(heights), len(self.frames), squeeze=False, height_ratios=heights)
-        for frame, panel in zip(self.frames, panels[0], strict=True):
-            self._ending.draw(panel, self.horizontal, self.vertical, frame.outputs, self.X, self.y, 2.5)
-            panel.set_box_aspect(1)
-            loss = "" if frame.loss is None else f"\nloss {frame.loss:.3g}"
-            panel.set_title(f"epoch {frame.epoch}{loss}", fontsize="small")
-        for pictures, places in zip(rows, panels[1:], strict=True):
-            for picture, panel in zip(pictures, places, strict=True):
-                panel.imshow(picture)
+        panels = figure.subplots(
+            len(heights) * n_bands, n_columns, squeeze=False, height_ratios=heights * n_bands
+        )
         for panel in panels.flat:
             panel.set(xticks=[], yticks=[])
             panel.spines[:].set_visible(False)
-        for label, panel in zip(self._labels(), panels[:, 0], strict=False):
-            panel.set_ylabel(label, fontsize="small")
+        bands = [band[:, k] for band in np.split(panels, n_bands) for k in range(n_columns)]
+        for frame, pictures, places in zip(self.frames, columns, bands, strict=False):
+            self._ending.draw(places[0], self.horizontal, self.vertical, frame.outputs, self.X, self.y, 2.5)
+            places[0].set_box_aspect(1)
+            loss = "" if frame.loss is None else f"\nloss {frame.loss:.3g}"
+            places[0].set_title(f"epoch {frame.epoch}{loss}", fontsize="small")
+            for picture, panel in zip(pictures, places[1:], strict=True):
+                panel.imshow(picture)
+        for first in bands[::n_columns]:
+            for label, panel in zip(self._labels(), first, strict=False):
+                panel.set_ylabel(label, fontsize="small", rotation=0, ha="right", va="center")
+        for places in bands[len(columns) :]:
+            for panel in places:
+                panel.remove()
         return figure
 
     def _mosaics(self, frame):
@@ -204,9 +212,9 @@ class BoundaryFilm(Callback):
         several = len(self._kinds) > 1
         labels = ["output"]
         for number, (n_neurons, _) in enumerate(self._kinds, start=1):
-            name = f"hidden layer {number}" if several else "hidden neurons"
+            name = f"layer {number}" if several else "hidden\nneurons"
             left_out = n_neurons > self.max_neurons
-            labels.append(f"{name},\nthe first {self.max_neurons} of {n_neurons}" if left_out else name)
+            labels.append(f"{name},\nthe first\n{self.max_neurons} of {n_neurons}" if left_out else name)
         return labels
 
 
@@ -226,11 +234,12 @@ def draw_boundary(
     Parameters
     ----------
     axes : matplotlib.axes.Axes
-    model : Layer or object with `predict`
-        A network with 2 inputs, or a fitted classifier as scikit-learn has them; its `predict_proba` is used if
-        there is one.
+    model : Layer or object with `predict` and `classes_`
+        A built network with 2 inputs, or a fitted classifier as scikit-learn has them; its `predict_proba` is
+        used if there is one.
     X : array-like of shape (n_samples, 2)
-    y : array-like of shape (n_samples,) or (n_samples, n_classes)
+    y : array-like of shape (n_samples,), (n_samples, 1) or (n_samples, n_classes)
+        Classes as the loss takes them for a network, labels out of `classes_` for a classifier.
     resolution : int, default=150
         Points of the grid along either axis.
     threshold : float, default=None
@@ -243,30 +252,73 @@ def draw_boundary(
     ImportError
         If matplotlib is not installed.
     ValueError
-        If the points do not lie in a plane, or the network does not take them.
+        If the points do not lie in a plane, the model does not take them, or their classes are not its own; or
+        if there is a threshold, but no network.
+    NotBuiltError
+        If the network is not built yet.
     TypeError
-        If the model is neither a network nor has `predict`.
+        If the model is neither a network nor a fitted classifier.
     """
     pyplot("draw_boundary")
-    X, y = as_points(X), np.asarray(y)
+    X = as_points(X)
+    y = as_targets(y, len(X), "draw_boundary")
     horizontal, vertical = plane_around(X, resolution)
     points = grid_points(horizontal, vertical)
     if isinstance(model, Layer):
+        if model.input_shape is None:
+            raise NotBuiltError(
+                f"draw_boundary: {model!r} is not built yet, there is nothing to draw. Train it, or call build."
+            )
         ending, outputs = Ending.of(model, threshold), outputs_in_blocks(model, model.admit_inputs(points))
-    elif hasattr(model, "predict"):
-        labels = np.asarray(getattr(model, "classes_", np.unique(y)))
-        y = np.searchsorted(labels, y)
-        ending = Ending("probabilities", 0.0)
-        if hasattr(model, "predict_proba"):
-            outputs = np.asarray(model.predict_proba(points))
-        else:
-            outputs = np.eye(len(labels))[np.searchsorted(labels, model.predict(points))]
-    else:
-        raise TypeError(
-            f"draw_boundary needs a network or a fitted classifier with predict, got {type(model).__name__}."
+    elif threshold is not None:
+        raise ValueError(
+            f"draw_boundary: threshold is for networks; {type(model).__name__} decides by itself. Leave it out."
         )
+    else:
+        ending = Ending("probabilities", 0.5)
+        y, outputs = classes_and_probabilities(model, points, y)
     planes = outputs.reshape(len(vertical), len(horizontal), -1)
     ending.draw(axes, horizontal, vertical, planes, X, y, marker_size)
+
+
+def classes_and_probabilities(model: Any, points: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The class numbers behind labels, and what a fitted classifier makes of points.
+
+    Parameters
+    ----------
+    model : object with `predict` and `classes_`
+    points : ndarray of shape (n_points, 2)
+    y : ndarray of shape (n_samples,) or (n_samples, 1)
+
+    Returns
+    -------
+    classes : ndarray of shape (n_samples,), int
+    probabilities : ndarray of shape (n_points, n_classes)
+        Zeros and ones where the model gives none.
+    """
+    name, labels = type(model).__name__, getattr(model, "classes_", None)
+    if not hasattr(model, "predict") or labels is None or any(np.ndim(label) for label in labels):
+        raise TypeError(
+            "draw_boundary needs a network or a fitted classifier, which has predict and classes_, got "
+            f"{name}. A model that is not fitted has no classes yet, and a regressor never has."
+        )
+    if y.size != len(y):
+        raise ValueError(f"draw_boundary: y must be one label for each point for {name}, got shape {y.shape}.")
+    known, given = {label: k for k, label in enumerate(np.asarray(labels).tolist())}, y.ravel().tolist()
+    unknown = [label for label in dict.fromkeys(given) if label not in known]
+    if unknown:
+        raise ValueError(
+            f"draw_boundary: y must be classes of the {name}, which are {list(known)}; there is also "
+            f"{', '.join(map(repr, unknown[:5]))}{', ...' if len(unknown) > 5 else ''}."
+        )
+    if hasattr(model, "predict_proba"):
+        probabilities = np.asarray(model.predict_proba(points))
+    else:
+        said = np.ravel(model.predict(points)).tolist()
+        probabilities = np.eye(len(known))[[known[label] for label in said]]
+    if len(known) == 1:  # a single column would be that of the second class
+        probabilities = np.column_stack([probabilities, np.zeros(len(points))])
+    return np.array([known[label] for label in given]), probabilities
 
 
 def as_epochs(epochs: Iterable[int]) -> tuple[int, ...]:

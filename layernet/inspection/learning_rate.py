@@ -29,6 +29,11 @@ PARTS_OF_THE_RANGE = 10
 PART_OF_THE_FALL = 0.9
 SAFETY = 4
 
+# By how many standard deviations a fall or a rise must exceed the noise. The lowest of a whole curve of nothing
+# but noise lies about one below its beginning, and seldom three.
+CLEAR = 4
+NO_FALL = "the loss never fell by more than its noise"
+
 
 @dataclass(repr=False, eq=False)
 class LearningRateSearch:
@@ -44,7 +49,8 @@ class LearningRateSearch:
         Their exponential mean m_t = b m_{t-1} + (1 - b) loss_t, divided by 1 - b**t, which makes up for its
         beginning at 0; b = 1 - 10 / steps.
     suggestion : float or None
-        The learning rate to begin with, see `find_learning_rate`; None if the loss never fell.
+        The learning rate to begin with, see `find_learning_rate`; None if the loss never fell by more than its
+        noise.
     stopped : str
         Why the test ended, in words.
     """
@@ -56,7 +62,7 @@ class LearningRateSearch:
     stopped: str
 
     def __repr__(self) -> str:
-        found = "none, the loss never fell" if self.suggestion is None else f"{self.suggestion:.2g}"
+        found = f"none, {NO_FALL}" if self.suggestion is None else f"{self.suggestion:.2g}"
         tried = f"{self.rates[0]:.2g} to {self.rates[-1]:.2g} in {len(self.rates)} steps"
         return f"LearningRateSearch: suggestion {found}; tried {tried}"
 
@@ -97,7 +103,7 @@ class LearningRateSearch:
     def _repr_html_(self) -> str:
         lowest = int(self.smoothed.argmin())
         rows = {
-            "suggestion": "none: the loss never fell" if self.suggestion is None else f"{self.suggestion:.3g}",
+            "suggestion": f"none: {NO_FALL}" if self.suggestion is None else f"{self.suggestion:.3g}",
             "tried": f"{self.rates[0]:.3g} to {self.rates[-1]:.3g}, in {len(self.rates)} steps",
             "smoothed loss": f"{self.smoothed[0]:.3g} at first, {self.smoothed[lowest]:.3g} at its lowest, "
             f"where the rate was {self.rates[lowest]:.3g}",
@@ -127,12 +133,14 @@ def find_learning_rate(
 
     In step t = 0, 1, ... the rate is lowest (highest / lowest)**(t / (steps - 1)). At first nothing happens,
     then the loss falls, and in the end it blows up. There the test stops: as soon as the smoothed loss is above
-    its lowest by as much as it was at the start.
+    its lowest by as much as it was at the start, the mean of the first tenth of the steps.
 
     The suggestion is a quarter of the rate at which the smoothed loss has done nine tenths of its fall. The
     lowest loss itself would be a poor landmark. The curve is flat there, so that noise says where it is; and
     the rate is too high by then, since what the loss shows was done by the smaller ones before it. Steepest
-    descent is found in the noise of the first batches as often as not.
+    descent is found in the noise of the first batches as often as not. Nothing is suggested below `lowest`, and
+    nothing at all where the loss never fell by more than its noise, as for a network that is trained already:
+    a fall or a rise counts from four standard deviations of the noise in the first tenth of the steps.
 
     Parameters
     ----------
@@ -197,6 +205,11 @@ def find_learning_rate(
             f"find_learning_rate: steps must be at least {2 * PARTS_OF_THE_RANGE}, got {steps}. With fewer the "
             "loss cannot be smoothed; some hundreds are usual."
         )
+    if np.ndim(y) == 0:
+        raise ValueError(
+            f"find_learning_rate: y must have one target for each sample, got {y!r}. Where inputs are their "
+            "own targets, as for an autoencoder, hand over X twice."
+        )
     random = as_generator(random_state)
     X, y = enough_rows(X, y, steps * batch_size, random)
     test = RangeTest(steps)
@@ -218,8 +231,8 @@ def find_learning_rate(
         if not test.losses:
             raise
         test.stopped = test.stopped or "The loss or a gradient was not finite any more."
-    rates, smoothed = np.array(test.rates), np.array(test.smoothed)
-    return LearningRateSearch(rates, np.array(test.losses), smoothed, suggest(rates, smoothed), test.stopped)
+    rates, losses, smoothed = np.array(test.rates), np.array(test.losses), np.array(test.smoothed)
+    return LearningRateSearch(rates, losses, smoothed, test.suggestion(), test.stopped)
 
 
 class RangeTest(Callback):
@@ -227,6 +240,8 @@ class RangeTest(Callback):
 
     def __init__(self, steps: int):
         self.steps = steps
+        # Of fewer than ten losses nobody can tell how much they scatter.
+        self.n_first = max(10, steps // PARTS_OF_THE_RANGE)
 
     def on_train_begin(self, run):
         self.rates: list[float] = []
@@ -244,27 +259,79 @@ class RangeTest(Callback):
         self.losses.append(run.batch_loss)
         done = len(self.losses)
         self.smoothed.append(self._mean / (1 - keep**done))
-        last = self.smoothed[-1]
-        self._lowest = min(self._lowest, last)
-        far_above = last - self._lowest > max(abs(self.smoothed[0]), abs(self._lowest))
-        if done == self.steps:
-            self.stopped = "All rates were tried."
-        elif far_above and done * PARTS_OF_THE_RANGE >= self.steps:  # the first batches are all noise
-            self.stopped = f"The loss blew up, at a rate of {self.rates[-1]:.2g}."
+        if done == self.n_first:
+            self._start, self._noise = start_and_noise(np.array(self.losses), keep)
+            self._lowest = self._start
+        elif done > self.n_first:
+            self._observe(self.smoothed[-1], done)
         if self.stopped:
             run.stop(self.stopped)
 
+    def _observe(self, last, done):
+        self._lowest = min(self._lowest, last)
+        rise = last - self._lowest
+        if done == self.steps:
+            self.stopped = "All rates were tried."
+            if rise <= self._noise:
+                self.stopped = "All rates were tried. The range ended before the loss rose: raise highest."
+        elif rise > max(abs(self._start), abs(self._lowest), self._noise):
+            self.stopped = f"The loss blew up, at a rate of {self.rates[-1]:.2g}."
 
-def suggest(rates: np.ndarray, smoothed: np.ndarray) -> float | None:
+    def suggestion(self) -> float | None:
+        """What the test suggests; None too if it ended before the noise was known."""
+        if len(self.losses) <= self.n_first:
+            return None
+        # The first means are those of a few batches, and scatter more than all the others.
+        smoothed = np.array(self.smoothed)
+        smoothed[: self.n_first] = self._start
+        return suggest(np.array(self.rates), smoothed, self._noise)
+
+
+def start_and_noise(losses: np.ndarray, keep: float) -> tuple[float, float]:
+    """Where a smoothed loss begins, and by how much it must leave that to have moved.
+
+    Neighbours differ by their noise alone, but for a few where a loss falls already; so the median tells. The
+    deviation of one loss is 1.4826 / sqrt(2) of the median size of the differences, as for normal noise; the
+    variance of a mean of n losses is 1 / n of that of one, of an exponential mean (1 - b) / (1 + b).
+
+    Parameters
+    ----------
+    losses : ndarray of shape (n_first,)
+        Those of the first batches.
+    keep : float
+        The b of the exponential mean.
+
+    Returns
+    -------
+    start : float
+        Their mean.
+    noise : float
+        Four standard deviations of the difference between the exponential mean and the start.
+
+    Examples
+    --------
+    >>> start, noise = start_and_noise(np.array([3.0, 1.0, 3.0, 1.0]), keep=0.6)
+    >>> start, bool(np.isclose(noise, 4 * 1.4826 * np.sqrt(2 * (1 / 4 + 1 / 4))))
+    (2.0, True)
+    """
+    variance = (1.4826 * np.median(np.abs(np.diff(losses)))) ** 2 / 2
+    deviation = math.sqrt(variance * (1 / len(losses) + (1 - keep) / (1 + keep)))
+    return float(losses.mean()), CLEAR * deviation
+
+
+def suggest(rates: np.ndarray, smoothed: np.ndarray, noise: float = 0.0) -> float | None:
     """A quarter of the rate at which nine tenths of the fall are done; None where there is no fall.
 
     Parameters
     ----------
     rates, smoothed : ndarray of shape (n_steps,)
+    noise : float, default=0.0
+        A fall is what is greater.
 
     Returns
     -------
     float or None
+        At least the first rate.
 
     Examples
     --------
@@ -272,11 +339,11 @@ def suggest(rates: np.ndarray, smoothed: np.ndarray) -> float | None:
     0.1
     """
     lowest = int(smoothed.argmin())
-    if lowest == 0:
-        return None
     fall = smoothed[0] - smoothed[lowest]
+    if fall <= noise:
+        return None
     not_yet = np.flatnonzero(smoothed[: lowest + 1] > smoothed[0] - PART_OF_THE_FALL * fall)
-    return float(rates[not_yet[-1]]) / SAFETY
+    return float(max(rates[not_yet[-1]] / SAFETY, rates[0]))
 
 
 def enough_rows(X: Any, y: Any, n_needed: int, random: np.random.Generator) -> tuple[Any, Any]:

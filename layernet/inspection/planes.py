@@ -37,12 +37,23 @@ def as_points(X: Any) -> np.ndarray:
     return points
 
 
+def as_targets(y: Any, n_points: int, owner: str) -> np.ndarray:
+    """An array of as many classes as there are points, or an error."""
+    classes = np.asarray(y)
+    if classes.ndim == 0 or len(classes) != n_points:
+        raise ValueError(
+            f"{owner}: y must have one class for each of {n_points} points, got "
+            f"{len(classes) if classes.ndim else repr(y)}."
+        )
+    return classes
+
+
 def classes_of(y: np.ndarray, output_shape: tuple[int, ...]) -> np.ndarray:
     """The class numbers behind targets, as they belong to a network's outputs.
 
     Parameters
     ----------
-    y : ndarray of shape (n_samples,) or (n_samples, n_classes)
+    y : ndarray of shape (n_samples,), (n_samples, 1) or (n_samples, n_classes)
     output_shape : tuple of int
 
     Returns
@@ -54,18 +65,20 @@ def classes_of(y: np.ndarray, output_shape: tuple[int, ...]) -> np.ndarray:
         raise ValueError(
             f"A boundary needs outputs of shape (n_samples, n_classes), got rows of {output_shape}."
         )
-    n_outputs = output_shape[0]
-    if n_outputs == 1 and y.size == len(y):
-        values = y.ravel()
-        if np.isin(values, (0, 1)).all() or np.isin(values, (-1, 1)).all():
-            return (values > 0).astype(int)
-        raise ValueError("y must be 0 and 1, or -1 and 1, for a network with one output.")
-    if y.ndim == 2 and y.shape[1] == n_outputs:
+    n_outputs, plural = output_shape[0], "s" if output_shape[0] > 1 else ""
+    if y.ndim == 2 and y.shape[1] == n_outputs > 1:
         return y.argmax(axis=1)
-    if y.ndim != 1 or not np.isin(y, np.arange(n_outputs)).all():
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y.ravel()
+    is_number = y.ndim == 1 and y.dtype.kind in "biuf"
+    if n_outputs == 1 and is_number and (np.isin(y, (0, 1)).all() or np.isin(y, (-1, 1)).all()):
+        return (y > 0).astype(int)
+    if n_outputs == 1 or not is_number or not np.isin(y, np.arange(n_outputs)).all():
+        wanted = f"class numbers from 0 to {n_outputs - 1}, or rows of {n_outputs} probabilities,"
         raise ValueError(
-            f"y must be class numbers from 0 to {n_outputs - 1}, or rows of {n_outputs} probabilities, for a "
-            f"network with {n_outputs} outputs; got an array of shape {y.shape} and type {y.dtype}."
+            f"y must be {'0 and 1, or -1 and 1,' if n_outputs == 1 else wanted} for a network with {n_outputs} "
+            f"output{plural}; got an array of shape {y.shape} and type {y.dtype}. Of other labels make numbers "
+            "first: labels, y = np.unique(y, return_inverse=True)."
         )
     return y.astype(int)
 
@@ -112,7 +125,7 @@ def neurons_and_outputs(network: Layer, points: np.ndarray) -> tuple[list[tuple]
             is_hidden = True
         values = layer.forward_pass(values)
         if not isinstance(layer, (Dropout, GaussianNoise)):  # these let all pass when nobody trains
-            bounds = BOUNDS.get(type(layer))
+            bounds = next((pair for kind, pair in BOUNDS.items() if isinstance(layer, kind)), None)
     return hidden, values
 
 
@@ -147,7 +160,8 @@ class Ending:
             if margin.min() < 0 < margin.max():
                 axes.contour(horizontal, vertical, margin, levels=[0], colors="black", linewidths=1)
         for k in np.unique(classes):
-            marker, color = MARKERS[k % len(MARKERS)], COLORS[k % len(COLORS)]
+            # From the eighth class on colours come again, each with another shape.
+            marker, color = MARKERS[(k + k // len(COLORS)) % len(MARKERS)], COLORS[k % len(COLORS)]
             edge = {"markeredgecolor": "white", "markeredgewidth": size / 10}
             axes.plot(*X[classes == k].T, marker, color=color, markersize=size, **edge)
         axes.set(xlim=extent[:2], ylim=extent[2:])

@@ -41,6 +41,8 @@ class Run:
         Set by `stop`.
     data : TrainingData or None
         The rows that are trained on, from the first call on.
+    diverged : str
+        Where and why it diverged, once it did.
     """
 
     network: Layer
@@ -54,6 +56,7 @@ class Run:
     batch_loss: float = math.nan
     stop_reason: str | None = None
     data: Any = None
+    diverged: str = ""
 
     def stop(self, reason: str) -> None:
         """End the training after the epoch under way, and say why in the history."""

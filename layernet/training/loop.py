@@ -322,11 +322,9 @@ def divergence(reason: NotFiniteError | str, run: Run, data: TrainingData) -> Di
     slower = (
         "" if optimizer is None else f"a smaller learning rate (it is {optimizer.current_learning_rate():g}), "
     )
-    return DivergenceError(
+    run.diverged = (
         f"Training diverged in epoch {run.epoch}, batch {run.batch}: {reason}. The network keeps its last "
         f"finite parameters. Try {slower}clipped gradients, or "
-        f"inputs scaled to about 1 (the largest is {data.largest_input():g}).",
-        run.epoch,
-        run.batch,
-        run.history,
+        f"inputs scaled to about 1 (the largest is {data.largest_input():g})."
     )
+    return DivergenceError(run.diverged, run.epoch, run.batch, run.history)

@@ -1,12 +1,14 @@
 """Films of decision boundaries and neurons: what is kept, what is drawn, what is left alone."""
 
 import sys
+from itertools import pairwise
 
 import matplotlib
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.svm import LinearSVC
+from sklearn.tree import DecisionTreeClassifier
 
 from layernet import (
     SGD,
@@ -18,6 +20,7 @@ from layernet import (
     Identity,
     Layer,
     LogSoftmax,
+    NotBuiltError,
     ReLU,
     Residual,
     Sequential,
@@ -25,6 +28,7 @@ from layernet import (
     Softmax,
     Tanh,
 )
+from layernet.estimators import MLPClassifier, MLPRegressor
 from layernet.inspection.boundaries import BoundaryFilm, draw_boundary
 from layernet.inspection.planes import (
     blue_to_orange,
@@ -143,6 +147,10 @@ def test_a_training_that_ends_early_leaves_the_pictures_before():
     assert [frame.epoch for frame in film.frames] == [0, 1]
 
 
+class MySigmoid(Sigmoid):
+    """A sigmoid by another name."""
+
+
 class Doubled(Layer):
     """A layer of one's own, with a matrix and an activation in one."""
 
@@ -169,6 +177,7 @@ class Doubled(Layer):
         ([BatchNorm(), Dense(4), ReLU(), Residual(Dense(4)), Tanh(), Dense(1)], [4, 4], [None, (-1, 1)]),
         ([Concat([Dense(2), Dense(3)]), Tanh(), Dense(1)], [5], [(-1, 1)]),
         ([Doubled(), Dense(1), Sigmoid()], [3], [None]),
+        ([Dense(4), MySigmoid(), Dense(1)], [4], [(0, 1)]),
     ],
 )
 def test_hidden_neurons_are_what_the_next_weighted_sum_sees(layers, widths, bounds):
@@ -183,7 +192,7 @@ def test_of_many_neurons_the_first_are_kept_and_the_plot_says_so(plt):
     net, film = filmed(network(hidden=30), max_neurons=7, epochs=1)
     assert film.frames[1].hidden[0].shape == (12, 12, 7)
     assert np.array_equal(film.frames[1].hidden[0].reshape(-1, 7), net[:2].forward_pass(points_of(film))[:, :7])
-    assert "the first 7 of 30" in film.plot().axes[2].get_ylabel()
+    assert film.plot().axes[2].get_ylabel().split() == ["hidden", "neurons,", "the", "first", "7", "of", "30"]
     assert "of 5" not in filmed()[1].plot().axes[6].get_ylabel()
 
 
@@ -236,6 +245,13 @@ def color_at(axes, x, y):
     return picture[int(row), int(column)]
 
 
+@pytest.mark.parametrize("units", [2, 3])
+def test_class_numbers_may_be_a_column_for_several_outputs_too(plt, units):
+    axes = plt.figure().subplots()
+    draw_boundary(axes, network(units).build(2, random_state=0), X, Y[:, None], resolution=10)
+    assert np.array_equal(axes.lines[1].get_xydata(), X[Y == 1])
+
+
 @pytest.mark.parametrize("y", [Y, 2 * Y - 1, Y[:, None], Y.astype(bool), Y.astype(float)])
 def test_colors_and_markers_are_those_of_the_classes(plt, y):
     axes = plt.figure().subplots()
@@ -253,9 +269,12 @@ def test_colors_and_markers_are_those_of_the_classes(plt, y):
 
 @pytest.mark.parametrize("model", [LogisticRegression(), LinearSVC()], ids=["with probabilities", "without"])
 @pytest.mark.parametrize("labels", [np.array(["left", "right"]), np.array([3, 7])], ids=["words", "numbers"])
-def test_any_classifier_with_predict(plt, model, labels):
+@pytest.mark.parametrize("as_column", [False, True])
+def test_any_classifier_with_predict(plt, model, labels, as_column):
     axes = plt.figure().subplots()
-    draw_boundary(axes, model.fit(X, labels[Y]), X, labels[Y], resolution=40)
+    y = labels[Y][:, None] if as_column else labels[Y]
+    draw_boundary(axes, model.fit(X, labels[Y]), X, y, resolution=40)
+    assert np.array_equal(axes.lines[1].get_xydata(), X[Y == 1])
     assert color_at(axes, -2, -2)[2] > color_at(axes, -2, -2)[0]
     assert color_at(axes, 2, 2)[0] > color_at(axes, 2, 2)[2]
     assert len(axes.lines) == 2
@@ -265,6 +284,28 @@ def test_any_classifier_with_predict(plt, model, labels):
     for path in lines:
         weights, bias = model.coef_[0], model.intercept_[0]
         assert np.abs(path.vertices @ weights + bias).max() / np.linalg.norm(weights) < 1.5 * cell
+
+
+def test_a_classifier_of_a_single_class_fills_the_plane_with_its_colour(plt):
+    axes = plt.figure().subplots()
+    draw_boundary(axes, DecisionTreeClassifier().fit(X, np.full(60, 5)), X, np.full(60, 5), resolution=10)
+    assert color_at(axes, 0, 0)[2] > color_at(axes, 0, 0)[0]
+    assert [line.get_color() for line in axes.lines] == ["#0072B2"]
+
+
+def test_points_of_classes_that_are_missing_keep_their_colour(plt):
+    axes = plt.figure().subplots()
+    model = LogisticRegression().fit(X, np.array(["a", "b", "c", "d"])[QUARTERS])
+    draw_boundary(axes, model, X[QUARTERS == 2], np.full((QUARTERS == 2).sum(), "c"), resolution=10)
+    assert [line.get_color() for line in axes.lines] == ["#009E73"]
+
+
+def test_no_two_of_eight_classes_look_alike(plt):
+    dense = Dense(8)
+    axes = plt.figure().subplots()
+    draw_boundary(axes, Sequential([dense]).build(2, random_state=0), X, np.arange(60) % 8, resolution=10)
+    assert len(axes.lines) == 8
+    assert len({(line.get_color(), line.get_marker()) for line in axes.lines}) == 8
 
 
 def test_shades_are_white_where_all_classes_are_alike():
@@ -294,6 +335,37 @@ def test_a_column_for_each_picture_and_a_row_for_the_output_and_each_hidden_laye
     assert f"loss {film.frames[3].loss:.3g}" in figure.axes[3].get_title()
     assert len(film.plot(neurons=False).axes) == 4
     figure.draw_without_rendering()
+
+
+@pytest.mark.parametrize(("n_pictures", "n_columns"), [(6, 6), (7, 4), (12, 6), (13, 5)])
+def test_of_many_pictures_the_later_ones_go_on_below(plt, n_pictures, n_columns):
+    film = BoundaryFilm(X, Y, epochs=range(n_pictures), resolution=5)
+    network().fit(X, Y, "binary_cross_entropy", epochs=n_pictures - 1, callbacks=[film])
+    figure = film.plot()
+    assert figure.get_size_inches()[0] < 12
+    assert len(figure.axes) == 2 * n_pictures
+    titles = {axes.get_title().splitlines()[0]: axes for axes in figure.axes if axes.get_title()}
+    assert len(titles) == n_pictures
+    figure.draw_without_rendering()
+    for epoch in range(n_pictures):
+        place, first = titles[f"epoch {epoch}"].get_position(), titles["epoch 0"].get_position()
+        assert (place.y0 < first.y0 - 0.1) == (epoch >= n_columns)
+        assert np.isclose(place.x0, titles[f"epoch {epoch % n_columns}"].get_position().x0)
+    labels = [axes.get_ylabel() for axes in figure.axes]
+    assert labels.count("output") == -(-n_pictures // n_columns)
+
+
+def test_labels_of_many_layers_do_not_overlap(plt):
+    layers = [layer for _ in range(5) for layer in (Dense(4), Tanh())]
+    _, film = filmed(Sequential([*layers, Dense(1)]), epochs=2)
+    figure = film.plot()
+    figure.draw_without_rendering()
+    extents = [axes.yaxis.label.get_window_extent() for axes in figure.axes if axes.get_ylabel()]
+    assert len(extents) == 6
+    for above, below in pairwise(extents):
+        assert above.y0 >= below.y1
+    assert min(extent.x0 for extent in extents) >= 0
+    assert extents[-1].y0 >= 0
 
 
 @pytest.mark.parametrize(("end", "loss"), [([], "cross_entropy"), ([Softmax()], "mean_squared_error")])
@@ -392,11 +464,57 @@ def test_a_network_that_is_not_over_a_plane_is_refused_before_the_first_step():
         (np.arange(5), (3,), "class numbers from 0 to 2"),
         (np.zeros((5, 2)), (3,), "rows of 3 probabilities"),
         (np.zeros(5), (2, 2), r"rows of \(2, 2\)"),
+        (np.array(["0", "1"]), (1,), r"np.unique\(y, return_inverse=True\)"),
+        (np.array(["a", "b", "c"]), (3,), r"np.unique\(y, return_inverse=True\)"),
+        (np.array([3, 7]), (2,), r"np.unique\(y, return_inverse=True\)"),
     ],
 )
 def test_targets_that_are_no_classes(y, shape, said):
     with pytest.raises(ValueError, match=said):
         classes_of(y, shape)
+
+
+def test_a_film_of_words_says_how_to_number_them():
+    words = np.array(["left", "right"])[Y]
+    classifier = MLPClassifier(hidden_layer_sizes=(3,), callbacks=[BoundaryFilm(X, words)])
+    with pytest.raises(ValueError, match=r"np.unique\(y, return_inverse=True\)"):
+        classifier.fit(X, words)
+
+
+COLORED = LogisticRegression().fit(X, np.array(["blue", "red"])[Y])
+
+
+@pytest.mark.parametrize(
+    ("model", "y", "options", "error", "said"),
+    [
+        (COLORED, np.where(Y, "green", "blue"), {}, ValueError, r"\['blue', 'red'\]; there is also 'green'\."),
+        (COLORED, Y, {}, ValueError, r"there is also \d, \d\."),
+        (COLORED, np.where(Y, np.nan, 1), {}, ValueError, "there is also"),
+        (COLORED, np.arange(60), {}, ValueError, r"there is also 0, 1, 2, 3, 4, \.\.\.\."),
+        (COLORED, np.eye(2)[Y], {}, ValueError, r"one label for each point .* got shape \(60, 2\)"),
+        (COLORED, np.array(["blue"] * 59), {}, ValueError, "one class for each of 60 points, got 59"),
+        (COLORED, "blue", {}, ValueError, "one class for each of 60 points, got 'blue'"),
+        (COLORED, np.where(Y, "red", "blue"), {"threshold": 0.3}, ValueError, "threshold is for networks"),
+        (LogisticRegression(), Y, {}, TypeError, "not fitted has no classes"),
+        (LinearRegression().fit(X, Y), Y, {}, TypeError, "a regressor never has"),
+        (MLPRegressor(hidden_layer_sizes=(2,), tol=10.0).fit(X, Y), Y, {}, TypeError, "got MLPRegressor"),
+        (DecisionTreeClassifier().fit(X, np.c_[Y, QUARTERS]), Y, {}, TypeError, "got DecisionTreeClassifier"),
+        (line([1, 1], 0), Y[:-1], {}, ValueError, "one class for each of 60 points, got 59"),
+        (line([1, 1], 0), QUARTERS, {}, ValueError, "0 and 1, or -1 and 1"),
+    ],
+)
+def test_no_picture_that_would_be_wrong(plt, model, y, options, error, said):
+    axes = plt.figure().subplots()
+    with pytest.raises(error, match=said):
+        draw_boundary(axes, model, X, y, resolution=10, **options)
+    assert not axes.has_data()
+
+
+def test_a_network_that_is_not_built_is_not_built_at_random(plt):
+    net = Sequential([Dense(2)])
+    with pytest.raises(NotBuiltError, match="call build"):
+        draw_boundary(plt.figure().subplots(), net, X, Y)
+    assert net.input_shape is None
 
 
 def test_drawing_what_cannot_be_drawn(plt):

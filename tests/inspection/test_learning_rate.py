@@ -52,7 +52,7 @@ def test_rates_and_losses_where_they_are_known():
     assert np.allclose(found.rates, np.geomspace(1e-4, 0.4, 50))
     distances = 3 * np.cumprod([1.0, *(1 - 2 * found.rates[:-1])])
     assert np.allclose(found.losses, distances**2, rtol=1e-9)
-    assert found.stopped == "All rates were tried."
+    assert found.stopped == "All rates were tried. The range ended before the loss rose: raise highest."
 
 
 def test_the_smoothed_loss_is_a_mean_of_those_before():
@@ -110,6 +110,43 @@ def test_it_starts_from_the_network_as_it_is():
     loss = evaluate(net, X, Y, loss="binary_cross_entropy")["loss"]
     found = search(net, batch_size=len(X), steps=30)
     assert np.isclose(found.losses[0], loss)
+    # All batches are all the data: the losses are those of a training from there, rate by rate.
+    optimizer = Adam()
+    for rate, seen in zip(found.rates[:10], found.losses[:10], strict=True):
+        assert np.isclose(seen, evaluate(net, X, Y, loss="binary_cross_entropy")["loss"])
+        optimizer.learning_rate = rate
+        net.fit(X, Y, "binary_cross_entropy", optimizer, epochs=1, batch_size=len(X))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_noise_of_a_trained_network_is_neither_a_fall_nor_a_blow_up(seed):
+    random = np.random.default_rng(seed)
+    inputs = random.normal(size=(300, 4))
+    targets = inputs @ [1.0, -2.0, 0.5, 0.0] + random.normal(size=300)
+    net = Dense(1)
+    net.fit(inputs, targets, "mean_squared_error", "adam", epochs=100, random_state=0)
+    net.parameter_vector[:] = np.linalg.lstsq(np.c_[inputs, np.ones(300)], targets, rcond=None)[0]
+    found = search(net, inputs, targets, "mean_squared_error", random_state=seed)
+    assert found.suggestion is None
+    assert "blew up" in found.stopped
+    assert found.rates[-1] > 0.1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_flat_curve_suggests_nothing_and_asks_for_higher_rates(seed):
+    random = np.random.default_rng(seed)
+    inputs = random.normal(size=(300, 4)).astype(np.float32)
+    found = search(network(), inputs, 1e15 * random.normal(size=300), "mean_squared_error", random_state=seed)
+    assert found.suggestion is None
+    assert found.stopped.endswith("The range ended before the loss rose: raise highest.")
+    low = search(lowest=1e-8, highest=1e-6, random_state=seed)
+    assert low.suggestion is None
+    assert "raise highest" in low.stopped
+
+
+def test_a_suggestion_lies_in_the_range():
+    assert suggest(np.array([1.0, 2.0, 4.0]), np.array([3.0, 1.0, 0.9])) == 1.0
+    assert suggest(np.array([1.0, 2.0, 4.0]), np.array([3.0, 2.5, 2.0]), noise=1.1) is None
 
 
 def test_an_unbuilt_network_gets_the_parameters_that_fit_would_draw():
@@ -212,6 +249,8 @@ def test_of_large_data_only_what_is_needed_is_seen():
         ({"loss": "unknown"}, "is not known"),
         ({"optimizer": "unknown"}, "is not known"),
         ({"engine": "steam"}, "engine must be one of"),
+        ({"y": None}, "one target for each sample, got None"),
+        ({"y": 1.0}, "one target for each sample, got 1.0"),
         ({"y": Y[:-1]}, "y must have one target for each"),
         ({"X": X[:0], "y": Y[:0]}, "at least one sample"),
     ],

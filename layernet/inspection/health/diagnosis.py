@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Iterator
 from html import escape
@@ -93,7 +94,7 @@ def diagnose(monitor: Monitor) -> Diagnosis:
         )
     evidence = Evidence(monitor)
     findings = _of_divergence(evidence) if monitor.diverged else _of_training(evidence)
-    return Diagnosis(findings, _what_was_seen(evidence))
+    return Diagnosis(findings, _what_was_seen(evidence, bool(findings)))
 
 
 def _of_divergence(evidence: Evidence) -> list[Finding]:
@@ -129,17 +130,24 @@ def _of_training(evidence: Evidence) -> list[Finding]:
 def _causes(evidence: Evidence) -> list[Finding]:
     """Facts about weights and data from which the rest may follow; the first that is found stands for all."""
     unscaled = [*illnesses.inputs_not_scaled(evidence), *illnesses.targets_not_scaled(evidence)]
+    if evidence.material.targets_are_equal:
+        return illnesses.equal_targets(evidence)
     # Inputs that are too large make everything large.
-    return [*illnesses.symmetric_weights(evidence), *(unscaled or illnesses.exploding_gradients(evidence))]
+    own = [*illnesses.symmetric_weights(evidence), *illnesses.activation_applied_twice(evidence)]
+    return [*own, *(unscaled or illnesses.exploding_gradients(evidence))]
 
 
-def _what_was_seen(evidence: Evidence) -> str:
+def _what_was_seen(evidence: Evidence, is_sick: bool) -> str:
     monitor = evidence.monitor
     words = "no step was done"
     if monitor.steps_done:
         steps = counted(monitor.steps_done, "step")
         words = f"the loss went from {evidence.start:.3g} to {evidence.end:.3g} in {steps}"
-    return f"{words}." if monitor.material.targets is not None else f"{words}; targets were not seen."
+    if monitor.material.targets is None:
+        return f"{words}; targets were not seen."
+    # What is healthy may still be little: how little, the reader may judge.
+    known = is_sick or not math.isfinite(evidence.level)
+    return f"{words}." if known else f"{words}, {evidence.level:.0%} of {evidence.baseline_words}."
 
 
 def _headline(finding: Finding) -> str:

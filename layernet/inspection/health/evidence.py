@@ -22,6 +22,10 @@ NOTHING = 0.95
 # A share of dead or saturated units that training is not to blame for.
 BORN_SO = 0.3
 
+# So many of the steps that were looked at are the beginning: at a minimum gradients and updates are 0 by
+# nature, so how large they were is also asked of the time before it.
+BEGINNING = 8
+
 RECTIFIERS = ("ReLU",)
 
 
@@ -75,12 +79,15 @@ class Evidence:
     learned_little : bool
         Whether more than half of the baseline is left.
     pace : float
-        The update ratio of the layer that moved most, in the steps in which it did: the upper quartile.
+        The update ratio of the layer that moved most, in the steps in which it did: the upper quartile over
+        all of training or over its beginning, whichever is larger.
     jolt : float
-        The largest update ratio of any step, in the layers that did not begin at 0.
+        The largest update of any step, divided by the weights before it or at the start, whichever were larger,
+        in the layers that did not begin at 0.
     push : float
         The gradient norm times the weight norm, as a part of the baseline, in the layer where it is largest and
-        in the median step: about how much the loss would fall if the weights moved by their own size.
+        in the median step, of all or of the beginning, whichever is larger: about how much the loss would fall
+        if the weights moved by their own size.
     profile : float
         The gradient norm of the first layer with weights divided by that of the last, in the median step.
     """
@@ -124,36 +131,39 @@ class Evidence:
         layers = [i for i, has in enumerate(monitor.has_weights) if has]
         self.names = [monitor.layers[i] for i in layers]
         ratios, norms = monitor.update_ratios[:, layers], monitor.gradient_norms[:, layers]
-        paces = [quantile(column, 0.75) for column in ratios.T]
+        paces = [quantile(column, 0.75) for column in (*ratios.T, *ratios[:BEGINNING].T)]
         self.pace = max((pace for pace in paces if not math.isnan(pace)), default=math.nan)
-        # Beside weights that began at 0 every update is large.
-        grown = monitor.weight_norms[:1, layers] > 0
-        moved = np.where(np.isfinite(ratios) & grown, ratios, -1.0)
+        # Beside weights that began at 0 every update is large, and beside those that pass near 0 on their way.
+        weights, updates = monitor.weight_norms[:, layers], monitor.update_norms[:, layers]
+        grown = np.isfinite(ratios) & (weights[:1] > 0)
+        moved = np.divide(
+            updates, np.maximum(weights, weights[:1]), out=np.full(ratios.shape, -1.0), where=grown
+        )
         self.jolt = float(moved.max(initial=-1.0))
         self.jolt_layer = self.names[int(moved.max(axis=0).argmax())] if self.jolt >= 0 else None
         with np.errstate(over="ignore", invalid="ignore"):
-            strongest = (norms * monitor.weight_norms[:, layers]).max(axis=1, initial=0.0)
-        self.push = quantile(strongest, 0.5) / self.baseline
+            strongest = (norms * weights).max(axis=1, initial=0.0)
+        self.push = (
+            float(np.fmax(quantile(strongest, 0.5), quantile(strongest[:BEGINNING], 0.5))) / self.baseline
+        )
         self.norms = [quantile(column, 0.5) for column in norms.T]
         self.profile = math.nan
         if len(layers) > 1 and len(norms):
             with np.errstate(all="ignore"):
                 self.profile = quantile(norms[:, 0] / norms[:, -1], 0.5)
 
-    def hidden(self, moment: int) -> list[tuple[str, OutputSample]]:
-        """The outputs of all layers but the last, at the first look (0) or the last (-1)."""
-        if not self.monitor.looks:
-            return []
-        return list(self.monitor.looks[moment].outputs.items())[:-1]
+    def outputs(self, moment: int) -> list[tuple[str, OutputSample]]:
+        """The outputs of all layers, at the first look (0) or the last (-1)."""
+        return list(self.monitor.looks[moment].outputs.items()) if self.monitor.looks else []
 
     def dead(self, moment: int) -> list[tuple[float, str, OutputSample]]:
         """Of each rectifier the share of units that are 0 for all rows, the largest first."""
-        found = [(s.zero_units / s.n_units, n, s) for n, s in self.hidden(moment) if s.kind in RECTIFIERS]
+        found = [(s.zero_units / s.n_units, n, s) for n, s in self.outputs(moment) if s.kind in RECTIFIERS]
         return sorted(found, key=lambda each: -each[0])
 
     def saturated(self, moment: int) -> list[tuple[float, str, OutputSample]]:
-        """Of each sigmoid or tanh the share of outputs near its ends, the largest first."""
-        found = [(s.saturated, n, s) for n, s in self.hidden(moment) if s.saturated is not None]
+        """Of each hidden sigmoid or tanh the share of outputs near its ends, the largest first."""
+        found = [(s.saturated, n, s) for n, s in self.outputs(moment)[:-1] if s.saturated is not None]
         return sorted(found, key=lambda each: -each[0])
 
     def was_there_before_training(self, finding: Finding) -> bool:

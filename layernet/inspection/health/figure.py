@@ -80,39 +80,43 @@ def draw_over_layers(
     epochs, positive = monitor.epochs, np.where((values > 0) & np.isfinite(values), values, np.nan)
     axes.set_yscale("log")
     for index, color in zip(shown, colors, strict=True):
-        axes.plot(
-            epochs, positive[:, index], color=color, linewidth=1.5, marker="." if len(epochs) < 10 else ""
-        )
-    axes.set(xlabel="epoch", ylabel=what)
+        marker = "." if np.isfinite(positive[:, index]).sum() < 10 else ""
+        axes.plot(epochs, positive[:, index], color=color, linewidth=1.5, marker=marker, clip_on=False)
+    # All of training, also where lines end before it, because the gradient is exactly 0 from there on.
+    axes.set(xlabel="epoch", ylabel=what, xlim=(0, epochs[-1] or 1))
     axes.spines[["top", "right"]].set_visible(False)
     if not np.isfinite(positive[:, shown]).any():
-        axes.set(xlim=(0, max(epochs[-1], 1)), ylim=(1e-4, 1))
+        axes.set(ylim=(1e-4, 1))
     if usual is not None:
         axes.axhspan(*usual, color=GREY, alpha=0.15, linewidth=0, zorder=0)
-    ends = [last_finite(positive[:, index]) for index in shown]
-    name_ends(axes, float(epochs[-1]), ends, [monitor.layers[index] for index in shown], colors)
+    # What is 0 in the end is named at the foot: a line across to where it was last more would look like values.
+    is_zero = [values[-1, index] == 0 for index in shown]
+    ends = [
+        (np.nan, np.nan) if zero else last_finite(epochs, positive[:, index])
+        for index, zero in zip(shown, is_zero, strict=True)
+    ]
+    names = [monitor.layers[i] + (": 0" if zero else "") for i, zero in zip(shown, is_zero, strict=True)]
+    name_ends(axes, ends, names, colors)
 
 
-def name_ends(axes: Any, end: float, heights: list[float], names: list[str], colors: Any) -> None:
+def name_ends(axes: Any, ends: list[tuple[float, float]], names: list[str], colors: Any) -> None:
     """Write names beside the ends of lines, moved apart where they would overlap.
 
     Parameters
     ----------
     axes : matplotlib.axes.Axes
         With a logarithmic vertical axis.
-    end : float
-        Where the lines end.
-    heights : list of float
-        At what height each ends; NaN for a line that is not there.
+    ends : list of tuple of float
+        Where each line ends; NaN for one that is named at the foot.
     names : list of str
     colors : sequence of colors
     """
     low, high = np.log(axes.get_ylim())
     axes.set_ylim(axes.get_ylim())
     points = axes.bbox.height / axes.figure.dpi * 72
-    wanted = [0.0 if np.isnan(height) else (np.log(height) - low) / (high - low) for height in heights]
+    wanted = [0.0 if np.isnan(height) else (np.log(height) - low) / (high - low) for _, height in ends]
     places = spread(wanted, 1.2 * LABEL_POINTS / points)
-    for height, place, name, color in zip(heights, places, names, colors, strict=True):
+    for end, place, name, color in zip(ends, places, names, colors, strict=True):
         line = {
             "arrowstyle": "-",
             "color": color,
@@ -121,9 +125,9 @@ def name_ends(axes: Any, end: float, heights: list[float], names: list[str], col
             "shrinkB": 2,
             "relpos": (0, 0.5),
         }
-        is_there = not np.isnan(height)
+        is_there = not np.isnan(end[0])
         axes.annotate(
-            name if is_there else f"{name}: 0", (end, height if is_there else np.exp(low)),
+            name, end if is_there else (axes.get_xlim()[1], np.exp(low)),
             xytext=(1.05, place), textcoords="axes fraction", color=color, fontsize=LABEL_POINTS, va="center",
             annotation_clip=False, arrowprops=line if is_there else None,
         )  # fmt: skip
@@ -161,10 +165,10 @@ def spread(wanted: list[float], distance: float) -> list[float]:
     return found
 
 
-def last_finite(values: np.ndarray) -> float:
-    """The last value that is a number; NaN if there is none."""
-    finite = values[np.isfinite(values)]
-    return float(finite[-1]) if finite.size else float("nan")
+def last_finite(times: np.ndarray, values: np.ndarray) -> tuple[float, float]:
+    """The last value that is a number, after its time; two NaN if there is none."""
+    finite = np.flatnonzero(np.isfinite(values))
+    return (float(times[finite[-1]]), float(values[finite[-1]])) if finite.size else (np.nan, np.nan)
 
 
 def activations_to_draw(monitor: Monitor) -> list[str]:

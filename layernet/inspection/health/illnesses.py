@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from layernet.inspection.health.evidence import Evidence, Finding
+from layernet.inspection.health.evidence import NOTHING, Evidence, Finding
 
 # Initial weights are made for inputs near 0 with a spread near 1 (LeCun, Bottou, Orr and Mueller, 1998,
 # Efficient BackProp), and outputs begin at about 1. Ten times more, in the root mean square of a feature or of
@@ -46,7 +46,10 @@ OUTPUTS_TOO_LARGE = 10.0
 
 # Losses that are in the units of the targets, or their squares.
 LOSSES_WITH_UNITS = ("MeanSquaredError", "MeanAbsoluteError", "Huber", "Quantile", "HalfSquaredError")
-NORMALIZATIONS = ("BatchNorm", "LayerNorm", "RMSNorm")
+# Outputs that a loss already takes through the activation itself.
+APPLIED_BY_THE_LOSS = {"CrossEntropy": "Softmax", "BinaryCrossEntropy": "Sigmoid"}
+# Layers that leave the size of features as it is.
+SIZE_KEEPERS = ("Flatten", "Reshape", "Identity", "Dropout", "GaussianNoise")
 
 
 def symmetric_weights(evidence: Evidence) -> list[Finding]:
@@ -65,10 +68,38 @@ def symmetric_weights(evidence: Evidence) -> list[Finding]:
     ]
 
 
+def activation_applied_twice(evidence: Evidence) -> list[Finding]:
+    """The network ends in the activation that its loss applies as well, so that gradients are small."""
+    outputs, loss = evidence.outputs(0), evidence.monitor.loss_name
+    if not outputs or outputs[-1][1].kind != APPLIED_BY_THE_LOSS.get(loss):
+        return []
+    name, sample = outputs[-1]
+    figure = (
+        f"{loss} applies {sample.kind} to its inputs, so that it is applied 2 times; the loss ended at "
+        f"{evidence.end:.3g}."
+    )
+    return [Finding("activation applied twice", name, figure, f"Leave {name} out of the network.")]
+
+
+def equal_targets(evidence: Evidence) -> list[Finding]:
+    """There is nothing to be learned but a constant, and no loss to measure it by."""
+    if not evidence.material.targets_are_equal:
+        return []
+    return [
+        Finding(
+            "all targets are the same",
+            None,
+            f"0 rows have another target than the first one; the loss ended at {evidence.end:.3g}.",
+            "Look at how the targets were made: a constant is all that can be learned from them.",
+        )
+    ]
+
+
 def inputs_not_scaled(evidence: Evidence) -> list[Finding]:
     """A feature is ten times too large, or all are ten times too small and little was learned."""
-    material, outputs = evidence.material, evidence.hidden(0)
-    if outputs and outputs[0][1].kind in NORMALIZATIONS:
+    material, outputs = evidence.material, evidence.outputs(0)
+    # A batch norm scales every feature, which norms of rows do not.
+    if next((sample.kind for _, sample in outputs if sample.kind not in SIZE_KEEPERS), "") == "BatchNorm":
         return []
     largest = int(material.sizes.argmax())
     if not _is_out_of_scale(material.sizes[largest], evidence):
@@ -179,7 +210,8 @@ def vanishing_gradients(evidence: Evidence) -> list[Finding]:
             f"the gradient norm is {evidence.norms[-1]:.1g} in {last} and {evidence.norms[0]:.1g} in {first}: "
             f"over {len(evidence.names)} layers with weights it shrinks to {evidence.profile:.0e} of itself."
         )
-    elif 0 < evidence.push < NO_PUSH:
+    # Where something was learned gradients are small because there is nothing left.
+    elif evidence.level > NOTHING and 0 < evidence.push < NO_PUSH:
         layer = None
         figure = (
             f"the gradient norm is at most {max(evidence.norms):.1g} in any layer: if its weights moved by all "
@@ -191,6 +223,8 @@ def vanishing_gradients(evidence: Evidence) -> list[Finding]:
         "Try ReLU with 'he_normal' weights, BatchNorm before the activations, Residual around pairs of layers, "
         "or fewer layers."
     )
+    if len(evidence.names) < 3:
+        advice = "Try a larger learning rate, more epochs, or BatchNorm before the activations."
     return [Finding("vanishing gradients", layer, figure, advice)]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 from collections.abc import Iterator
@@ -166,7 +167,7 @@ def equal_units(network: Layer) -> list[str]:
 def listen(network: Layer, inputs: np.ndarray) -> tuple[np.ndarray, dict[str, OutputSample]]:
     """Pass rows through a network as in training, and describe what goes out of every layer.
 
-    The network is as before then, its state and its modes included.
+    It is a copy that is listened to: nothing in the network changes, be it state, mode or random numbers.
 
     Parameters
     ----------
@@ -181,21 +182,16 @@ def listen(network: Layer, inputs: np.ndarray) -> tuple[np.ndarray, dict[str, Ou
     samples : dict of str to OutputSample
         By the name of each layer that has no layers inside.
     """
-    before = [(layer, dict(vars(layer))) for layer in network.walk()]
+    network = copy.deepcopy(network)
     samples: dict[str, OutputSample] = {}
-    try:
-        for name, layer in named_layers(network):
-            if not layer.layers:
-                _lend_an_ear(layer, lambda outputs, name=name, layer=layer: samples.update(
-                    {name: describe_outputs(type(layer), outputs)}
-                ))  # fmt: skip
-        # In training mode, for in inference a BatchNorm does not normalize before its averages have settled.
-        with network.training_mode(), np.errstate(all="ignore"):
-            outputs = network.forward_pass(inputs)
-    finally:
-        for layer, attributes in before:
-            vars(layer).clear()
-            vars(layer).update(attributes)
+    for name, layer in named_layers(network):
+        if not layer.layers:
+            _lend_an_ear(layer, lambda outputs, name=name, layer=layer: samples.update(
+                {name: describe_outputs(type(layer), outputs)}
+            ))  # fmt: skip
+    # In training mode, for in inference a BatchNorm does not normalize before its averages have settled.
+    with network.training_mode(), np.errstate(all="ignore"):
+        outputs = network.forward_pass(inputs)
     return outputs, samples
 
 

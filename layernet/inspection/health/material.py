@@ -45,6 +45,8 @@ class Material:
     signal : float or None
         By how many standard deviations the inputs say more about the targets than about the same targets dealt
         to the rows anew; the largest of two tests.
+    targets_are_equal : bool
+        Whether all rows have the same target, where there are several.
     """
 
     inputs: np.ndarray
@@ -57,6 +59,7 @@ class Material:
     target_size: float | None = None
     likeness: float | None = None
     signal: float | None = None
+    targets_are_equal: bool = False
 
 
 def take_material(run: Run, X: Any, y: Any) -> Material:
@@ -114,6 +117,7 @@ def describe_material(
         target_size=None if are_classes else float(np.sqrt((numbers * numbers).mean(axis=0)).max()),
         likeness=likeness,
         signal=signal,
+        targets_are_equal=len(targets) > 1 and bool((targets == targets[:1]).all()),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -14,7 +13,6 @@ from layernet.inspection.health.material import Material, take_material
 from layernet.layer import Layer
 from layernet.training.callbacks import Callback
 from layernet.training.history import History
-from layernet.training.loop import DivergenceError
 
 # Steps of an epoch that are looked at unless `every` says otherwise. Beside them those with the numbers 1, 2,
 # 4, 8, ...: what goes wrong at once goes wrong in the first steps.
@@ -220,11 +218,8 @@ class Monitor(Callback):
 
     def on_train_end(self, run):
         done = len(run.history.get("epoch", []))
-        error = sys.exc_info()[1]
-        # The error may be an older one, that somebody who trains again is about to handle.
-        if isinstance(error, DivergenceError) and done < run.epoch:
-            self.diverged = str(error)
-        elif done and (not self.looks or self.looks[-1].epoch < done):
+        self.diverged = run.diverged
+        if not self.diverged and done and (not self.looks or self.looks[-1].epoch < done):
             self._look(run.network, done)
         self.equal_units = equal_units(run.network)
         self._before, self._is_due, self._loss = None, False, None

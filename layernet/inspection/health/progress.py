@@ -25,14 +25,17 @@ DID_HARM = 1.2
 LOST_AGAIN = 0.25
 LARGE_UPDATE = 0.1
 # The largest update ratio of all steps, times the part of the baseline that is left in the end. An update as
-# large as the weights is a mishap that a training survives if it comes down to a fifth; sound ones have 0.1.
+# large as the weights is a mishap that a training survives if it learns something; sound ones have 0.1.
 JOLTED = 0.25
 
-# Standard deviations by which the inputs say more about the targets than about shuffled ones. By chance 4 comes
-# about once in ten thousand. Targets that were learned by heart, to no use on others (Zhang et al., 2017,
-# Understanding deep learning requires rethinking generalization), may still be right: these need less.
+# Standard deviations by which the inputs say more about the targets than about shuffled ones. For 120 rows
+# with independent targets more than 4 was measured in 0.7 % (normal) to 2.9 % (log-normal) of 1500 draws.
+# Targets that were learned by heart, to no use on others (Zhang et al., 2017, Understanding deep learning
+# requires rethinking generalization), may still be right: these need less.
 SIGNAL = 4.0
 SIGNAL_OF_MEMORIZED = 2.0
+# A validation loss that is so much below the baseline shows a signal, be it weak: it varies by less.
+USEFUL = 0.98
 # Rows from which on the absence of a signal means something.
 ENOUGH_ROWS = 100
 # How much alike the targets of nearest neighbours are where a network of the right kind would learn from it.
@@ -86,7 +89,7 @@ def rate_too_high(evidence: Evidence) -> list[Finding]:
     """The steps are so large that the loss goes up, or does not stay down."""
     reference = np.fmax(evidence.start, evidence.baseline)
     jumped = evidence.worst > JUMPED * reference
-    jolted = evidence.jolt * evidence.level > JOLTED
+    jolted = evidence.jolt * evidence.level > JOLTED and evidence.level > NOTHING
     lost_again = evidence.end - evidence.best > LOST_AGAIN * evidence.baseline and evidence.jolt > LARGE_UPDATE
     if not (jumped or jolted or lost_again or evidence.end > DID_HARM * reference):
         return []
@@ -102,7 +105,9 @@ def rate_too_high(evidence: Evidence) -> list[Finding]:
 
 def rate_too_low(evidence: Evidence) -> list[Finding]:
     """The weights hardly move, and the loss has hardly fallen."""
-    if not (evidence.learned_little and evidence.pace < TOO_SLOW):
+    # Without any gradient no rate moves a weight.
+    has_gradient = max(evidence.norms, default=0.0) > 0
+    if not (evidence.learned_little and evidence.pace < TOO_SLOW and has_gradient):
         return []
     figure = (
         f"updates are {evidence.pace:.1g} of the weights (0.001 is usual), and the loss went from "
@@ -115,6 +120,8 @@ def rate_too_low(evidence: Evidence) -> list[Finding]:
 def labels_shuffled(evidence: Evidence) -> list[Finding]:
     """The network learns at a sound pace, and there is nothing to be learned."""
     material, validation = evidence.material, evidence.monitor.history.get("val_loss", [])
+    if min(validation, default=math.inf) < USEFUL * evidence.baseline:
+        return []
     if material.signal is None or len(material.inputs) < ENOUGH_ROWS:
         # From the loss alone: it came to rest where it is when only the targets are known.
         says_nothing = NOTHING < evidence.level < 2 - NOTHING and not is_still_falling(evidence)
@@ -132,8 +139,14 @@ def labels_shuffled(evidence: Evidence) -> list[Finding]:
     best = f" The validation loss was {min(validation):.3g} at best." if validation else ""
     figure = (
         f"the loss ended at {evidence.end:.4g}, and {evidence.baseline:.4g} is {evidence.baseline_words}; "
-        f"updates were {evidence.pace:.1g} of the weights, which is no less than usual.{best}{words}"
+        f"updates were {evidence.pace:.1g} of the weights (0.001 is usual).{best}{words}"
     )
+    if material.signal is not None and len(material.inputs) < ENOUGH_ROWS:
+        advice = (
+            "Give the network a hidden layer with an activation if it has none. Then look at the rows: they "
+            "are too few to say whether inputs and targets belong together."
+        )
+        return [Finding("nothing was learned", None, figure, advice)]
     advice = (
         "Look at some rows with their targets: was one of the two put into another order? If they are right, "
         "the inputs say nothing about the targets."

@@ -28,12 +28,15 @@ from layernet import (
     Dense,
     DivergenceError,
     Dropout,
+    Identity,
+    LayerNorm,
     LeakyReLU,
     ReLU,
     Residual,
     RMSProp,
     Sequential,
     Sigmoid,
+    Softmax,
     Tanh,
 )
 from layernet.inspection.health.diagnosis import Diagnosis, diagnose
@@ -359,6 +362,73 @@ def test_figures_of_vanishing_gradients():
     assert f"the gradient norm is {last:.1g} in 12 Dense(10) and {first:.1g} in 0 Dense(32)" in finding.figure
 
 
+def nearly_noise():
+    random = np.random.default_rng(0)
+    X = random.normal(size=(500, 5))
+    return X, X[:, 0] + 2 * random.normal(size=500)
+
+
+def line_through_a_parabola():
+    x = np.random.default_rng(0).normal(size=(100, 1))
+    return x, x[:, 0] ** 2
+
+
+@pytest.mark.parametrize(
+    ("data", "widths", "rate", "options"),
+    [
+        (nearly_noise(), [], 0.1, {"batch_size": 500, "epochs": 500}),
+        (nearly_noise(), [4], 0.1, {"batch_size": 500, "epochs": 1000}),
+        (line_through_a_parabola(), [], 0.05, {"epochs": 40}),
+    ],
+)
+def test_what_came_to_rest_at_the_noise_is_not_slow_nor_jolted(data, widths, rate, options):
+    diagnosis = diagnose(train(data, mlp(widths, Tanh, 1), SGD(rate), "mean_squared_error", **options))
+    wrong = {"learning rate too low", "learning rate too high", "vanishing gradients"}
+    assert wrong.isdisjoint(finding.illness for finding in diagnosis), diagnosis
+
+
+@pytest.mark.parametrize(
+    ("y", "n_outputs", "loss"), [(np.zeros(100, int), 2, "cross_entropy"), (np.ones(100), 1, "huber")]
+)
+def test_equal_targets(y, n_outputs, loss):
+    diagnosis = diagnose(train((diabetes()[0][:100], y), mlp([4], ReLU, n_outputs), Adam(), loss))
+    assert diagnosis.findings[0].illness == "all targets are the same"
+
+
+def test_a_softmax_before_the_cross_entropy():
+    net = Sequential([Dense(32), ReLU(), Dense(10), Softmax()])
+    (finding,) = diagnose(train(digits(), net, SGD(0.1)))
+    assert (finding.illness, finding.layer) == ("activation applied twice", "3 Softmax")
+
+
+def test_a_weak_signal_of_use_on_other_rows_is_not_shuffled():
+    random = np.random.default_rng(0)
+    X = random.normal(size=(20_000, 30))
+    log_odds = 0.35 * X[:, 0] + 0.2 * X[:, 1] - 0.1 * X[:, 2]
+    y = (random.uniform(size=20_000) < 1 / (1 + np.exp(-log_odds))).astype(int)
+    assert diagnose(train_a_part((X, y), 16_000, mlp([16], ReLU, 2), Adam(0.001), epochs=3, batch_size=64))
+
+
+def test_a_dead_output():
+    net = Sequential([Dense(16), ReLU(), Dense(1, bias_initializer=Constant(-9.0)), ReLU()])
+    X, y = table(load_breast_cancer)
+    finding = diagnose(train((X, 1.0 * y), net, SGD(0.01), "mean_squared_error")).findings[0]
+    assert (finding.illness, finding.layer) == ("dead ReLUs", "3 ReLU")
+
+
+def test_few_layers_are_not_to_be_fewer():
+    net = mlp([8], Tanh, 10, with_variance(1e-12), weights_initializer=with_variance(1e-12))
+    finding = diagnose(train(digits(), net, SGD(0.01))).findings[0]
+    assert finding.illness == "vanishing gradients"
+    assert "larger learning rate" in finding.advice
+    assert "fewer layers" not in finding.advice
+
+
+def test_what_is_left_of_the_loss_is_said_of_the_healthy_too():
+    diagnosis = diagnose(train(noise(), mlp([8], ReLU, 2), Adam(0.003), epochs=15))
+    assert str(diagnosis).endswith("% of what the shares of 2 classes alone give.")
+
+
 # --- what it makes of less ---
 
 
@@ -437,3 +507,24 @@ def test_a_monitor_that_saw_nothing_is_refused():
         diagnose(Monitor())
     with pytest.raises(TypeError, match="diagnose expects the Monitor"):
         diagnose("monitor")
+
+
+def test_a_network_that_cannot_bend_is_told_so_on_few_rows():
+    X, y = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
+    findings = diagnose(train((X, y), Sequential([Dense(2)]), SGD(0.5), epochs=300)).findings
+    assert [finding.illness for finding in findings] == ["nothing was learned"]
+    assert "hidden layer with an activation" in findings[0].advice
+
+
+@pytest.mark.parametrize("first", [[BatchNorm()], [Dropout(0.1), BatchNorm()], [Identity(), BatchNorm()]])
+def test_a_batch_norm_scales_inputs(first):
+    X, y = load_wine(return_X_y=True)
+    net = Sequential([*first, Dense(16), ReLU(), Dense(3)])
+    diagnosis = diagnose(train((X, y), net, Adam(0.003), epochs=40))
+    assert "inputs not scaled" not in [finding.illness for finding in diagnosis]
+
+
+def test_a_norm_of_rows_does_not_scale_features():
+    X, y = load_wine(return_X_y=True)
+    diagnosis = diagnose(train((X, y), Sequential([LayerNorm(), Dense(16), ReLU(), Dense(3)]), Adam(0.003)))
+    assert diagnosis.findings[0].illness == "inputs not scaled"

@@ -70,6 +70,21 @@ class Double(Layer):
         return 2 * grad_output
 
 
+class Rustle(Layer):
+    """A layer of somebody that draws from a generator of its own, and counts in place."""
+
+    def __init__(self):
+        super().__init__()
+        self.random, self.count = np.random.default_rng(0), np.zeros(1)
+
+    def forward_pass(self, inputs):
+        self.count += 1
+        return inputs + self.random.normal(size=inputs.shape) if self.training else inputs
+
+    def backward_pass(self, inputs, grad_output):
+        return grad_output
+
+
 class Diary(SGD):
     """A descent that writes down what it is given, and what it makes of it."""
 
@@ -89,7 +104,12 @@ class Diary(SGD):
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
-    "make", [network, lambda: Sequential([Double(), Dense(5), Double(), ReLU(), Dense(3)])]
+    "make",
+    [
+        network,
+        lambda: Sequential([Double(), Dense(5), Double(), ReLU(), Dense(3)]),
+        lambda: Sequential([Dense(5), Rustle(), ReLU(), Dense(3)]),
+    ],
 )
 def test_training_is_the_same_to_the_last_bit(engine, dtype, make):
     alone, watched = make(), make()
@@ -108,14 +128,15 @@ def test_training_is_the_same_to_the_last_bit(engine, dtype, make):
 
 
 def test_a_look_leaves_nothing_on_the_layers():
-    net = network().build(6, random_state=0)
-    before = [(layer, dict(vars(layer))) for layer in net.walk()]
+    net = Sequential([network(), Rustle()]).build(6, random_state=0)
+    before, count = [(layer, dict(vars(layer))) for layer in net.walk()], net[1].count.copy()
     outputs, samples = listen(net, X)
     for layer, attributes in before:
         assert vars(layer) == attributes
+    assert net[1].count == count
     assert outputs.shape == (150, 3)
-    assert next(iter(samples)) == "0 Dense(8)"
-    assert list(samples)[-1] == "5 Dense(3)"
+    assert next(iter(samples)) == "0.0 Dense(8)"
+    assert list(samples)[-2:] == ["0.5 Dense(3)", "1 Rustle"]
     with pytest.raises(ValueError, match="expects inputs of shape"):
         listen(net, X[:, :2])
     assert all(vars(layer) == attributes for layer, attributes in before)
@@ -335,6 +356,20 @@ def test_a_training_that_diverges():
     assert monitor.diverged == ""
 
 
+def test_an_interrupted_training_has_not_diverged():
+    class Interrupt(Callback):
+        def on_batch_end(self, run):
+            raise KeyboardInterrupt
+
+    monitor = Monitor(X, Y)
+    try:
+        raise DivergenceError("somebody else's")
+    except DivergenceError:
+        watch(Sequential([Dense(3)]), monitor=monitor, callbacks=[Interrupt()])
+    assert monitor.diverged == ""
+    assert monitor.steps_done == 1
+
+
 def test_a_callback_that_fails_is_no_divergence():
     class Fail(Callback):
         def on_batch_end(self, run):
@@ -407,6 +442,24 @@ def test_plot_of_what_is_all_zero(tmp_path):
     figure.savefig(tmp_path / "monitor.png")
     assert {text.get_text() for text in figure.axes[0].texts} == {"0 Dense(4): 0", "2 Dense(3): 0"}
     plt.close("all")
+
+
+def test_plot_where_gradients_become_exactly_zero(tmp_path):
+    pytest.importorskip("matplotlib").use("Agg")
+
+    class Kill(Callback):
+        def on_epoch_end(self, run):
+            run.network[0].bias = np.full(4, -1e3)
+
+    net = Sequential([Dense(4), ReLU(), Dense(3)])
+    monitor = watch(net, monitor=Monitor(every=1), optimizer=SGD(0.1), epochs=9, callbacks=[Kill()])
+    assert monitor.gradient_norms[0].min() > 0
+    assert monitor.gradient_norms[-1].max() == 0
+    figure = monitor.plot()
+    figure.savefig(tmp_path / "monitor.png")
+    gradients = figure.axes[0]
+    assert gradients.get_xlim() == (0, monitor.epochs[-1])
+    assert {text.get_text() for text in gradients.texts} == {"0 Dense(4): 0", "2 Dense(3): 0"}
 
 
 def test_plot_needs_a_training_and_matplotlib(monkeypatch):
