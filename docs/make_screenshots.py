@@ -1,4 +1,4 @@
-"""Make the pictures of this folder: `python docs/make_screenshots.py`, with the extra `browser` and a Chromium.
+"""Make the pictures of the guides: `python docs/make_screenshots.py`, with the extra `browser` and a Chromium.
 
 Each is taken on a light page, `report.png`, and on a dark one, `report-dark.png`. The tests in `tests/browser`
 open the same pages; this only takes their pictures.
@@ -57,7 +57,8 @@ PICTURES = {
 
 
 def main() -> None:
-    """Open every page in a browser and save what is seen."""
+    """Write the graph, which is a drawing itself; open every page in a browser and save what is seen."""
+    (FOLDER / "graph.svg").write_text(lecture_graph(target=1).svg(), encoding="utf-8")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=find_browser(), args=FLAGS)
         pages = Pages(browser)

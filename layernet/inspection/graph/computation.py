@@ -5,8 +5,9 @@ from __future__ import annotations
 from layernet.inspection.graph.chain_rule import levels, parameter, paths
 from layernet.inspection.graph.counting import Count, count_work
 from layernet.inspection.graph.dot import dot
-from layernet.inspection.graph.drawing import figure_html, standalone
+from layernet.inspection.graph.drawing import figure_html, graph_svg
 from layernet.inspection.graph.equations import Derivation, ParameterDerivation
+from layernet.inspection.graph.layout import lay_out
 from layernet.inspection.graph.neurons import NeuronGraph
 from layernet.inspection.graph.stepper import Stepper
 from layernet.inspection.graph.verification import Verification, verify
@@ -109,7 +110,7 @@ class ComputationGraph(NeuronGraph):
         -------
         str
         """
-        return standalone(self)
+        return graph_svg(self, lay_out(self), document=True)
 
     def dot(self) -> str:
         """The graph in the DOT language, for Graphviz and its relatives.

@@ -170,16 +170,11 @@ def svg_text(
     content: str,
     size: float,
     css: str = "",
-    opacity: float = 1.0,
     transform: str = "",
     anchor: str = "middle",
 ) -> str:
     """A line of text at a point, in the page's colour."""
-    more = (
-        (f' class="{css}"' if css else "")
-        + (f' opacity="{opacity}"' if opacity < 1 else "")
-        + (f' transform="{transform}"' if transform else "")
-    )
+    more = (f' class="{css}"' if css else "") + (f' transform="{transform}"' if transform else "")
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" font-family="{FONT}" '
         f'fill="currentColor"{more}>{escape(content)}</text>'
@@ -187,7 +182,7 @@ def svg_text(
 
 
 def short(value: float) -> str:
-    """A number in three digits, which fit into a circle."""
+    """A number in three digits, which have room in a neuron."""
     return number(float(f"{value:.3g}"))
 
 
@@ -230,17 +225,3 @@ def figure_html(graph: NeuronGraph) -> str:
     """
     picture = graph_svg(graph, lay_out(graph))
     return f'<div class="layernet-graph"><div style="overflow-x:auto">{picture}</div>{legend_html(graph)}</div>'
-
-
-def standalone(graph: NeuronGraph) -> str:
-    """The picture as a document of its own.
-
-    Parameters
-    ----------
-    graph : NeuronGraph
-
-    Returns
-    -------
-    str
-    """
-    return graph_svg(graph, lay_out(graph), document=True)

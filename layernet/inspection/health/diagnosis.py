@@ -88,10 +88,13 @@ def diagnose(monitor: Monitor) -> Diagnosis:
     """
     if not isinstance(monitor, Monitor):
         raise TypeError(f"diagnose expects the Monitor that fit had as a callback, got {monitor!r}.")
-    if not monitor.layers or not (monitor.steps_done or monitor.diverged):
-        raise ValueError(
-            "diagnose: this monitor has seen no step of a training. Give it to fit first: callbacks=[monitor]."
+    if not (monitor.steps_done or monitor.diverged):
+        hint = (
+            "L-BFGS does none: use another optimizer, or train longer than to the first step."
+            if monitor.looks
+            else "Give it to fit first: callbacks=[monitor]."
         )
+        raise ValueError(f"diagnose: this monitor has seen no step of a training. {hint}")
     evidence = Evidence(monitor)
     findings = _of_divergence(evidence) if monitor.diverged else _of_training(evidence)
     return Diagnosis(findings, _what_was_seen(evidence, bool(findings)))
@@ -128,13 +131,14 @@ def _of_training(evidence: Evidence) -> list[Finding]:
 
 
 def _causes(evidence: Evidence) -> list[Finding]:
-    """Facts about weights and data from which the rest may follow; the first that is found stands for all."""
+    """Facts about data, weights and the network's end, from which the rest may follow."""
     unscaled = [*illnesses.inputs_not_scaled(evidence), *illnesses.targets_not_scaled(evidence)]
-    if evidence.material.targets_are_equal:
-        return illnesses.equal_targets(evidence)
-    # Inputs that are too large make everything large.
-    own = [*illnesses.symmetric_weights(evidence), *illnesses.activation_applied_twice(evidence)]
-    return [*own, *(unscaled or illnesses.exploding_gradients(evidence))]
+    return illnesses.equal_targets(evidence) or [
+        *illnesses.symmetric_weights(evidence),
+        *illnesses.activation_applied_twice(evidence),
+        # Inputs that are too large make everything large.
+        *(unscaled or illnesses.exploding_gradients(evidence)),
+    ]
 
 
 def _what_was_seen(evidence: Evidence, is_sick: bool) -> str:

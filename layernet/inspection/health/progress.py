@@ -29,9 +29,9 @@ LARGE_UPDATE = 0.1
 JOLTED = 0.25
 
 # Standard deviations by which the inputs say more about the targets than about shuffled ones. For 120 rows
-# with independent targets more than 4 was measured in 0.7 % (normal) to 2.9 % (log-normal) of 1500 draws.
-# Targets that were learned by heart, to no use on others (Zhang et al., 2017, Understanding deep learning
-# requires rethinking generalization), may still be right: these need less.
+# with independent targets it is more than 4 in 1 or 2 % of draws, as tests/inspection/health/test_monitor.py
+# counts. Targets that were learned by heart, to no use on others (Zhang et al., 2017, Understanding deep
+# learning requires rethinking generalization), may still be right: these need less.
 SIGNAL = 4.0
 SIGNAL_OF_MEMORIZED = 2.0
 # A validation loss that is so much below the baseline shows a signal, be it weak: it varies by less.

@@ -308,7 +308,7 @@ def test_without_a_loss_layers_are_derived_by_the_largest_output():
     assert row[-2:] == [f"{graph.nodes[0].value:.4g}", f"{graph.nodes[0].gradient:.4g}"]
 
 
-def test_large_networks_take_no_time_to_refuse_a_name():
+def test_a_large_network_names_near_parameters_and_stores_short_latex():
     network = Sequential([Dense(200), Tanh(), Dense(10)]).build(300, random_state=0)
     graph = computation_graph(network, np.ones(300))
     with pytest.raises(KeyError, match=r"Near ones are .*h20\.w"):

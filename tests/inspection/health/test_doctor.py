@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -320,7 +321,8 @@ def test_the_illness_is_named_first(name):
         assert any(character.isdigit() for character in finding.figure)
         assert finding.advice.endswith(".")
         for text in (finding.illness, finding.figure, finding.advice):
-            assert "nan" not in text.split()
+            # What diverged may be no number, and is said to be so; no figure of the doctor's own is.
+            assert not re.search(r"\bnan\b", text.replace("the loss is nan", ""))
 
 
 @pytest.mark.parametrize("name", SOUND)

@@ -32,10 +32,12 @@ from layernet import (
     Tanh,
 )
 from layernet.engine.choice import has_numba
+from layernet.inspection.health.diagnosis import diagnose
 from layernet.inspection.health.figure import shares_in, spread
 from layernet.inspection.health.listening import listen, named_layers, norm_of
 from layernet.inspection.health.material import baseline_loss, signal_in
 from layernet.inspection.health.monitor import KEPT_LOOKS, KEPT_STEPS, Means, Monitor
+from layernet.inspection.health.progress import SIGNAL
 
 ENGINES = [
     "formulas",
@@ -314,6 +316,18 @@ def test_the_loss_of_constant_outputs(loss, targets, expected):
     assert_allclose(found, expected)
 
 
+@pytest.mark.parametrize("kind", ["normal", "classes", "log-normal"])
+def test_a_signal_by_chance_is_rare(kind):
+    random = np.random.default_rng(0)
+    draw = {
+        "normal": lambda: random.normal(size=(120, 1)),
+        "classes": lambda: np.eye(2)[random.integers(0, 2, 120)],
+        "log-normal": lambda: np.exp(random.normal(size=(120, 1))),
+    }[kind]
+    signals = np.array([signal_in(random.normal(size=(120, 6)), draw())[1] for _ in range(400)])
+    assert np.mean(signals > SIGNAL) < 0.04
+
+
 def test_a_signal_is_told_from_none():
     random = np.random.default_rng(3)
     points = random.normal(size=(300, 4))
@@ -397,6 +411,9 @@ def test_an_estimator_can_be_watched(solver):
         model.fit(X, Y > 0)
     assert len(monitor.looks) > 1
     assert (len(monitor.steps) > 0) == (solver == "adam")  # L-BFGS does no steps of batches
+    if solver == "lbfgs":
+        with pytest.raises(ValueError, match="L-BFGS does none: use another optimizer"):
+            diagnose(monitor)
 
 
 # --- how it shows itself ---
