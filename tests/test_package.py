@@ -19,6 +19,7 @@ MODULES = sorted(ROOT.rglob("*.py"))
 # Each may import itself, what stands before it, and nothing else of the package.
 ORDER = [
     "extras",
+    "user_warnings",
     "representation",
     "validation",
     "initializers",
@@ -96,6 +97,13 @@ def test_nothing_but_inspection_knows_it():
         for module, _ in imports_of(path):
             known = module.startswith("layernet.inspection")
             assert not known or (str(relative), module) in DOORS, f"{relative} imports {module}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_message_counts_stack_frames(path):
+    if path.name == "user_warnings.py":
+        return  # finds the user's frame by its package, for all others
+    assert not re.search(r"stacklevel|_getframe|currentframe|inspect\.stack|warnings\.warn\b", path.read_text())
 
 
 def run_python(code):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import importlib.util
 import os
-import warnings
 from typing import Any
 
 from layernet.engine.plan import FormulaPlan
 from layernet.layer import Layer
 from layernet.losses.loss import Loss
 from layernet.optimizers.optimizer import Optimizer
+from layernet.user_warnings import warn_user
 
 ENGINES = ("auto", "compiled", "formulas")
 
@@ -71,7 +71,7 @@ def plan_for(
         try:
             return _compiled_plan(*what)
         except ImportError as error:  # a Numba that does not go with this NumPy, for instance
-            warnings.warn(f"Training goes on by formulas, for kernels need Numba: {error}", stacklevel=4)
+            warn_user(f"Training goes on by formulas, for kernels need Numba: {error}")
     return FormulaPlan(*what)
 
 

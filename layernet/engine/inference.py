@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -20,6 +19,7 @@ from layernet.engine.threads import SMALL_PRODUCT, blas_on_one_thread, n_workers
 from layernet.guards import fits, with_samples
 from layernet.layer import Layer
 from layernet.losses.loss import BoundLoss
+from layernet.user_warnings import warn_user
 from layernet.validation import FLOAT_TYPES
 
 # Rows go through the buffers in blocks: as many as keep them in the cache, and so few that memory stays flat.
@@ -103,7 +103,7 @@ class InferencePlan:
         except ImportError as error:  # a Numba that does not go with this NumPy, for instance
             if asked_for == "compiled":
                 raise
-            warnings.warn(f"Inference goes on by formulas, for kernels need Numba: {error}", stacklevel=3)
+            warn_user(f"Inference goes on by formulas, for kernels need Numba: {error}")
             self.is_compiled = False
             self._idle.append(self._draw_up())
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import warnings
 from numbers import Integral, Real
 from typing import Any
 
@@ -33,6 +32,7 @@ from layernet.training.callbacks import Callback
 from layernet.training.data import TrainingData, outputs_in_blocks, select_rows
 from layernet.training.lbfgs import minimize
 from layernet.training.loop import train
+from layernet.user_warnings import warn_user
 
 # A loss so many times that of a network that has learned nothing is no loss to return a model with.
 DIVERGED = 100
@@ -174,11 +174,10 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
             y_numeric=self._takes_numbers,
         )  # fmt: skip
         if y.ndim == 2 and y.shape[1] == 1:
-            warnings.warn(
+            warn_user(
                 "A column-vector y was passed when a 1d array was expected. Please change the shape of y to "
                 "(n_samples,), for example using ravel().",
                 DataConversionWarning,
-                stacklevel=4,
             )
             y = y.ravel()
         return (X.tocsr() if hasattr(X, "tocsr") else X), y
@@ -283,10 +282,7 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
             self.validation_scores_ = [] if self.early_stopping else None
         n_samples = data.n_samples
         if self.batch_size != "auto" and self.batch_size > n_samples:
-            warnings.warn(
-                f"Got batch_size={self.batch_size} for {n_samples} samples. It is going to be clipped.",
-                stacklevel=5,
-            )
+            warn_user(f"Got batch_size={self.batch_size} for {n_samples} samples. It is going to be clipped.")
         batch_size = min(200 if self.batch_size == "auto" else self.batch_size, n_samples)
         epochs = 1 if incremental else self.max_iter
         run = Run(network, self._targets.loss, optimizer, epochs, -(-n_samples // batch_size))
@@ -313,7 +309,7 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
                 run.history,
             )
         if run.history.stopped.startswith("Interrupted"):
-            warnings.warn("Training interrupted by user.", stacklevel=5)
+            warn_user("Training interrupted by user.")
         self.history_ = run.history
         self.n_iter_ = run.epoch
         self.loss_curve_ = [*self.loss_curve_, *run.history.get("loss", [])]
@@ -363,11 +359,10 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
         if average is not None:
             self._average = average
         if not incremental and run.epoch == self.max_iter and run.stop_reason is None:
-            warnings.warn(
+            warn_user(
                 f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization "
                 "hasn't converged yet.",
                 ConvergenceWarning,
-                stacklevel=6,
             )
 
     def _resume(self, optimizer, incremental):
@@ -397,11 +392,10 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
         narrow.parameter_vector[:] = wide.parameter_vector
         self.network_ = narrow
         if status != 0:
-            warnings.warn(
+            warn_user(
                 f"lbfgs failed to converge after {run.epoch} iteration(s): {run.history.stopped} Increase the "
                 "number of iterations to improve the convergence (max_iter, max_fun), or scale the data.",
                 ConvergenceWarning,
-                stacklevel=6,
             )
 
     def _validator(self, network, X_val, y_val, weights_val):

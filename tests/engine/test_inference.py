@@ -431,8 +431,10 @@ def test_a_numba_that_cannot_be_imported_is_done_without(monkeypatch, compiled):
     monkeypatch.delenv("LAYERNET_ENGINE", raising=False)
     monkeypatch.setattr(inference, "CompiledWorker", Broken)
     network = small_network()
-    with pytest.warns(UserWarning, match="goes on by formulas, for kernels need Numba: Numba needs NumPy 2.4"):
+    goes_on = "goes on by formulas, for kernels need Numba: Numba needs NumPy 2.4"
+    with pytest.warns(UserWarning, match=goes_on) as caught:
         predict = network.compile_for_inference()
+    assert caught[0].filename == __file__
     assert not predict.is_compiled
     assert_agrees(predict, network, samples(network, 3))
     with pytest.raises(ImportError, match="Numba needs NumPy"):
