@@ -16,6 +16,7 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from layernet.engine.choice import ENGINES, check_engine, plan_for
 from layernet.engine.plan import FormulaPlan
+from layernet.estimators.checks import require_in_range
 from layernet.estimators.convergence import Convergence
 from layernet.estimators.fitted import FLOAT_TYPES, FittedNetwork
 from layernet.estimators.hooks import TaskHooks
@@ -169,10 +170,13 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
 
     def _checked_data(self, X, y, reset):
         dtype = FLOAT_TYPES if self.dtype is None else np.dtype(self.dtype)
-        X, y = validate_data(
-            self, X, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=dtype, reset=reset,
-            y_numeric=self._takes_numbers,
-        )  # fmt: skip
+        with np.errstate(over="ignore", invalid="ignore"):  # what is too large for the type is in the error
+            X, y = validate_data(
+                self, X, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=dtype, reset=reset,
+                y_numeric=self._takes_numbers,
+            )  # fmt: skip
+        if not reset:
+            require_in_range(X, self.network_.dtype, "X")
         if y.ndim == 2 and y.shape[1] == 1:
             warn_user(
                 "A column-vector y was passed when a 1d array was expected. Please change the shape of y to "

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from layernet.containers import Sequential
-from layernet.engine.plan import all_finite
+from layernet.estimators.checks import all_finite_in, require_in_range
 from layernet.layers import Dense
 from layernet.training.data import outputs_in_blocks
 
@@ -32,11 +32,18 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
             and X.shape == (len(X), self.n_features_in_)
             and len(X) > 0
             and not hasattr(self, "feature_names_in_")
-            and all_finite(X.reshape(-1))
+            and all_finite_in(X.ravel(order="K"), network.dtype)
         )
         if not as_it_is:
-            X = validate_data(self, X, accept_sparse=["csr"], dtype=FLOAT_TYPES, reset=False)
+            X = self._checked_inputs(X)
         return outputs_in_blocks(network, X, made_into and getattr(self._targets, made_into))
+
+    def _checked_inputs(self, X: Any) -> Any:
+        """Inputs as scikit-learn checks them, which are finite in the network's type too."""
+        with np.errstate(over="ignore", invalid="ignore"):  # what is too large is in the error
+            X = validate_data(self, X, accept_sparse=["csr"], dtype=FLOAT_TYPES, reset=False)
+        require_in_range(X, self.network_.dtype, "X")
+        return X
 
     def hidden_activations(self, X) -> list[np.ndarray]:
         """What goes into each layer with parameters after the first: the activations of each hidden layer.
@@ -50,7 +57,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         list of ndarray of shape (n_samples, n_units)
         """
         check_is_fitted(self)
-        inputs = validate_data(self, X, accept_sparse=["csr"], dtype=FLOAT_TYPES, reset=False)
+        inputs = self._checked_inputs(X)
         activations = []
         layers = self.network_.layers if isinstance(self.network_, Sequential) else [self.network_]
         dense = [index for index, layer in enumerate(layers) if isinstance(layer, Dense)]

@@ -14,6 +14,7 @@ from layernet.losses import Loss
 from layernet.training.batches import batches
 from layernet.training.callbacks import Snapshot
 from layernet.training.data import EVALUATION_BATCH_SIZE, TrainingData
+from layernet.validation import require_finite
 
 
 @contextmanager
@@ -53,6 +54,7 @@ def copy_parameters(source: Any, network: Layer) -> None:
     if shapes != wanted:
         raise ValueError(f"init_from has parameters of the shapes {shapes}, and this network of {wanted}.")
     for parameter, value in zip(own.values(), values, strict=True):
+        require_finite(value, "parameters of init_from", network.dtype)
         parameter[...] = value
     if isinstance(source, Layer) and source.state().keys() == network.state().keys():
         network.load_state(source.state())

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
+from layernet.estimators.checks import require_in_range
 from layernet.estimators.compatibility import AS_REPORTED
 from layernet.layers.saturating import logistic
 from layernet.layers.softmax import Softmax
@@ -206,7 +207,9 @@ class NumberTargets:
 
     def encode(self, y: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """Targets as the loss takes them."""
-        y = np.asarray(y, dtype=dtype)
+        y = np.asarray(y)
+        require_in_range(y, dtype, "y")
+        y = y.astype(dtype, copy=False)
         if y.size != len(y) * self.n_outputs:
             raise ValueError(f"y must have {self.n_outputs} numbers for each sample, got {y.shape}.")
         return y.reshape(len(y), self.n_outputs)

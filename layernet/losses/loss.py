@@ -92,7 +92,8 @@ class Loss(Described):
         ValueError
             If the shape does not fit, or a target is not finite or not one that this loss knows.
         """
-        targets = as_float_array(targets, dtype, True, f"targets of {type(self).__name__}")
+        with np.errstate(over="ignore"):  # what is too large for the type is in the error
+            targets = as_float_array(targets, dtype, True, f"targets of {type(self).__name__}")
         if targets.shape[1:] != output_shape and output_shape in ((1,), ()) and targets.ndim <= 2:
             targets = targets.reshape(len(targets), *output_shape)
         if targets.shape[1:] != output_shape:

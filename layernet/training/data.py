@@ -238,7 +238,8 @@ def check_inputs(network: Layer, X: Any, name: str) -> np.ndarray:
         # No row of it: what the type is, or will be.
         dtype = as_float_array(inputs[:0], network.dtype, network.has_parameters, name).dtype
     else:
-        inputs = as_float_array(X, network.dtype, network.has_parameters, name)
+        with np.errstate(over="ignore"):  # what is too large for the type is in the error
+            inputs = as_float_array(X, network.dtype, network.has_parameters, name)
         dtype = None
     if inputs.ndim == 0 or len(inputs) == 0:
         raise ValueError(f"{name} must have at least one sample, got the shape {inputs.shape}.")

@@ -2,10 +2,20 @@
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
+from scipy import sparse
 from sklearn.exceptions import NotFittedError
 
-from layernet import Dense, MLPClassifier, MLPRegressor, NetworkClassifier, Sequential
+from layernet import (
+    Dense,
+    MLPClassifier,
+    MLPRegressor,
+    NetworkClassifier,
+    NetworkRegressor,
+    ReLU,
+    Sequential,
+)
 from layernet.training import DivergenceError
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -121,6 +131,104 @@ def test_inputs_that_are_no_numbers(value):
     for call in (lambda: small().fit(bad, Y), lambda: estimator.predict(bad)):
         with pytest.raises(ValueError, match="Input X contains"):
             call()
+
+
+def four(**parameters):
+    """The four estimators, small, and the y that each takes."""
+    parameters = {"max_iter": 2, "random_state": 0, **parameters}
+
+    def network(input_shape, n_outputs):
+        return Sequential([Dense(3), ReLU(), Dense(n_outputs)])
+
+    return {
+        "MLPClassifier": (MLPClassifier((3,), **parameters), Y),
+        "NetworkClassifier": (NetworkClassifier(network, **parameters), Y),
+        "MLPRegressor": (MLPRegressor(hidden_layer_sizes=(3,), **parameters), X[:, 0]),
+        "NetworkRegressor": (NetworkRegressor(network, **parameters), X[:, 0]),
+    }
+
+
+FOUR = list(four())
+KINDS_OF_ROWS = {
+    "dense": np.array,
+    "Fortran": np.asfortranarray,
+    "every second": lambda rows: np.repeat(rows, 2, axis=1)[:, ::2],
+    "object": lambda rows: rows.astype(object),
+    "list": lambda rows: rows.tolist(),
+    "CSR": sparse.csr_array,
+    "CSC": sparse.csc_matrix,
+    "pandas": pd.DataFrame,
+    "polars": lambda rows: pl.DataFrame(rows, schema=list("abcd")),
+}
+TOO_LARGE = r"^Input X contains infinity or a value too large for dtype\('float32'\)\.$"
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_ROWS)
+@pytest.mark.parametrize("name", FOUR)
+def test_numbers_too_large_for_the_type_of_the_network(name, kind):
+    """Whoever meets them says what `fit` says: scikit-learn's error, and no warning of NumPy's."""
+    rows = KINDS_OF_ROWS[kind]
+    large = X.copy()
+    large[3, 2] = -1e39  # finite in float64 only
+    estimator, y = four(dtype="float32")[name]
+    with pytest.raises(ValueError, match=TOO_LARGE):
+        estimator.fit(rows(large), y)
+    estimator.fit(rows(X), y)
+    calls = [
+        lambda: estimator.predict(rows(large)),
+        lambda: estimator.predict(rows(large[3:4])),
+        lambda: estimator.score(rows(large), y),
+        lambda: estimator.transform(rows(large)),
+        lambda: estimator.hidden_activations(rows(large)),
+        lambda: estimator.partial_fit(rows(large), y),
+        lambda: estimator.fit(rows(X), y, X_val=rows(large), y_val=y),
+    ]
+    for method in ("predict_proba", "predict_log_proba", "decision_function"):
+        if hasattr(estimator, method):
+            calls.append(lambda method=method: getattr(estimator, method)(rows(large)))
+    for call in calls:
+        with pytest.raises(ValueError, match=TOO_LARGE):
+            call()
+
+
+@pytest.mark.parametrize("kind", [np.array, sparse.csr_array])
+@pytest.mark.parametrize("name", FOUR)
+def test_numbers_too_large_for_the_type_that_the_network_took_from_x(name, kind):
+    estimator, y = four(warm_start=True)[name]
+    narrow = X.astype(np.float32)
+    estimator.fit(kind(narrow), y)
+    for call in (estimator.fit, estimator.partial_fit):
+        with pytest.raises(ValueError, match=TOO_LARGE):
+            call(kind(X * 1e39), y)
+    with pytest.raises(ValueError, match=TOO_LARGE):
+        four()[name][0].fit(kind(narrow), y, X_val=kind(X * 1e39), y_val=y)
+    # the largest float32, and what is rounded to it, are not too large
+    limit = float(np.finfo(np.float32).max)
+    rows = np.zeros((2, 4))
+    rows[:, 0] = limit * (1 + 1e-9), -limit
+    with np.errstate(all="ignore"):
+        assert len(estimator.predict(kind(rows))) == 2
+
+
+@pytest.mark.parametrize("name", ["MLPRegressor", "NetworkRegressor"])
+def test_targets_and_parameters_too_large_for_the_type_of_the_network(name):
+    estimator, y = four()[name]
+    narrow, large = X.astype(np.float32), np.where(y > 0, y, 1e39)
+    for arguments in ({"y": large}, {"y": y, "X_val": X, "y_val": large}):
+        with pytest.raises(ValueError, match=r"Input y contains .* too large for dtype\('float32'\)"):
+            estimator.fit(narrow, **arguments)
+    start = Sequential([Dense(3), ReLU(), Dense(1)]).build(4)
+    start[0].weights[0, 1] = 1e39
+    with pytest.raises(ValueError, match=r"init_from must be finite, got 1e\+39, too large for float32"):
+        estimator.fit(narrow, y, init_from=start)
+
+
+@pytest.mark.parametrize("which", ["X", "y"])
+def test_numbers_too_large_for_the_type_of_a_network_in_its_own_fit(which):
+    network = Dense(1).build(4, dtype=np.float32)
+    data = {"X": X, "y": X[:, :1], which: X[:, : 4 if which == "X" else 1] * 1e39}
+    with pytest.raises(ValueError, match="must be finite, got -?inf at"):
+        network.fit(**data, loss="mean_squared_error", epochs=1)
 
 
 def test_a_network_that_does_not_fit():
