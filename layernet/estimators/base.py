@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.exceptions import ConvergenceWarning, DataConversionWarning
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state, compute_sample_weight
 from sklearn.utils._param_validation import Interval, Options, StrOptions
@@ -16,12 +16,13 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from layernet.engine.choice import ENGINES, check_engine, plan_for
 from layernet.engine.plan import FormulaPlan
-from layernet.estimators.checks import require_in_range
+from layernet.estimators.checks import dense_targets, require_in_range
 from layernet.estimators.convergence import Convergence
 from layernet.estimators.fitted import FLOAT_TYPES, FittedNetwork
 from layernet.estimators.hooks import TaskHooks
 from layernet.estimators.parameters import NestedParameters
 from layernet.estimators.rows import ShuffledRows, row_numbers
+from layernet.estimators.scoring import as_given, scorer_of
 from layernet.estimators.starting import copy_parameters, loss_without_learning, unchanged_on_failure
 from layernet.layer import Layer
 from layernet.layers.noise import NoiseLayer
@@ -159,7 +160,7 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
                 if incremental:
                     raise ValueError("partial_fit does not support early_stopping=True")
                 if validation is None:
-                    X, y, weights, validation = self._set_aside(X, y, weights, random)
+                    X, y, weights, validation = self._set_aside(X, y, weights, random, *given)
             data = self._training_data(network, X, y, weights)
             hooks = [TaskHooks(self, context, *given)] if context._callbacks else []
             self._train(network, data, validation, hooks, random, continues, incremental)
@@ -177,13 +178,7 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
             )  # fmt: skip
         if not reset:
             require_in_range(X, self.network_.dtype, "X")
-        if y.ndim == 2 and y.shape[1] == 1:
-            warn_user(
-                "A column-vector y was passed when a 1d array was expected. Please change the shape of y to "
-                "(n_samples,), for example using ravel().",
-                DataConversionWarning,
-            )
-            y = y.ravel()
+        y = dense_targets(y, type(self).__name__, may_be_sparse=not self._takes_numbers)
         return (X.tocsr() if hasattr(X, "tocsr") else X), y
 
     def _prepare_targets(self, y, continues, incremental, classes):
@@ -246,11 +241,19 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
             return None
         if X_val is None or y_val is None:
             raise ValueError("X_val and y_val must be given together.")
-        X_val, y_val = self._checked_data(X_val, y_val, reset=False)
-        return X_val, y_val, self._weights_of(X_val, y_val, sample_weight_val, incremental=False)
+        X, y = self._checked_data(X_val, y_val, reset=False)
+        weights = self._weights_of(X, y, sample_weight_val, incremental=False)
+        return X, y, weights, (as_given(X_val, X), as_given(y_val, y))
 
-    def _set_aside(self, X, y, weights, random):
+    def _set_aside(self, X, y, weights, random, X_given, y_given):
         """Split off a part of the training data, drawing as scikit-learn does."""
+        held_out = int(np.ceil(self.validation_fraction * X.shape[0]))
+        if not 0 < held_out < X.shape[0]:
+            raise ValueError(
+                f"{type(self).__name__}: validation_fraction={self.validation_fraction!r} holds out {held_out} "
+                f"of {X.shape[0]} samples, and early_stopping=True needs samples to validate on and others to "
+                "train on. Give another fraction (the default is 0.1), or fit(..., X_val=..., y_val=...)."
+            )
         stratify = y if self.n_outputs_ == 1 and not self._takes_numbers else None
         rows, held_out = train_test_split(
             np.arange(X.shape[0]), random_state=random, test_size=self.validation_fraction, stratify=stratify
@@ -262,7 +265,8 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
         X, X_val = select_rows(X, rows), select_rows(X, held_out)
         parts = [(part[rows], part[held_out]) if part is not None else (None, None) for part in (y, weights)]
         (y, y_val), (weights, weights_val) = parts
-        return X, y, weights, (X_val, y_val, weights_val)
+        for_scorer = as_given(X_given, X_val, held_out), as_given(y_given, y_val, held_out)
+        return X, y, weights, (X_val, y_val, weights_val, for_scorer)
 
     def _training_data(self, network, X, y, weights):
         targets = self._targets.encode(y, network.dtype)
@@ -402,14 +406,10 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
                 ConvergenceWarning,
             )
 
-    def _validator(self, network, X_val, y_val, weights_val):
+    def _validator(self, network, X_val, y_val, weights_val, for_scorer):
         targets = self._targets.encode(y_val, network.dtype)
-        scorer = None
         watched = self.early_stopping and self._optimizer_from_parameters() is not None
-        if self.scoring not in (None, "loss") and watched:
-            from sklearn.metrics import check_scoring
-
-            scorer = check_scoring(self, self.scoring)
+        score = scorer_of(self, self.scoring) if watched and self.scoring not in (None, "loss") else None
 
         def validate():
             outputs = outputs_in_blocks(network, X_val)
@@ -418,11 +418,10 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
             if watched:
                 if self.scoring == "loss":
                     values["val_score"] = -loss
-                elif scorer is None:
+                elif score is None:
                     values["val_score"] = self._targets.score(y_val, outputs, weights_val)
                 else:
-                    weighted = {} if weights_val is None else {"sample_weight": weights_val}
-                    values["val_score"] = float(scorer(self, X_val, y_val, **weighted))
+                    values["val_score"] = score(*for_scorer, weights_val)
             return values
 
         return validate

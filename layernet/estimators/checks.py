@@ -1,4 +1,4 @@
-"""What estimators refuse of the data that they are given: numbers that are too large for a network's type."""
+"""What estimators refuse of the data that they are given: numbers too large for a network's type, sparse y."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import math
 from typing import Any
 
 import numpy as np
+from sklearn.exceptions import DataConversionWarning
 from sklearn.utils import assert_all_finite
 
+from layernet.user_warnings import warn_user
 from layernet.validation import FLOAT_TYPES, blocks_of
 
 
 def all_finite_in(vector: np.ndarray, dtype: np.dtype) -> bool:
     """Return whether every entry is finite, and stays finite in another type.
 
-    Tests the vector's dot product with itself, which is at least the square of the largest entry, and the entries
-    only if that is too large.
+    Tests the vector's dot product with itself, which is at least the square of the largest entry, and the
+    entries only if that is too large.
 
     Parameters
     ----------
@@ -73,3 +75,47 @@ def require_in_range(values: Any, dtype: np.dtype, name: str) -> None:
     with np.errstate(over="ignore", invalid="ignore"):
         for block in blocks_of(array, dtype):
             assert_all_finite(block, input_name=name)
+
+
+def dense_targets(y: Any, who: str, may_be_sparse: bool) -> np.ndarray:
+    """Targets as a dense array, a single column as one dimension.
+
+    Parameters
+    ----------
+    y : ndarray or sparse matrix of shape (n_samples,) or (n_samples, n_outputs)
+    who : str
+        The estimator's class, for the error.
+    may_be_sparse : bool
+        Whether two columns or more may be sparse: a column for each label.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,) or (n_samples, n_outputs)
+
+    Raises
+    ------
+    TypeError
+        If y is sparse and may not be.
+
+    Examples
+    --------
+    >>> import scipy.sparse
+    >>> dense_targets(scipy.sparse.csr_array([[1, 0], [0, 1]]), "MLPClassifier", may_be_sparse=True)
+    array([[1, 0],
+           [0, 1]])
+    """
+    if hasattr(y, "toarray"):
+        if not may_be_sparse or y.shape[1] == 1:
+            raise TypeError(
+                f"{who}: y must be a dense array, got a sparse {type(y).__name__} of shape {y.shape}. "
+                f"Use y.toarray(){'.ravel()' if y.shape[1] == 1 else ''}."
+            )
+        y = y.toarray()
+    if y.ndim == 2 and y.shape[1] == 1:
+        warn_user(
+            "A column-vector y was passed when a 1d array was expected. Please change the shape of y to "
+            "(n_samples,), for example using ravel().",
+            DataConversionWarning,
+        )
+        y = y.ravel()
+    return y

@@ -78,8 +78,9 @@ class MLPClassifier(ClassifierMethods, Perceptron):
     weight_averaging : float or None, default=None
         The decay of a running average of the parameters, 0.99 for instance, that predicts in their place.
     scoring : str, callable or None, default=None
-        What the validation score is: a scorer of scikit-learn's, "loss" for the validation loss with its sign
-        turned, None for the accuracy.
+        What the validation score is: a scorer of scikit-learn's or a function (estimator, X, y), "loss" for the
+        validation loss with its sign turned, None for the accuracy. It gets the rows, of a data frame
+        with their columns, and the sample weights if it takes them (with metadata routing: requests them).
     dtype : {"float32", "float64"} or None, default=None
         What the network computes in; None for the type of X.
     callbacks : sequence of Callback, default=()
@@ -238,8 +239,9 @@ class MLPRegressor(RegressorMethods, Perceptron):
     weight_averaging : float or None, default=None
         The decay of a running average of the parameters, 0.99 for instance, that predicts in their place.
     scoring : str, callable or None, default=None
-        What the validation score is: a scorer of scikit-learn's, "loss" for the validation loss with its sign
-        turned, None for the R2.
+        What the validation score is: a scorer of scikit-learn's or a function (estimator, X, y), "loss" for the
+        validation loss with its sign turned, None for the R2. It gets the rows, of a data frame
+        with their columns, and the sample weights if it takes them (with metadata routing: requests them).
     dtype : {"float32", "float64"} or None, default=None
         What the network computes in; None for the type of X.
     callbacks : sequence of Callback, default=()

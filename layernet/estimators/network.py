@@ -69,8 +69,9 @@ class NetworkClassifier(ClassifierMethods, _GivenNetwork):
     validation_fraction : float, default=0.1
         The part of the training data that is set aside for that, unless `fit` is given X_val and y_val.
     scoring : str, callable or None, default=None
-        What the validation score is: a scorer of scikit-learn's, "loss" for the validation loss with its sign
-        turned, None for the accuracy.
+        What the validation score is: a scorer of scikit-learn's or a function (estimator, X, y), "loss" for the
+        validation loss with its sign turned, None for the accuracy. It gets the rows, of a data frame
+        with their columns, and the sample weights if it takes them (with metadata routing: requests them).
     class_weight : dict, "balanced" or None, default=None
         Multiplied into the samples' weights.
     label_smoothing : float, default=0.0

@@ -101,9 +101,15 @@ class ClassTargets:
         self.loss = CLASSIFIER_LOSSES[loss]() if isinstance(loss, str) else loss
         takes_class_numbers = isinstance(self.loss, (CrossEntropy, Hinge))
         if self.is_multilabel and takes_class_numbers:
+            one_hot = (np.count_nonzero(np.asarray(y), axis=1) == 1).all()
+            advice = (
+                "These are the rows of a one-hot encoding: give class numbers, y.argmax(axis=1)."
+                if one_hot
+                else "Use loss='log_loss'."
+            )
             raise ValueError(
                 f"{who}: {self.loss!r} is for one class a sample, and y has {n_classes} labels a sample. "
-                "Use loss='log_loss'."
+                f"{advice}"
             )
         one_output = n_classes == 2 and not self.is_multilabel and not isinstance(self.loss, CrossEntropy)
         self.n_outputs = 1 if one_output else n_classes
@@ -123,8 +129,6 @@ class ClassTargets:
         ValueError
             If there is a class in y that is not in `classes`.
         """
-        if hasattr(y, "toarray"):
-            y = y.toarray()
         y = np.asarray(y)
         if self.is_multilabel:
             if y.ndim != 2 or y.shape[1] != len(self.classes):

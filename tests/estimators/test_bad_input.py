@@ -5,9 +5,11 @@ import pandas as pd
 import polars as pl
 import pytest
 from scipy import sparse
+from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from layernet import (
+    CrossEntropy,
     Dense,
     MLPClassifier,
     MLPRegressor,
@@ -183,9 +185,10 @@ def test_numbers_too_large_for_the_type_of_the_network(name, kind):
         lambda: estimator.partial_fit(rows(large), y),
         lambda: estimator.fit(rows(X), y, X_val=rows(large), y_val=y),
     ]
-    for method in ("predict_proba", "predict_log_proba", "decision_function"):
-        if hasattr(estimator, method):
-            calls.append(lambda method=method: getattr(estimator, method)(rows(large)))
+    more = (
+        getattr(estimator, name, None) for name in ("predict_proba", "predict_log_proba", "decision_function")
+    )
+    calls += [lambda method=method: method(rows(large)) for method in more if method is not None]
     for call in calls:
         with pytest.raises(ValueError, match=TOO_LARGE):
             call()
@@ -227,7 +230,7 @@ def test_targets_and_parameters_too_large_for_the_type_of_the_network(name):
 def test_numbers_too_large_for_the_type_of_a_network_in_its_own_fit(which):
     network = Dense(1).build(4, dtype=np.float32)
     data = {"X": X, "y": X[:, :1], which: X[:, : 4 if which == "X" else 1] * 1e39}
-    with pytest.raises(ValueError, match="must be finite, got -?inf at"):
+    with pytest.raises(ValueError, match=r"must be finite, got -?inf at"):
         network.fit(**data, loss="mean_squared_error", epochs=1)
 
 
@@ -250,6 +253,45 @@ def test_another_network_in_a_warm_start():
         estimator.fit(X, Y)
     with pytest.raises(ValueError, match="same classes as in the previous call"):
         small(warm_start=True).fit(X, Y).fit(X, Y % 2)
+
+
+@pytest.mark.parametrize(
+    "estimator", [small(), MLPRegressor(), NetworkClassifier(lambda _, n_outputs: Dense(n_outputs))]
+)
+@pytest.mark.parametrize("kind", [sparse.csr_array, sparse.csc_matrix, sparse.coo_array])
+def test_sparse_targets_are_refused_with_what_to_do(estimator, kind):
+    for columns, advice in [(1, r"y\.toarray\(\)\.ravel\(\)"), (2, r"y\.toarray\(\)\.$")]:
+        if columns == 2 and not isinstance(estimator, MLPRegressor):
+            continue  # these are two labels
+        y = kind((X[:, :columns] > 0).astype(int))
+        message = (
+            rf"{type(estimator).__name__}: y must be a dense array, .* of shape \(60, {columns}\). Use {advice}"
+        )
+        with pytest.raises(TypeError, match=message):
+            clone(estimator).fit(X, y)
+        with pytest.raises(TypeError, match=message):
+            clone(estimator).fit(X, y.toarray().ravel() if columns == 1 else y.toarray(), X_val=X, y_val=y)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", CrossEntropy(), "hinge"])
+def test_one_hot_targets_of_a_loss_of_classes_are_refused_with_what_to_do(loss):
+    one_hot = np.eye(3)[Y]
+    for estimator in (small(loss=loss), NetworkClassifier(Dense(3), loss)):
+        for rows in (
+            one_hot,
+            one_hot.astype(int),
+            one_hot == 1,
+            pd.DataFrame(one_hot),
+            sparse.csr_array(one_hot),
+        ):
+            with pytest.raises(ValueError, match=r"one-hot encoding: give class numbers, y\.argmax\(axis=1\)"):
+                clone(estimator).fit(X, rows)
+        with pytest.raises(ValueError, match=r"one-hot encoding: give class numbers, y\.argmax\(axis=1\)"):
+            clone(estimator).partial_fit(X, one_hot)
+        several = np.maximum(one_hot, np.eye(3)[0])
+        with pytest.raises(ValueError, match=r"y has 3 labels a sample\. Use loss='log_loss'"):
+            clone(estimator).fit(X, several)
+        clone(estimator).set_params(max_iter=1).fit(X, one_hot.argmax(axis=1))
 
 
 def test_counts_below_zero():
