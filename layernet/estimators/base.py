@@ -98,8 +98,9 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
         """The rule that the learning rate follows from epoch to epoch, and what it starts from."""
         return self.learning_rate, None
 
-    def _draw_parameters(self, network: Layer, random: np.random.RandomState) -> None:
-        """Draw a built network's parameters anew, in a subclass that wants others than the layers' own."""
+    def _build(self, network: Layer, n_features: int, random: np.random.RandomState, dtype: np.dtype) -> None:
+        """Draw a network's initial parameters."""
+        network.build(n_features, random, dtype)
 
     # --- fit ---
 
@@ -202,6 +203,10 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
         return weights
 
     def _random_state_for(self, continues):
+        if not isinstance(self.random_state, Integral):
+            # The user's or NumPy's: it goes on from call to call by itself, and is nobody else's to set back.
+            vars(self).pop("_random_state", None)
+            return check_random_state(self.random_state)
         # One stream of random numbers from the first call on, so that no two calls see the same order of rows.
         if not continues or self.exact_compatibility or not hasattr(self, "_random_state"):
             self._random_state = check_random_state(self.random_state)
@@ -220,15 +225,13 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
                 )
             return self.network_
         self._network_repr = repr(network)
-        # From a copy: what the layers draw (seeds of noise) must not move the stream that the rest draws from.
-        network.build(X.shape[1], copy.deepcopy(random), X.dtype)
+        self._build(network, X.shape[1], random, X.dtype)
         if network.output_shape != (n_outputs,):
             raise ValueError(
                 f"The network has outputs of shape {network.output_shape}, and {type(self).__name__} needs "
                 f"{n_outputs} for this y: let it end in Dense({n_outputs}), or give a function "
                 "(input_shape, n_outputs) that makes the network."
             )
-        self._draw_parameters(network, random)
         if init_from is not None:
             copy_parameters(init_from, network)
         self.network_ = network

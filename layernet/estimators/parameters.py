@@ -47,22 +47,29 @@ class NestedParameters:
         estimator
             This one.
         """
-        own = {name: value for name, value in parameters.items() if "__" not in name}
-        super().set_params(**own)
-        for name, value in parameters.items():
-            head, separator, rest = name.partition("__")
-            if not separator:
-                continue
-            if head not in self._get_param_names():
-                raise ValueError(
-                    f"Invalid parameter {head!r} for estimator {self}. Valid parameters are: "
-                    f"{self._get_param_names()!r}."
-                )
-            holder = getattr(self, head)
-            if isinstance(holder, str) and head in KINDS:
-                holder = find_by_name(KINDS[head], holder, head)
-            setattr(self, head, with_argument(copy.deepcopy(holder), rest, value, name))
+        before = dict(vars(self))
+        try:
+            super().set_params(**{name: value for name, value in parameters.items() if "__" not in name})
+            for name, value in parameters.items():
+                if "__" in name:
+                    self._set_nested(name, value)
+        except Exception:  # a name that is wrong changes nothing, whatever stood before it
+            vars(self).clear()
+            vars(self).update(before)
+            raise
         return self
+
+    def _set_nested(self, name: str, value: Any) -> None:
+        head, _, rest = name.partition("__")
+        if head not in self._get_param_names():
+            raise ValueError(
+                f"Invalid parameter {head!r} for estimator {self}. Valid parameters are: "
+                f"{self._get_param_names()!r}."
+            )
+        holder = getattr(self, head)
+        if isinstance(holder, str) and head in KINDS:
+            holder = find_by_name(KINDS[head], holder, head)
+        setattr(self, head, with_argument(copy.deepcopy(holder), rest, value, name))
 
 
 def arguments_inside(value: Any) -> dict[str, Any]:

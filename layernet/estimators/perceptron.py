@@ -131,7 +131,9 @@ class Perceptron(NetworkEstimator):
             )
         return list(value)
 
-    def _draw_parameters(self, network, random):
+    def _build(self, network, n_features, random, dtype):
+        # From a copy: what the layers draw (seeds of noise) must not move the stream that the rest draws from.
+        network.build(n_features, copy.deepcopy(random), dtype)
         # The order and the limits of scikit-learn's draws: Glorot and Bengio (2010), biases too.
         factor = 2 if isinstance(self.activation, str) and self.activation == "logistic" else 6
         for layer in network:

@@ -56,8 +56,6 @@ class ClassifierMethods(ClassifierMixin, NetworkEstimator):
         estimator
             This one.
         """
-        if type_of_target(y).startswith("multilabel") or not _check_partial_fit_first_call(self, classes):
-            classes = None
         return self._fit(X, y, sample_weight, incremental=True, classes=classes)
 
     def predict(self, X) -> np.ndarray:
@@ -125,6 +123,11 @@ class ClassifierMethods(ClassifierMixin, NetworkEstimator):
         return isinstance(self.loss, (BinaryCrossEntropy, CrossEntropy))
 
     def _prepare_targets(self, y, continues, incremental, classes):
+        if incremental and not type_of_target(y).startswith("multilabel"):
+            first_call = _check_partial_fit_first_call(self, classes)
+            classes = classes if first_call else None
+        else:
+            classes = None
         super()._prepare_targets(y, continues, incremental, classes)
         self.classes_ = self._targets.classes
         if continues and self.warm_start and not incremental:
