@@ -45,6 +45,15 @@ def test_wrong_answers_do_not_and_are_told_why(chapter, number):
         assert "  NO " in repr(verdict) or "Your answer raised" in repr(verdict), verdict
 
 
+@pytest.mark.parametrize(("chapter", "number"), EXERCISES)
+def test_right_answers_in_unusual_forms_pass(chapter, number):
+    right = answers("right_answers", chapter, number)
+    assert len(right) >= 2
+    for answer in right:
+        verdict = check(f"{chapter}.{number}", answer)
+        assert verdict, f"{answer}: {verdict}"
+
+
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_the_notebook_has_the_three_blanks(chapter):
     (path,) = FOLDER.glob(f"{chapter:02d}-*.ipynb")
@@ -77,22 +86,76 @@ def test_what_a_check_says():
         test.close("nothing", None, 1.0)
 
 
+def test_two_numbers_that_look_alike_are_told_apart():
+    test = Test()
+    for answer, expected, tolerance in (
+        (-0.6226647, -0.6226645, 1e-7),
+        (1.0, 1.0 + 3e-12, 1e-13),
+        ([1.0, 2.0], [1.0, 2.0000004], 1e-8),
+    ):
+        assert not test.close("here", answer, expected, tolerance)
+        yours, right = re.search(r"yours is (\S+), (\S+) is right", test.tests[-1][1]).groups()
+        assert yours != right
+        apart = float(re.search(r"they differ by (\S+)$", test.tests[-1][1]).group(1))
+        assert apart == pytest.approx(np.abs(np.subtract(answer, expected)).max(), rel=0.1)
+
+
+def test_what_is_said_of_entries_and_types():
+    test, expected = Test(), {"x": 2.0, "p": 1.0}
+    assert test.entries("ok", {"x": 2.0, "p": 1, "more": None}, expected)
+    for answer in (
+        {"x": 2.0},
+        {"x": None, "p": 1.0},
+        {"x": "2", "p": 1.0},
+        {"x": [2.0], "p": 1.0},
+        {"x": 2.0, "p": float("nan")},
+        {"x": 2.0, "p": 1.5},
+        [2.0, 1.0],
+    ):
+        assert not test.entries("", answer, expected)
+    for answer in ([1.0, None], [1.0, "two"], [[1.0], [2.0, 3.0]], np.array(["1", "2"]), [1j, 2.0], {"x": 1}):
+        assert not test.close("", answer, [1.0, 2.0])
+    assert [text.removeprefix(": ") for _, text in test.tests] == [
+        "ok",
+        "yours has no key 'p'; its value should be 1",
+        "at the key 'x' yours is None, a number is expected",
+        "at the key 'x' yours is str, numbers are expected",
+        "at the key 'x' yours has the shape (1,), a number is expected",
+        "at the key 'p' yours is nan, 1 is right",
+        "at the key 'p' yours is 1.5, 1 is right",
+        "yours is list, a dict is expected",
+        "entry [1] of yours is None, a number is expected",
+        "yours is list, numbers are expected",
+        "yours is a list of rows of different lengths",
+        "yours is an array of <U1, numbers are expected",
+        "yours is list, numbers are expected",
+        "yours is dict, a number is expected",
+    ]
+
+
+@pytest.mark.parametrize("number", ["1.1", "3.3", "6.3", "8.2"])
+def test_something_else_than_a_function_is_named(number):
+    for answer, name in ((0.97, "float"), ([1.0], "list"), (np.zeros(2), "an array of float64")):
+        assert f"yours is {name}; hand over the name alone" in repr(check(number, answer))
+
+
+def test_the_reasons_of_a_count_are_true():
+    answers_3_1 = answers("wrong_answers", 3, 1)
+    said = {answer.__name__: repr(check("3.1", answer)) for answer in answers_3_1}
+    assert "goes forward. That is right" in said["forwards_from_x2"]
+    assert "yours takes 8" in said["by_four_paths"]
+    assert "yours takes 8" in said["four_paths_in_an_array"]
+    assert "it saw 0" in said["four_paths_as_floats"]
+
+
+def test_a_number_finds_the_exercise_as_well():
+    assert check(3.1, answers("solutions", 3, 1))
+
+
 def test_an_exercise_that_is_not_there():
     for number in ("99.1", "1.9", "one"):
         with pytest.raises(ValueError, match="There is no exercise"):
             check(number, 1)
-
-
-def test_back_propagation_may_be_written_with_numpy():
-    def with_numpy(edges, target):
-        names = list(dict.fromkeys(name for start, end, _ in edges for name in (start, end)))
-        gradients = np.zeros(len(names))
-        gradients[names.index(target)] = 1
-        for start, end, derivative in reversed(edges):
-            gradients[names.index(start)] += gradients[names.index(end)] * derivative
-        return dict(zip(names, gradients, strict=True))
-
-    assert check("3.3", with_numpy), check("3.3", with_numpy)
 
 
 def test_an_answer_cannot_spoil_the_next_check():

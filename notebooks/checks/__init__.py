@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import traceback
+import tracemalloc
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -12,12 +13,12 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["NotAnswered", "Test", "Verdict", "check", "exercise"]
+__all__ = ["NotAnswered", "Test", "Verdict", "as_numbers", "check", "exercise", "peak_memory"]
 
 _HERE = Path(__file__).parent
 _LONGEST = 10  # lines of an error that are shown
 
-_EXERCISES: dict[str, tuple[str, Callable]] = {}
+_EXERCISES: dict[str, tuple[str, Callable, bool]] = {}
 
 
 class NotAnswered(Exception):
@@ -64,27 +65,101 @@ class Test:
         return bool(holds)
 
     def close(self, name: str, answer: Any, expected: Any, tolerance: float = 1e-7) -> bool:
-        """Whether numbers or arrays are equal to a part of the largest; says shape, place and both values."""
+        """Whether numbers or arrays are equal to a part of the largest; says where and how they differ."""
         if answer is None or answer is ...:
             raise NotAnswered
         expected = np.asarray(expected, dtype=float)
-        try:
-            answer = np.asarray(answer, dtype=float)
-        except (TypeError, ValueError):
-            return self.that(name, False, f"yours is {type(answer).__name__}, numbers are expected")
+        answer, problem = as_numbers(answer)
+        if problem:
+            return self.that(name, False, problem)
         if answer.shape != expected.shape:
             return self.that(name, False, f"yours has the shape {answer.shape}, {expected.shape} is right")
         if not expected.size:
             return self.that(name, True, "")
-        distance = np.abs(answer - expected)
+        with np.errstate(invalid="ignore"):  # infinity minus infinity
+            distance = np.abs(answer - expected)
         worst = np.unravel_index(np.argmax(np.where(np.isnan(distance), np.inf, distance)), distance.shape)
         scale = max(np.abs(expected).max(), 1e-300)
-        where = f"entry {[int(i) for i in worst]} of yours is" if expected.ndim else "yours is"
-        how = f"{where} {answer[worst]:.6g}, {expected[worst]:.6g} is right"
+        how = difference(float(answer[worst]), float(expected[worst]))
+        how = f"entry {[int(i) for i in worst]} of {how}" if expected.ndim else how
         return self.that(name, distance[worst] <= tolerance * scale, how)
 
+    def entries(self, name: str, answer: Any, expected: dict[str, float], tolerance: float = 1e-7) -> bool:
+        """Whether a dict has the right numbers for its keys, to a part of the largest; says which is wrong."""
+        if answer is None or answer is ...:
+            raise NotAnswered
+        if not isinstance(answer, dict):
+            return self.that(name, False, f"yours is {described(answer)}, a dict is expected")
+        scale = max(map(abs, expected.values()))
+        for key, right in expected.items():
+            try:
+                value = answer[key]  # not get(): a defaultdict has an answer to every key
+            except KeyError:
+                return self.that(name, False, f"yours has no key {key!r}; its value should be {right:.6g}")
+            number, problem = as_numbers(value)
+            if not problem and number.ndim:
+                problem = f"yours has the shape {number.shape}, a number is expected"
+            if not problem and not abs(number - right) <= tolerance * scale:
+                problem = difference(float(number), right)
+            if problem:
+                return self.that(name, False, f"at the key {key!r} {problem}")
+        return self.that(name, True, "")
 
-def exercise(number: str, task: str) -> Callable:
+
+def as_numbers(answer: Any) -> tuple[np.ndarray, str]:
+    """An answer as an array of floats, and what is wrong with it if it cannot be one."""
+    nothing = np.empty(0)
+    try:
+        array = np.asarray(answer)
+    except ValueError:
+        return nothing, f"yours is a {type(answer).__name__} of rows of different lengths"
+    if array.dtype.kind in "fiub":
+        return array.astype(float), ""
+    if array.dtype.kind == "O":
+        numbers = np.empty(array.shape)
+        for place in np.ndindex(array.shape):
+            value = array[place]
+            try:
+                numbers[place] = float(value)
+            except (TypeError, ValueError):
+                where = f"entry {list(place)} of yours" if place else "yours"
+                return nothing, f"{where} is {described(value)}, a number is expected"
+        return numbers, ""
+    return nothing, f"yours is {described(answer)}, numbers are expected"
+
+
+def described(value: Any) -> str:
+    """What something is, for a message on a wrong type."""
+    if value is None or value is ...:
+        return repr(value)
+    return f"an array of {value.dtype}" if isinstance(value, np.ndarray) else type(value).__name__
+
+
+def difference(answer: float, expected: float) -> str:
+    """Two numbers that differ; where they nearly agree, with so many digits that it shows, and by how much."""
+    apart = abs(answer - expected)
+    if not 0 < apart < 1e-4 * abs(expected):  # NaN as well
+        return f"yours is {answer:.6g}, {expected:.6g} is right"
+    digits = next(n for n in range(7, 18) if n == 17 or f"{answer:.{n}g}" != f"{expected:.{n}g}")
+    return f"yours is {answer:.{digits}g}, {expected:.{digits}g} is right; they differ by {apart:.2g}"
+
+
+def peak_memory(function: Callable, *arguments: Any) -> int:
+    """How many bytes are allocated, at most at one time, while a function runs."""
+    traced = tracemalloc.is_tracing()
+    if not traced:
+        tracemalloc.start()
+    tracemalloc.reset_peak()
+    before = tracemalloc.get_traced_memory()[0]
+    try:
+        function(*arguments)
+        return tracemalloc.get_traced_memory()[1] - before
+    finally:
+        if not traced:
+            tracemalloc.stop()
+
+
+def exercise(number: str, task: str, takes_objects: bool = False) -> Callable:
     """Register a function of (answer, test) as the check of an exercise.
 
     Parameters
@@ -93,10 +168,12 @@ def exercise(number: str, task: str) -> Callable:
         "3.1": the notebook, and the exercise in it.
     task : str
         What is asked for, as a phrase: "the backward pass of the softsign".
+    takes_objects : bool, default=False
+        Whether an answer may be something else than a function or a class.
     """
 
     def register(function: Callable) -> Callable:
-        _EXERCISES[number] = (task, function)
+        _EXERCISES[number] = (task, function, takes_objects)
         return function
 
     return register
@@ -117,15 +194,20 @@ def check(number: str, answer: Any) -> Verdict:
     Verdict
         Let it be the last line of a cell, to read it.
     """
+    number = str(number)  # 3.1 for "3.1"
     module = f"checks.chapter_{number.partition('.')[0]:0>2}"
     if importlib.util.find_spec(module):
         importlib.import_module(module)
     if number not in _EXERCISES:
         raise ValueError(f"There is no exercise {number!r}; notebook 3 has 3.1, 3.2 and 3.3.")
-    task, function = _EXERCISES[number]
+    task, function, takes_objects = _EXERCISES[number]
     if answer is ... or answer is None:
         return Verdict(number, task, [], "There is no answer yet.")
     test, problem = Test(), ""
+    if not (takes_objects or callable(answer)):
+        how = f"yours is {described(answer)}; hand over the name alone, without parentheses behind it"
+        test.that("it is a function or a class", False, how)
+        return Verdict(number, task, test.tests)
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:

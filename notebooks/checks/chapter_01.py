@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
 
-from checks import NotAnswered, Test, exercise
+from checks import NotAnswered, Test, exercise, peak_memory
 from layernet import Dense, Layer, Sequential, Softplus, check_gradients, check_layer
 
 
@@ -60,14 +59,16 @@ def softsign(answer: Callable, test: Test) -> None:
         [[1 / 9, 1, 1 / 16]],
     )
     random = np.random.default_rng(1)
-    inputs, grad_output = random.standard_normal((2, 5, 4))
     h = 1e-5
-    ahead, behind = ((inputs + step) / (1 + np.abs(inputs + step)) for step in (h, -h))
-    differences = grad_output * (ahead - behind) / (2 * h)
-    inputs_before, grad_before = inputs.copy(), grad_output.copy()
-    test.close("five rows, against differences", answer(inputs, grad_output), differences, 1e-7)
-    test.close("the inputs are left as they were", inputs, inputs_before)
-    test.close("grad_output is left as it was", grad_output, grad_before)
+    for case, shape in {"five rows": (5, 4), "a single row": (1, 7), "a square batch": (6, 6)}.items():
+        inputs, grad_output = random.standard_normal((2, *shape))
+        ahead, behind = ((inputs + step) / (1 + np.abs(inputs + step)) for step in (h, -h))
+        differences = grad_output * (ahead - behind) / (2 * h)
+        given = inputs.copy(), grad_output.copy()
+        test.close(f"{case}, against differences", answer(*given), differences, 1e-7)
+        test.that("the inputs are left as they were", np.array_equal(given[0], inputs), "they were changed")
+        kept = np.array_equal(given[1], grad_output)
+        test.that("grad_output is left as it was", kept, "it was changed")
 
 
 @exercise("1.2", "the parametric rectifier")
@@ -113,6 +114,11 @@ def corrected(answer: Callable, test: Test) -> None:
             return
     if not test.close("it does what the faulty layer does", outputs, UnitLength().forward_pass(inputs)):
         return
+    # Rows so short that the small number counts, and one of zeros.
+    short = np.concatenate([1e-3 * random.standard_normal((3, 6)), np.zeros((1, 6))])
+    expected = UnitLength().forward_pass(short)
+    if not test.close("also to short rows and a row of zeros", built(answer, 6).forward_pass(short), expected):
+        return
     test.close(
         "the row (3, 4) with the grad_output (1, 0)",
         built(answer, 2).backward_pass(np.array([[3.0, 4.0]]), np.array([[1.0, 0.0]])),
@@ -121,13 +127,12 @@ def corrected(answer: Callable, test: Test) -> None:
     )
     verdict = check_gradients(built(answer, 6), inputs, grad_output)
     test.that("six rows, against differences", verdict, str(verdict.worst))
+    zeros = built(answer, 6).backward_pass(np.zeros((1, 6)), grad_output[:1])
+    test.close("a row of zeros, where all lengths are 0.001", zeros, 1000 * grad_output[:1])
     keeps_the_laws(answer(), 6, test)
     wide = random.standard_normal((2, 1500))
     layer = built(answer, 1500)
-    tracemalloc.start()
-    layer.backward_pass(wide, wide)
-    most = tracemalloc.get_traced_memory()[1] / wide.nbytes
-    tracemalloc.stop()
+    most = peak_memory(layer.backward_pass, wide, wide) / wide.nbytes
     how = f"it took {most:.0f} times the memory of the inputs"
     test.that("it forms no matrix of derivatives, for 1,500 features", most < 50, how)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from checks import NotAnswered, Test, exercise
+from checks import NotAnswered, Test, as_numbers, exercise, peak_memory
 
 
 @exercise("4.1", "the gradients of a layer whose samples have weights")
@@ -78,7 +77,7 @@ def low_rank_backward(answer: Callable, test: Test) -> None:
             test.close(f"{name} of a layer {case}", value, right)
 
     wide = [random.standard_normal(shape) for shape in ((3, 500), (500, 2), (2, 600), (3, 600))]
-    used = peak_memory(answer, wide)
+    used = peak_memory(answer, *wide)
     test.that(
         "no array of shape (inputs, units) is formed on the way",
         used < 8 * 500 * 600 / 3,
@@ -96,13 +95,14 @@ def unit_rows_backward(answer: Callable, test: Test) -> None:
         if got is None:
             return
         test.close(f"for {case}", got, row_by_row(inputs, grad_output))
-        if case == "a batch" and got.shape == shape:
-            still = np.abs(got.sum(axis=1)).max() <= 1e-9 * max(np.abs(got).max(), 1e-300)
+        numbers, problem = as_numbers(got)
+        if case == "a batch" and not problem and numbers.shape == shape:
+            still = np.abs(numbers.sum(axis=1)).max() <= 1e-9 * max(np.abs(numbers).max(), 1e-300)
             why = "adding a constant to a row changes no output, so the gradient must add up to 0"
             test.that("every row of the gradient adds up to 0", still, f"yours does not; {why}")
 
     wide = [random.standard_normal((5, 400)) for _ in range(2)]
-    used = peak_memory(answer, wide)
+    used = peak_memory(answer, *wide)
     test.that(
         "no Jacobian is formed, not even of one row",
         used < 8 * 400 * 400 / 2,
@@ -122,7 +122,7 @@ def row_by_row(inputs, grad_output):
     return np.array(gradients)
 
 
-def call(answer: Callable, arguments: tuple, names: tuple[str, ...], test: Test) -> list[np.ndarray] | None:
+def call(answer: Callable, arguments: tuple, names: tuple[str, ...], test: Test) -> list[Any] | None:
     """The arrays that an answer returns; None if it returns other things or writes to its arguments."""
     given = [argument.copy() for argument in arguments]
     returned: Any = answer(*given)
@@ -138,7 +138,7 @@ def call(answer: Callable, arguments: tuple, names: tuple[str, ...], test: Test)
         return None
     if any(array is None or array is ... for array in arrays):
         raise NotAnswered
-    return [np.asarray(array, dtype=float) for array in arrays]
+    return arrays
 
 
 def derivative(function: Callable, at: np.ndarray) -> np.ndarray:
@@ -149,18 +149,3 @@ def derivative(function: Callable, at: np.ndarray) -> np.ndarray:
         step[index] = 1.0
         gradient[index] = function(step)
     return gradient
-
-
-def peak_memory(function: Callable, arguments: list[np.ndarray]) -> int:
-    """How many bytes are allocated, at most at one time, while a function runs."""
-    traced = tracemalloc.is_tracing()
-    if not traced:
-        tracemalloc.start()
-    tracemalloc.reset_peak()
-    before = tracemalloc.get_traced_memory()[0]
-    try:
-        function(*arguments)
-        return tracemalloc.get_traced_memory()[1] - before
-    finally:
-        if not traced:
-            tracemalloc.stop()

@@ -41,7 +41,12 @@ def square(answer, test: Test):
         return
     coordinates = np.linspace(-4, 4, 161)
     points = np.column_stack([axis.ravel() for axis in np.meshgrid(coordinates, coordinates)])
-    points = np.concatenate([points, [[30.0, 0.5], [-0.5, 40.0], [50.0, -50.0]]])
+    # Close to the edges, and far away in every direction, where a fold that was forgotten shows.
+    random = np.random.default_rng(52)
+    around = random.uniform(-1.2, 1.2, (4000, 2))
+    angles = np.linspace(0, 2 * np.pi, 720, endpoint=False)
+    far = [radius * np.column_stack([np.cos(angles), np.sin(angles)]) for radius in (10.0, 100.0, 1e4)]
+    points = np.concatenate([points, around, *far])
     reach = np.abs(points).max(axis=1)
     values = network.forward_pass(points)[:, 0]
     for name, rows, sign in (
@@ -72,16 +77,26 @@ def range_test(answer, test: Test):
     X, y = random.normal(size=(30, 2)), np.arange(30) % 3
     net = Sequential([Dense(5), Tanh(), Dense(3)]).build(2, random_state=0)
     before = net.parameter_vector.copy()
-    rates = np.geomspace(0.01, 10, 12)
-    found = answer(net, X, y, CrossEntropy(), rates)
-    changed = not np.array_equal(net.parameter_vector, before)
-    net.parameter_vector[:] = before
-    expected = losses_of(net, X, y, rates)
-    test.close("for a network with a hidden layer and three classes", found, expected, tolerance=1e-6)
-    test.that("the network that was given stays as it is", not changed, "its parameters have changed")
-    again = answer(net, X, y, CrossEntropy(), rates[::-1])
-    net.parameter_vector[:] = before
-    test.close("for rates that fall", again, losses_of(net, X, y, rates[::-1]), tolerance=1e-6)
+    rising = np.geomspace(0.01, 10, 12)
+    for case, rates in {
+        "a network with a hidden layer and three classes": rising,
+        "rates that fall": rising[::-1],
+        "rates in any order": random.permutation(rising),
+        "a single rate": rising[:1],
+    }.items():
+        expected = losses_of(net, X, y, rates)
+        given = X.copy(), y.copy(), rates.copy()
+        found = answer(net, given[0], given[1], CrossEntropy(), given[2])
+        changed = not np.array_equal(net.parameter_vector, before)
+        net.parameter_vector[:] = before
+        test.close(f"for {case}", found, expected, tolerance=1e-6)
+        if not test.that(
+            "the network that was given stays as it is", not changed, "its parameters have changed"
+        ):
+            return
+        kept = all(np.array_equal(now, then) for now, then in zip(given, (X, y, rates), strict=True))
+        if not test.that("X, y and rates stay as they are", kept, "one of them was changed"):
+            return
 
 
 def losses_of(net, X, y, rates):

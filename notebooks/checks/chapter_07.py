@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from checks import NotAnswered, exercise
+from checks import NotAnswered, as_numbers, exercise
 from layernet import Optimizer
 
 PARAMETERS = np.array([1.0, -2.0, 0.5])
@@ -35,18 +35,25 @@ def nesterov(answer, test):
         return True
 
     at_rest = PARAMETERS, GRADIENTS, np.zeros(3), 0.1, 0.9
-    if not compare("from rest", answer(*(_copy(argument) for argument in at_rest)), *at_rest):
-        return
-    in_motion = PARAMETERS, GRADIENTS, VELOCITY, 0.05, 0.6
-    arguments = tuple(_copy(argument) for argument in in_motion)
-    compare("in motion", answer(*arguments), *in_motion)
-    unchanged = all(np.array_equal(now, before) for now, before in zip(arguments, in_motion, strict=True))
-    test.that("the arguments are left as they are", unchanged, "one of the arrays was changed")
+    random = np.random.default_rng(71)
+    for when, given in {
+        "from rest": at_rest,
+        "in motion": (PARAMETERS, GRADIENTS, VELOCITY, 0.05, 0.6),
+        "without momentum": (PARAMETERS, GRADIENTS, VELOCITY, 0.3, 0.0),
+        "of ten parameters drawn at random": (*random.normal(size=(3, 10)), *random.uniform(0.1, 0.9, 2)),
+    }.items():
+        arguments = tuple(_copy(argument) for argument in given)
+        if not compare(when, answer(*arguments), *given):
+            return
+        unchanged = all(np.array_equal(now, before) for now, before in zip(arguments, given, strict=True))
+        if not test.that("the arguments are left as they are", unchanged, "one of the arrays was changed"):
+            return
 
     # On |w|**2 / 2, whose gradient is w, with a rate that falls.
     mine = expected = PARAMETERS, np.zeros(3)
     for rate in (0.3, 0.2, 0.1, 0.05):
-        mine = answer(mine[0].copy(), mine[0].copy(), mine[1].copy(), rate, 0.9)
+        arrays = np.array(mine[0], dtype=float), np.array(mine[1], dtype=float)
+        mine = answer(arrays[0].copy(), arrays[0].copy(), arrays[1].copy(), rate, 0.9)
         expected = step(expected[0], expected[0], expected[1], rate, 0.9)
     test.close("the parameters after four steps with a falling rate", mine[0], expected[0])
 
@@ -73,6 +80,17 @@ def plateau(answer, test):
     test.close("without a plateau", rates(range(8), **short), expected)
     cold = {"highest": 1.0, "duration": 20, "warm_up": 0, "cool_down": 10}
     test.close("without a warm-up", rates((0, 1, 9, 15), **cold), [1.0, 1.0, 1.0, 0.5])
+    random = np.random.default_rng(72)
+    for number in (1, 2, 3):
+        warm_up, flat, cool_down = (int(length) for length in random.integers(1, 12, 3))
+        duration, highest = warm_up + flat + cool_down, random.uniform(0.01, 2)
+        drawn = {"highest": highest, "duration": duration, "warm_up": warm_up, "cool_down": cool_down}
+        expected = [highest * (step + 1) / warm_up for step in range(warm_up)] + [highest] * flat
+        expected += [highest * (1 + math.cos(math.pi * i / cool_down)) / 2 for i in range(cool_down)]
+        name = f"every step of drawing {number}: {warm_up} up, {flat} flat, {cool_down} down"
+        if not test.close(name, rates(range(duration), **drawn), expected):
+            return
+        _close_to_zero(test, "and 0 afterwards", rates(range(duration, duration + 30), **drawn))
 
 
 @exercise("7.3", "the optimizer Adamax")
@@ -142,7 +160,11 @@ def _walk(gradients, learning_rate, beta_1=0.9, beta_2=0.999, epsilon=1e-8):
 
 
 def _close_to_zero(test, name, values):
-    worst = max(values, key=abs)
+    numbers, problem = as_numbers(values)
+    if problem or numbers.ndim != 1:
+        test.that(name, False, problem or "yours is an array, a number is expected")
+        return
+    worst = max(numbers, key=lambda value: math.inf if math.isnan(value) else abs(value))
     test.that(name, abs(worst) < 1e-12, f"yours is {worst:.6g}, 0 is right")
 
 

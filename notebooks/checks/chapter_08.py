@@ -19,6 +19,7 @@ def snake_backward(answer: Callable, test: Test) -> None:
         "with a = 5": (np.array([[-1.0, 0.3, 0.7]]), np.ones((1, 3)), 5.0),
         "for a batch, and grad_output other than 1": (*random.standard_normal((2, 4, 4)), 0.4),
         "for rows that are images": (*random.standard_normal((2, 3, 2, 5)), 2.0),
+        "with another a": (*random.standard_normal((2, 6, 3)), random.uniform(0.5, 3)),
     }
     for when, (inputs, grad_output, a) in cases.items():
         given = inputs.copy(), grad_output.copy()
@@ -106,6 +107,15 @@ def attention_pooling(answer: Callable, test: Test) -> None:
         expected = differences(inputs, given, grad_output)
         test.close(f"grad_inputs for {case}", grad_inputs, expected[0], tolerance=1e-6)
         test.close(f"grad_query for {case}", layer.grad_query, expected[1], tolerance=1e-6)
+    layer, far = built(4, 3, query), 2e4 * tokens
+    grad_output = random.standard_normal((5, 3))
+    grad_inputs = way_back(layer, far, grad_output, test)
+    # One token of each sample has all the weight: its gradient is that of the outputs, and no score counts.
+    expected = np.zeros_like(far)
+    expected[np.arange(5), (far @ query).argmax(axis=1)] = grad_output
+    test.close("grad_inputs for scores of ten thousand", grad_inputs, expected)
+    largest = np.abs(layer.grad_query).max()
+    test.that("grad_query for scores of ten thousand", largest < 1e-6, f"yours has {largest:.3g}, 0 is right")
     keeps_the_laws(answer(), (4, 3), test)
 
 

@@ -38,6 +38,12 @@ def written_to_inputs(inputs, grad_output):
     return grad_output / (1 + inputs) ** 2
 
 
+def by_coarse_differences(inputs, grad_output, h=0.01):
+    # Right to four digits only.
+    ahead, behind = ((inputs + step) / (1 + np.abs(inputs + step)) for step in (h, -h))
+    return grad_output * (ahead - behind) / (2 * h)
+
+
 exercise_1 = [
     without_grad_output,
     not_squared,
@@ -46,6 +52,7 @@ exercise_1 = [
     summed_over_the_batch,
     written_to_grad_output,
     written_to_inputs,
+    by_coarse_differences,
 ]
 
 
@@ -199,6 +206,27 @@ class LengthOfTheBatch(Corrected):
         return np.sqrt(1e-6 + (inputs**2).sum())
 
 
+class WithoutTheSmallNumber(Corrected):
+    # Another layer: a row of zeros has no direction.
+    def length(self, inputs):
+        return np.sqrt((inputs**2).sum(axis=1, keepdims=True))
+
+
+class SmallNumberOutside(Corrected):
+    # Another layer, hardly to be told from it on rows of a usual length.
+    def length(self, inputs):
+        return np.sqrt((inputs**2).sum(axis=1, keepdims=True)) + 1e-9
+
+
+class LengthWithoutTheSmallNumber(Corrected):
+    # Right on the way forward; the way back forgets the small number, and a row of zeros divides by zero.
+    def backward_pass(self, inputs, grad_output):
+        length = np.sqrt((inputs**2).sum(axis=1, keepdims=True))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            outputs = inputs / length
+            return (grad_output - outputs * (grad_output * outputs).sum(axis=1, keepdims=True)) / length
+
+
 exercise_3 = [
     UnitLength,  # as it was
     Gate,  # innocent
@@ -211,4 +239,7 @@ exercise_3 = [
     WithTheMatrix,
     LengthOfTheBatch,
     Corrected(),  # a layer, where the class was asked for
+    WithoutTheSmallNumber,
+    SmallNumberOutside,
+    LengthWithoutTheSmallNumber,
 ]

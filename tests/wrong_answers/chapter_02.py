@@ -8,13 +8,21 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import make_scorer, mean_pinball_loss
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler, scale
+from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler, scale
 from solutions.chapter_02 import Band, upper
 
 from layernet import MLPClassifier, Quantile
 
 network = MLPClassifier((8,), learning_rate_init=0.01, batch_size=64, tol=1e-3, random_state=0)
 whole_table = StandardScaler().fit(load_breast_cancer().data)
+
+# Scaled by numbers that were written down once, in one laboratory's units.
+scaled_by_constants = make_pipeline(
+    FunctionTransformer(lambda X: (X - whole_table.mean_) / whole_table.scale_), network
+)
+# Every row divided by its length: the columns keep their units.
+scaled_by_rows = make_pipeline(Normalizer(), network)
+
 
 exercise_1 = [
     # No scaler at all, in a pipeline and without one.
@@ -33,6 +41,8 @@ exercise_1 = [
     make_pipeline(StandardScaler(), MLPClassifier((4,), max_iter=1, random_state=0)),
     # The accuracy in the place of the model.
     0.97,
+    scaled_by_constants,
+    scaled_by_rows,
 ]
 
 UNITS = "regressor__networkregressor__network__0__units"
@@ -44,6 +54,36 @@ scorer = make_scorer(mean_pinball_loss, alpha=0.9, greater_is_better=False)
 def swapped(y, predicted):
     # The loss of the targets as predictions of the predictions.
     return mean_pinball_loss(predicted, y, alpha=0.9)
+
+
+# Other models than upper: they do not learn by the quantile loss.
+by_squared_errors = GridSearchCV(
+    clone(upper).set_params(regressor__networkregressor__loss="mean_squared_error"), grid, scoring=scorer
+)
+with_a_grid_of_losses = GridSearchCV(
+    upper, {**grid, "regressor__networkregressor__loss": [Quantile(0.5)]}, scoring=scorer
+)
+
+
+def largest(y, predicted):
+    # The worst row alone.
+    return max(mean_pinball_loss(y[i : i + 1], predicted[i : i + 1], alpha=0.9) for i in range(len(y)))
+
+
+def total(y, predicted):
+    # A sum: a large fold counts more than a small one.
+    return len(y) * mean_pinball_loss(y, predicted, alpha=0.9)
+
+
+def squared(y, predicted):
+    # In the right direction, but its mean over folds has another smallest model.
+    return mean_pinball_loss(y, predicted, alpha=0.9) ** 2
+
+
+by_the_largest_error, by_the_sum, by_squares = (
+    GridSearchCV(upper, grid, scoring=make_scorer(loss, greater_is_better=False))
+    for loss in (largest, total, squared)
+)
 
 
 exercise_2 = [
@@ -64,6 +104,11 @@ exercise_2 = [
     GridSearchCV(upper, [{UNITS: [4, 16]}, {RATE: [0.003, 0.03]}], scoring=scorer),
     # A dictionary of parameters in the place of the search.
     grid,
+    by_squared_errors,
+    with_a_grid_of_losses,
+    by_the_largest_error,
+    by_the_sum,
+    by_squares,
 ]
 
 
@@ -138,6 +183,37 @@ class AnotherName(Band):
         self.width = share
 
 
+class NamesWithoutUnderscore(Band):
+    # scikit-learn takes what has no underscore for a parameter.
+    def fit(self, X, y):
+        quantiles = (1 - self.share) / 2, (1 + self.share) / 2
+        self.models = [clone(self.model).set_params(loss=Quantile(q)).fit(X, y) for q in quantiles]
+        return self
+
+    def predict(self, X):
+        return np.column_stack([model.predict(X) for model in self.models])
+
+
+class FittedOnce(Band):
+    # The second fit is ignored.
+    def fit(self, X, y):
+        return self if hasattr(self, "models_") else super().fit(X, y)
+
+
+class MoreInTheConstructor(Band):
+    # It does more than store its arguments.
+    def __init__(self, model, share=0.8):
+        self.model = model
+        self.share = share
+        self.models_ = None
+
+
+class Rows(Band):
+    # A list of pairs has no shape.
+    def predict(self, X):
+        return [list(pair) for pair in super().predict(X)]
+
+
 exercise_3 = [
     QuantilesFixed,
     TailsTooHeavy,
@@ -150,4 +226,8 @@ exercise_3 = [
     CopiedInTheConstructor,
     AnotherName,
     Band(network),  # an estimator, where the class was asked for
+    NamesWithoutUnderscore,
+    FittedOnce,
+    MoreInTheConstructor,
+    Rows,
 ]

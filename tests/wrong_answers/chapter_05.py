@@ -96,6 +96,19 @@ def without_backward(network, X, y, loss, rates):
     return np.array(losses)
 
 
+def sorts_in_place(network, X, y, loss, rates):
+    # The caller's rates are in another order afterwards.
+    rates.sort()
+    return steps(copy.deepcopy(network), X, y, loss, rates)
+
+
+def writes_to_X(network, X, y, loss, rates):
+    # Right losses, but the caller's X is gone.
+    losses = steps(copy.deepcopy(network), X, y, loss, rates)
+    X *= 0
+    return losses
+
+
 exercise_3 = [
     # trains the network that was given
     lambda network, *rest: steps(network, *rest),
@@ -115,4 +128,6 @@ exercise_3 = [
     lambda network, X, y, loss, rates: steps(copy.deepcopy(network), X, y, loss, np.sort(rates)),
     # one loss too many: also the one in the end
     lambda network, X, y, loss, rates: steps(copy.deepcopy(network), X, y, loss, [*rates, 0.0]),
+    sorts_in_place,
+    writes_to_X,
 ]

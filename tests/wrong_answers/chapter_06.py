@@ -45,6 +45,12 @@ def from_one(outputs):
     return np.flatnonzero((outputs == 0).all(axis=0)) + 1
 
 
+def writes_to_outputs(outputs):
+    # Right, but the caller's outputs are ones and zeros now.
+    outputs[outputs > 0] = 1
+    return np.flatnonzero(outputs.sum(axis=0) == 0)
+
+
 exercise_1 = [
     how_many,
     a_mask,
@@ -54,6 +60,7 @@ exercise_1 = [
     nearly_zero,
     close_to_zero,
     from_one,
+    writes_to_outputs,
 ]
 
 
@@ -137,6 +144,12 @@ def writes_to_gradient(weights, inputs, grad_output):
     return norms
 
 
+def forgets_in_long_chains(weights, inputs, grad_output):
+    # What is below a millionth is taken for 0: the gradients of the first of ten layers.
+    norms = chain(weights, inputs, grad_output)
+    return np.where(norms < 1e-4 * norms.max(), 0.0, norms)
+
+
 exercise_2 = [
     without_slope,
     slope_of_z,
@@ -147,6 +160,7 @@ exercise_2 = [
     means_over_samples,
     spectral_norms,
     writes_to_gradient,
+    forgets_in_long_chains,
 ]
 
 
@@ -201,6 +215,41 @@ def by_uniform_numbers(activation):
     return 1 / np.mean(activation(np.linspace(-(3**0.5), 3**0.5, 100_001)) ** 2)
 
 
+def to_four_deviations(activation):
+    return 1 / by_grid(lambda z: activation(z) ** 2, -4, 4)
+
+
+def to_five_deviations(activation):
+    # Enough for a cube, and two in a hundred off for a sixth power.
+    return 1 / by_grid(lambda z: activation(z) ** 2, -5, 5)
+
+
+def by_a_coarse_grid(activation):
+    # Steps of a fifth: exact for powers, and not for functions with a bend or a fast turn.
+    z = np.arange(-60, 61) / 5
+    return 1 / (np.sum(activation(z) ** 2 * np.exp(-(z**2) / 2)) / np.sqrt(2 * np.pi) / 5)
+
+
+def by_few_nodes(activation):
+    # The quadrature of Gauss and Hermite with 20 nodes: exact for powers up to 39, and for no bend.
+    z, parts = np.polynomial.hermite_e.hermegauss(20)
+    return 1 / (parts @ activation(z) ** 2 / parts.sum())
+
+
+def by_a_million_numbers(activation):
+    # Good for the identity; a rectifier that begins at 2 is rarely awake.
+    return 1 / np.mean(activation(np.random.default_rng(0).standard_normal(1_000_000)) ** 2)
+
+
+def kept_from_zero(activation):
+    # A small number that is not small beside every second moment.
+    return 1 / (by_grid(lambda z: activation(z) ** 2) + 1e-8)
+
+
+def two_in_a_hundred_off(activation):
+    return 1.02 / by_grid(lambda z: activation(z) ** 2)
+
+
 exercise_3 = [
     always_two,
     by_the_variance,
@@ -211,4 +260,11 @@ exercise_3 = [
     by_random_numbers,
     by_a_short_grid,
     by_uniform_numbers,
+    to_four_deviations,
+    to_five_deviations,
+    by_a_coarse_grid,
+    by_few_nodes,
+    by_a_million_numbers,
+    kept_from_zero,
+    two_in_a_hundred_off,
 ]

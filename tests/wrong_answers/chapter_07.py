@@ -89,6 +89,17 @@ def too_late(step, highest, duration, warm_up, cool_down):
     return schedule()(max(0, step - 1), highest, duration, warm_up, cool_down)  # counts steps from 1
 
 
+def nothing_in_the_cool_down(step, highest, duration, warm_up, cool_down):
+    if step < duration - cool_down:  # the last branch is forgotten
+        return schedule()(step, highest, duration, warm_up, cool_down)
+    return None
+
+
+def at_most_one_plateau(step, highest, duration, warm_up, cool_down):
+    # The cool-down has the length that was seen in the text's picture.
+    return schedule()(step, highest, duration, warm_up, min(cool_down, 40) if duration > 90 else duration // 2)
+
+
 exercise_2 = [
     schedule(rise=lambda step, warm_up: step / warm_up),  # the first step does nothing
     schedule(fall=lambda progress: 1 - progress),  # a line in place of the cosine
@@ -98,6 +109,8 @@ exercise_2 = [
     divides_by_the_warm_up,
     a_plateau_for_ever,
     too_late,
+    nothing_in_the_cool_down,
+    at_most_one_plateau,
 ]
 
 

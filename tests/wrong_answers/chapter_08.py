@@ -219,6 +219,19 @@ class DoubleRoot(AttentionPooling):
         return weights / weights.sum(axis=1, keepdims=True)
 
 
+class OverflowsOnTheWayBack(AttentionPooling):
+    # The largest score is subtracted on the way forward, and not on the way back.
+    def backward_pass(self, inputs, grad_output):
+        with np.errstate(over="ignore", invalid="ignore"):
+            weights = np.exp(inputs @ self.query / inputs.shape[2] ** 0.5)
+            weights = weights / weights.sum(axis=1, keepdims=True)
+        grad_weights = (inputs * grad_output[:, None, :]).sum(axis=2)
+        mean = (weights * grad_weights).sum(axis=1, keepdims=True)
+        grad_scores = weights * (grad_weights - mean) / inputs.shape[2] ** 0.5
+        self.grad_query = (grad_scores[:, :, None] * inputs).sum(axis=(0, 1))
+        return weights[:, :, None] * grad_output[:, None, :] + grad_scores[:, :, None] * self.query
+
+
 exercise_3 = [
     OnlyValues,
     OnlyScores,
@@ -231,4 +244,5 @@ exercise_3 = [
     MeanOverSamples,
     QueryForgotten,
     DoubleRoot,
+    OverflowsOnTheWayBack,
 ]
