@@ -44,6 +44,8 @@ CASES = [
     (CrossEntropy(class_weight={0: 3.0, 2: 0.5}), SOFT),
     (BinaryCrossEntropy(), YES_NO),
     (BinaryCrossEntropy(), SOFT),
+    (BinaryCrossEntropy(pos_weight=3.0), YES_NO),
+    (BinaryCrossEntropy(pos_weight=[0, 1, 2.5, 9], neg_weight=[1, 0, 0.5, 2]), SOFT),
     (MeanSquaredError(), NUMBERS),
     (MeanAbsoluteError(), NUMBERS),
     (Huber(), NUMBERS),
@@ -55,6 +57,7 @@ CASES = [
     (HalfPoissonDeviance(), COUNTS),
     (LogLoss(), YES_NO),
     (LogLoss(label_smoothing=0.2), YES_NO),
+    (LogLoss(label_smoothing=0.2, pos_weight=[1, 2, 3, 4], neg_weight=0.5), YES_NO),
     (Hinge(), LABELS),
     (Hinge(margin=0.3), LABELS),
 ]
@@ -307,6 +310,67 @@ def test_smoothing_is_a_mixture_with_even_odds():
         assert_allclose(getattr(smoothed, method)(outputs), expected, rtol=1e-12, atol=1e-15)
 
 
+@pytest.mark.parametrize("kind", [BinaryCrossEntropy, LogLoss])
+def test_weights_of_labels_multiply_their_two_terms(kind):
+    outputs, per_sample = outputs_for(YES_NO), 4 if kind is BinaryCrossEntropy else 1
+    positive, negative = np.array([0, 1, 2.5, 9]), np.array([1, 3, 0, 2])
+    p = 1 / (1 + np.exp(-outputs))
+    for targets in (YES_NO, SOFT):
+        loss = kind(pos_weight=positive, neg_weight=negative).bind(targets)
+        terms = -positive * targets * np.log(p) - negative * (1 - targets) * np.log(1 - p)
+        assert_allclose(loss.forward_pass(outputs), terms.sum() / 6 / per_sample, rtol=1e-12)
+        slopes = negative * (1 - targets) * p - positive * targets * (1 - p)
+        assert_allclose(loss.backward_pass(outputs), slopes / 6 / per_sample, rtol=1e-12, atol=1e-15)
+        alike = [kind(pos_weight=3.0), kind(pos_weight=[3] * 4), kind(pos_weight=np.full(4, 3), neg_weight=1)]
+        values = [each.bind(targets).backward_pass(outputs) for each in alike]
+        assert_allclose(values[1:], values[:1] * 2, rtol=1e-12)
+
+
+def test_the_weight_of_a_label_is_that_of_its_samples_where_there_is_one():
+    outputs, targets = outputs_for(LABELS)[:, :1], YES_NO[:, :1]
+    for_samples = BinaryCrossEntropy().bind(targets, np.where(targets[:, 0] == 1, 5.0, 0.5), normalizer=6)
+    of_label = BinaryCrossEntropy(pos_weight=5, neg_weight=0.5).bind(targets)
+    assert_allclose(of_label.forward_pass(outputs), for_samples.forward_pass(outputs), rtol=1e-12)
+    assert_allclose(of_label.backward_pass(outputs), for_samples.backward_pass(outputs), rtol=1e-12)
+
+
+def test_weights_of_labels_leave_certain_outputs_exact():
+    certain = np.where(YES_NO == 1, 1e4, -1e4)
+    weighted = BinaryCrossEntropy(pos_weight=[1, 2, 3.7, 9], neg_weight=0.3)
+    assert weighted.bind(YES_NO).forward_pass(certain) == 0
+    assert_allclose(
+        weighted.bind(YES_NO).forward_pass(-certain),
+        1e4 * np.where(YES_NO == 1, [1, 2, 3.7, 9], 0.3).mean(),
+        rtol=1e-12,
+    )
+
+
+@pytest.mark.parametrize("kind", [BinaryCrossEntropy, LogLoss])
+@pytest.mark.parametrize("name", ["pos_weight", "neg_weight"])
+@pytest.mark.parametrize(
+    "weight", [-1, np.nan, [1, -1, 1, 1], [1, np.inf, 1, 1], "balanced", {0: 1}, [], [[1.0]]]
+)
+def test_weights_of_labels_that_are_refused(kind, name, weight):
+    with pytest.raises((ValueError, TypeError), match=f"{kind.__name__}: {name} must be"):
+        kind(**{name: weight})
+
+
+def test_a_subclass_without_the_arguments_of_its_parent_has_no_weights():
+    class Scaled(BinaryCrossEntropy):
+        def __init__(self, factor):
+            self.factor = factor
+
+        def losses(self, outputs, targets):
+            return self.factor * super().losses(outputs, targets)
+
+        def gradient(self, outputs, targets):
+            return self.factor * super().gradient(outputs, targets)
+
+    outputs = outputs_for(YES_NO)
+    plain = BinaryCrossEntropy().bind(YES_NO).forward_pass(outputs)
+    assert_allclose(Scaled(2).bind(YES_NO).forward_pass(outputs), 2 * plain)
+
+
 def test_class_weights_of_every_form_agree():
     outputs = outputs_for(LABELS)
     forms = [
@@ -459,6 +523,12 @@ def test_repr_makes_it_again():
         (BinaryCrossEntropy(), np.full((3, 4), -0.1), "between 0 and 1, got -0.1"),
         (MeanSquaredError(), np.ones((3, 1)), r"shape \(n_samples, 4\).*got \(3, 1\)"),
         (MeanSquaredError(), 1.0, "targets"),
+        (
+            BinaryCrossEntropy(pos_weight=[1, 2]),
+            np.ones((3, 4)),
+            r"pos_weight must be .* got 2 numbers for rows",
+        ),
+        (LogLoss(neg_weight=[1] * 5), np.ones((3, 4)), "neg_weight must be .* got 5 numbers for rows"),
         (BinaryCrossEntropy(), np.full((3, 4), 2.0), "between 0 and 1, got 2.0 to 2.0"),
         (Hinge(), [0, 1, 9], "classes from 0 to 3"),
         (Hinge(), np.ones((3, 4)), "class numbers of shape"),

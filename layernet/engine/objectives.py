@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from layernet.engine.kernel import Kernel
 from layernet.engine.kernels import losses as kernels
 from layernet.engine.program import Program
 from layernet.losses import (
@@ -24,6 +25,19 @@ from layernet.losses import (
 )
 from layernet.losses.loss import weighted_rows
 
+
+def of_labels(
+    loss: BinaryCrossEntropy, n_outputs: int, scale: float, smoothing: float
+) -> tuple[Kernel, tuple[float, ...]]:
+    """The kernel of a loss of labels and the constants in its formula, the labels' weights among them."""
+    constants = scale, 1 - smoothing, smoothing / 2
+    if loss.pos_weight is None and loss.neg_weight is None:
+        return kernels.binary_cross_entropy, constants
+    weights = (1.0 if each is None else each for each in (loss.pos_weight, loss.neg_weight))
+    of_each = (number for each in weights for number in np.broadcast_to(each, n_outputs).tolist())
+    return kernels.weighted_binary_cross_entropy, (*constants, *of_each)
+
+
 # For losses that are a sum over outputs: the kernel, and the constants in its formula. Each has two scales: of
 # a loss that averages over n outputs 1 / n, of one that sums 1.
 OF_EACH_OUTPUT: dict[type[Loss], Callable] = {
@@ -34,10 +48,8 @@ OF_EACH_OUTPUT: dict[type[Loss], Callable] = {
     Quantile: lambda loss, n: (kernels.quantile, (1 / n, loss.quantile)),
     Poisson: lambda loss, n: (kernels.poisson, (1 / n,)),
     HalfPoissonDeviance: lambda loss, n: (kernels.poisson_deviance, (1.0,)),
-    BinaryCrossEntropy: lambda loss, n: (kernels.binary_cross_entropy, (1 / n, 1.0, 0.0)),
-    LogLoss: lambda loss, n: (
-        kernels.binary_cross_entropy, (1.0, 1 - loss.label_smoothing, loss.label_smoothing / 2),
-    ),
+    BinaryCrossEntropy: lambda loss, n: of_labels(loss, n, 1 / n, 0.0),
+    LogLoss: lambda loss, n: of_labels(loss, n, 1.0, loss.label_smoothing),
 }  # fmt: skip
 
 # What somebody may have put on a loss in the place of its class's own.

@@ -23,7 +23,8 @@ class _ReportedLogLoss(LogLoss):
 
     def losses(self, outputs, targets):
         p = kept_from_the_edges(logistic(outputs))
-        return -(targets * np.log(p) + (1 - targets) * np.log1p(-p)).sum(axis=1)
+        yes, both = self._weighted(self._smoothed(targets))
+        return -(yes * np.log(p) + (both - yes) * np.log1p(-p)).sum(axis=1)
 
 
 class _ReportedCrossEntropy(CrossEntropy):

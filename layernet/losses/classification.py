@@ -127,17 +127,50 @@ class BinaryCrossEntropy(Loss):
 
         loss = -t log p - (1 - t) log(1 - p) = log(1 + exp(z)) - t z,   d loss / dz = p - t,
 
-    averaged over the labels of a sample (multilabel); `LogLoss` sums over them.
+    averaged over the labels of a sample (multilabel); `LogLoss` sums over them. With weights v and w of the
+    two terms,
+
+        loss = -v t log p - w (1 - t) log(1 - p),   d loss / dz = (v t + w (1 - t)) p - v t.
+
+    Parameters
+    ----------
+    pos_weight, neg_weight : float or sequence of float, default=None
+        v and w in the formula, for all labels or for each: how much a label counts where it is 1 and where it
+        is 0. At least 0; None for 1. A label with few ones among many zeros is found more often with
+        pos_weight = (number of zeros) / (number of ones).
 
     Examples
     --------
     >>> loss = BinaryCrossEntropy().bind([1, 0])
     >>> float(loss.forward_pass([[1e4], [-1e4]]))
     0.0
+    >>> loss = BinaryCrossEntropy(pos_weight=[1, 9]).bind([[1, 1], [0, 0]])
+    >>> loss.backward_pass([[0.0, 0.0], [0.0, 0.0]])
+    array([[-0.125, -1.125],
+           [ 0.125,  0.125]])
     """
+
+    # For subclasses with a constructor of their own.
+    pos_weight: float | tuple[float, ...] | None = None
+    neg_weight: float | tuple[float, ...] | None = None
+
+    def __init__(
+        self,
+        pos_weight: float | Sequence[float] | None = None,
+        neg_weight: float | Sequence[float] | None = None,
+    ):
+        self.pos_weight = as_label_weights(self, "pos_weight", pos_weight)
+        self.neg_weight = as_label_weights(self, "neg_weight", neg_weight)
 
     def prepare(self, targets: Any, output_shape, dtype):
         """Labels of the outputs' shape, between 0 and 1."""
+        for name in ("pos_weight", "neg_weight"):
+            weights = getattr(self, name)
+            if isinstance(weights, tuple) and output_shape != (len(weights),):
+                raise ValueError(
+                    f"{self!r}: {name} must be one number or one for each label, got {len(weights)} numbers "
+                    f"for rows of {output_shape}."
+                )
         targets = super().prepare(targets, output_shape, dtype)
         if ((targets < 0) | (targets > 1)).any():
             raise ValueError(
@@ -146,10 +179,23 @@ class BinaryCrossEntropy(Loss):
         return targets
 
     def losses(self, outputs, targets):
-        return mean_over_outputs(np.logaddexp(outputs, 0) - targets * outputs)
+        yes, both = self._weighted(targets)
+        return mean_over_outputs(both * np.logaddexp(outputs, 0) - yes * outputs)
 
     def gradient(self, outputs, targets):
-        return (logistic(outputs) - targets) / count_outputs(outputs)
+        yes, both = self._weighted(targets)
+        return (both * logistic(outputs) - yes) / count_outputs(outputs)
+
+    def _weighted(self, targets):
+        """v t, and v t + w (1 - t), which is 1 without weights."""
+        if self.pos_weight is None and self.neg_weight is None:
+            return targets, 1
+        v, w = (
+            np.asarray(1 if weight is None else weight, targets.dtype)
+            for weight in (self.pos_weight, self.neg_weight)
+        )
+        yes = v * targets
+        return yes, yes + w * (1 - targets)
 
 
 class Hinge(Loss):
@@ -203,6 +249,17 @@ class Hinge(Loss):
 
     def gradient_from(self, record, targets):
         return record
+
+
+def as_label_weights(loss: Loss, name: str, value: Any) -> float | tuple[float, ...] | None:
+    """Weights of labels as a number or a tuple of numbers, each finite and at least 0; None stays None."""
+    if value is None or np.ndim(value) == 0:
+        return require_number(loss, name, value, at_least=0, or_none=True)
+    if np.ndim(value) != 1 or len(value) == 0:
+        raise ValueError(
+            f"{type(loss).__name__}: {name} must be one number or one for each label, got {value!r}."
+        )
+    return tuple(require_number(loss, name, each, at_least=0) for each in value)
 
 
 @functools.lru_cache(maxsize=8)

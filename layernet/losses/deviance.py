@@ -6,12 +6,15 @@ respect to an output does not depend on how many others there are.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from layernet.layers.saturating import logistic
 from layernet.losses.classification import BinaryCrossEntropy
 from layernet.losses.loss import Loss
 from layernet.losses.regression import Poisson
+from layernet.validation import require_number
 
 
 class HalfSquaredError(Loss):
@@ -64,12 +67,14 @@ class LogLoss(BinaryCrossEntropy):
 
     The sum of `BinaryCrossEntropy` over the labels: with p = 1 / (1 + exp(-z)) for the output z,
     loss = sum of log(1 + exp(z)) - t z, d loss / dz = p - t. Label smoothing replaces t by
-    (1 - s) t + s / 2.
+    (1 - s) t + s / 2, before the weights of the labels are applied.
 
     Parameters
     ----------
     label_smoothing : float, default=0.0
         s in the formula, at least 0 and less than 1.
+    pos_weight, neg_weight : float or sequence of float, default=None
+        Weights of the term of t and of that of 1 - t, as `BinaryCrossEntropy` has them.
 
     Examples
     --------
@@ -77,18 +82,22 @@ class LogLoss(BinaryCrossEntropy):
     1.386294
     """
 
-    def __init__(self, label_smoothing: float = 0.0):
-        if not 0 <= label_smoothing < 1:
-            raise ValueError(
-                f"LogLoss: label_smoothing must be at least 0 and less than 1, got {label_smoothing!r}."
-            )
-        self.label_smoothing = label_smoothing
+    def __init__(
+        self,
+        label_smoothing: float = 0.0,
+        pos_weight: float | Sequence[float] | None = None,
+        neg_weight: float | Sequence[float] | None = None,
+    ):
+        super().__init__(pos_weight, neg_weight)
+        self.label_smoothing = require_number(self, "label_smoothing", label_smoothing, at_least=0, below=1)
 
     def losses(self, outputs, targets):
-        return (np.logaddexp(outputs, 0) - self._smoothed(targets) * outputs).sum(axis=1)
+        yes, both = self._weighted(self._smoothed(targets))
+        return (both * np.logaddexp(outputs, 0) - yes * outputs).sum(axis=1)
 
     def gradient(self, outputs, targets):
-        return logistic(outputs) - self._smoothed(targets)
+        yes, both = self._weighted(self._smoothed(targets))
+        return both * logistic(outputs) - yes
 
     def _smoothed(self, targets):
         if not self.label_smoothing:

@@ -121,6 +121,30 @@ poisson_deviance = of_each_output("poisson_deviance", poisson_deviance_of_one)
 binary_cross_entropy = of_each_output("binary_cross_entropy", binary_cross_entropy_of_one)
 
 
+@kernel
+def weighted_binary_cross_entropy(batch, operands, sizes):
+    """(v t + w (1 - t)) log(1 + exp(z)) - v t z, and (v t + w (1 - t)) p - v t, with smoothed t.
+
+    The constants are the scale, the two of the smoothing, v of each label, and w of each label.
+    """
+    outputs, targets, factors, losses, grad_output, terms, constants = arrays(batch, operands, sizes, 7)
+    z, _, _, _, slopes, each, _ = vectors(batch, operands, sizes, 7)
+    n_labels = outputs.shape[1]
+    for place in range(len(z)):
+        each[place], slopes[place] = softplus(z[place]), logistic(z[place])
+    for row in range(len(outputs)):
+        factor = factors[row, 0] * constants[0, 0]
+        total = number(outputs, 0)
+        for unit in range(n_labels):
+            t = constants[0, 1] * targets[row, unit] + constants[0, 2]
+            yes = constants[0, 3 + unit] * t
+            both = yes + constants[0, 3 + n_labels + unit] * (number(outputs, 1) - t)
+            total += both * terms[row, unit] - yes * outputs[row, unit]
+            slope = both * grad_output[row, unit] - yes
+            grad_output[row, unit] = slope * factor if factor != number(outputs, 0) else number(outputs, 0)
+        losses[row, 0] = total * factor if factor != number(outputs, 0) else number(outputs, 0)
+
+
 @inline
 def softmax_of_rows(outputs, exponentials, flat_exponentials):
     """exp(outputs - largest of the row), in one loop over all entries, which short rows would break up."""

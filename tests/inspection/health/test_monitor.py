@@ -303,6 +303,7 @@ def test_without_rows_of_its_own_it_looks_at_those_of_the_training():
         (CrossEntropy(), [[0.5, 0.5], [1.0, 0.0]], -0.75 * math.log(0.75) - 0.25 * math.log(0.25)),
         (CrossEntropy(class_weight={0: 3}), [0, 1, 1, 1], math.log(2)),
         (BinaryCrossEntropy(), [0, 0, 0, 1], -0.75 * math.log(0.75) - 0.25 * math.log(0.25)),
+        (BinaryCrossEntropy(pos_weight=3), [0, 0, 0, 1], 1.5 * math.log(2)),
         (Hinge(), [0, 1, 1], 2 / 3),
         (MeanSquaredError(), [1.0, 5.0, 9.0], 32 / 3),
         (MeanAbsoluteError(), [0.0, 1.0, 11.0], 11 / 3),
