@@ -88,10 +88,13 @@ class Layer(Holder):
 
     layers: Sequence[Layer] = ()
     training = False
-    # In training, a layer that says it sees the batch is told what the samples weigh, and a number for each.
+    # In training, a layer that says it sees the batch is told what the samples weigh, a number for each, how
+    # many rows a full batch has, and the mean weight of all training data. In a loop by hand all are None.
     sees_batch = False
     batch_weights: np.ndarray | None = None
     batch_rows: np.ndarray | None = None
+    batch_full_rows: int | None = None
+    batch_mean_weight: float | None = None
     output_shape: tuple[int, ...] | None = None
     _is_abstract = True
 
@@ -363,10 +366,19 @@ class Layer(Holder):
         finally:
             for layer, training in before:
                 layer.training = training
-                for name in ("batch_weights", "batch_rows"):
+                for name in ("batch_weights", "batch_rows", "batch_full_rows", "batch_mean_weight"):
                     vars(layer).pop(name, None)
 
     # --- what comes in ---
+
+    def admit_batch_size(self, n_rows: int) -> None:
+        """Raise an error if the layer cannot be trained on batches of so many rows; most can.
+
+        Parameters
+        ----------
+        n_rows : int
+            Of a full batch; the last batch of an epoch may be smaller.
+        """
 
     def admit_inputs(self, inputs: Any) -> np.ndarray:
         """Inputs as the formulas take them: converted, and checked; an unbuilt layer is built for them.

@@ -101,6 +101,7 @@ class CompiledPlan:
             np.clip(MULTIPLICATIONS_OF_A_RUN // (3 * self.batch_size * max(size, 1)), 1, LONGEST_RUN)
         )
         self._order = aligned((1, data.n_samples), np.int64)
+        self._n_rows = data.n_samples  # of the epoch under way
         self._others: ThreadPoolExecutor | None = None
         self._make()
 
@@ -119,9 +120,8 @@ class CompiledPlan:
     def _make_for(self, n_workers):
         dtype = self.network.dtype
         team = Team(n_workers, self.batch_size, self.gradients)
-        self._programs = [
-            Program(dtype, team, worker, self.data.weights is not None) for worker in range(n_workers)
-        ]
+        mean_weight = 0.0 if self.data.weights is None else self.data.mean_weight / self._unit
+        self._programs = [Program(dtype, team, worker, mean_weight) for worker in range(n_workers)]
         steps = [Step() for _ in self._programs]
         for step, program in zip(steps, self._programs, strict=True):
             self._add_passes(step, program)
@@ -146,10 +146,8 @@ class CompiledPlan:
             weights[:] = 1
             program.do(gathering.count_rows, step.normalizer)
         else:
-            weights, sums = program.weights, program.shared(1)
-            program.do(gathering.sum_weights, weights, sums)
-            program.meet()
-            mean = program.constants(0.0 if data.normalize_each_batch else data.mean_weight / self._unit)
+            weights, sums = program.weights, program.weight_sums()
+            mean = program.constants(0.0 if data.normalize_each_batch else program.mean_weight)
             program.do(gathering.normalizer_of_weights, sums, mean, step.normalizer)
         program.do(gathering.scale_weights, weights, step.normalizer, factors)
         step.outputs, way_back = translate(network, program, step.inputs)
@@ -260,8 +258,12 @@ class CompiledPlan:
     def epoch(self, order: np.ndarray | None, one_by_one: bool) -> Iterator[Steps]:
         """See all rows once; as in `FormulaPlan`."""
         self._notice_changes()
-        n_rows = self.data.n_samples
-        self._order[0] = np.arange(n_rows) if order is None else checked_order(order, n_rows)
+        n_rows = self.data.n_samples if order is None else len(order)
+        if n_rows > self._order.shape[1]:  # some rows are seen several times
+            self._order = aligned((1, n_rows), np.int64)
+            self._make()
+        self._order[0, :n_rows] = np.arange(n_rows) if order is None else order
+        self._n_rows = n_rows
         longest = 1 if one_by_one or not self._is_all_machine else self.longest_run
         start = 0
         while start < n_rows:
@@ -311,7 +313,7 @@ class CompiledPlan:
                 end(self._done)
 
     def _run_machines(self, start, n_steps):
-        arguments = start, n_steps, self.data.n_samples, self.batch_size
+        arguments = start, n_steps, self._n_rows, self.batch_size
         if len(self._machines) == 1:
             ((first, last),) = self._segments
             self._machines[0].run(first, last, *arguments)
@@ -335,12 +337,13 @@ class CompiledPlan:
 
     def _step_in_pieces(self, start):
         """One step, by the machine and by Python in turn; whether it was done."""
-        stop = min(start + self.batch_size, self.data.n_samples)
+        stop = min(start + self.batch_size, self._n_rows)
         (machine,) = self._machines
         rows = self._order[0, start:stop]
         data = self.data
         weights, numbers = (None if values is None else values[rows] for values in (data.weights, data.rows))
-        self._programs[0].batch = BatchInPython(data.targets[rows], weights, numbers)
+        mean_weight = None if weights is None else data.mean_weight
+        self._programs[0].batch = BatchInPython(data.targets[rows], weights, numbers, mean_weight)
         if self._matrices is None:
             self._fill(rows)
         for segment in self._segments:
@@ -409,28 +412,6 @@ def refuse_not_finite(losses: np.ndarray) -> None:
     total = float(losses.sum())
     if not math.isfinite(total):
         raise NotFiniteError(f"the loss is {total}")
-
-
-def checked_order(order: Any, n_rows: int) -> np.ndarray:
-    """Row numbers as they may index rows, with negative ones counted from the end; kernels do not look twice.
-
-    Raises
-    ------
-    IndexError
-        If they are no whole numbers, or one is of a row that there is not.
-    ValueError
-        If there is not one for each row.
-    """
-    order = np.asarray(order)
-    if order.shape != (n_rows,):
-        raise ValueError(f"shuffle must return {n_rows} row numbers, got an array of shape {order.shape}.")
-    if order.dtype.kind not in "iu":
-        raise IndexError(f"shuffle must return whole numbers, got an array of type {order.dtype}.")
-    if order.min() < -n_rows or order.max() >= n_rows:
-        raise IndexError(
-            f"shuffle must return numbers of {n_rows} rows, got {order.min()} to {order.max()}. Count from 0."
-        )
-    return np.where(order < 0, order + n_rows, order)
 
 
 def segments_of(steps: list) -> list[tuple[int, int] | Callable[[int], None]]:

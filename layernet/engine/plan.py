@@ -74,7 +74,7 @@ class FormulaPlan:
         self.loss = loss
         self.optimizer = optimizer
         self.data = data
-        self.batch_size = batch_size
+        self.batch_size = batch_size if data is None else min(batch_size, data.n_samples)
         self.penalty = penalty
         # Looked up once: finding them walks through the whole network.
         self.parameters = network.parameter_vector
@@ -88,12 +88,13 @@ class FormulaPlan:
         return blas_on_one_thread(has_small_products(self.network, self.batch_size))
 
     def epoch(self, order: np.ndarray | None, one_by_one: bool) -> Iterator[Steps]:
-        """See all rows once, a batch a step.
+        """See the rows of an epoch, a batch a step.
 
         Parameters
         ----------
-        order : ndarray of shape (n_samples,) or None
-            Row numbers in the order in which they are seen; None for the order of the data.
+        order : ndarray of shape (n_rows,), int64, or None
+            Numbers of the rows in the order in which they are seen, from 0 to n_samples - 1; None for all rows
+            in the order of the data.
         one_by_one : bool
             Whether somebody wants to look after every step. If not, a plan may do several in one go.
 
@@ -106,7 +107,7 @@ class FormulaPlan:
         NotFiniteError
             As in `gradients_of`, after what was done before was yielded.
         """
-        n_rows = self.data.n_samples
+        n_rows = self.data.n_samples if order is None else len(order)
         for start in range(0, n_rows, self.batch_size):
             stop = min(start + self.batch_size, n_rows)
             inputs, targets, *rest = self.data.batch(slice(start, stop) if order is None else order[start:stop])
@@ -163,8 +164,8 @@ class FormulaPlan:
         NotFiniteError
             If the loss or a gradient is not finite; the parameters are left as they were.
         """
-        for layer in self.layers_that_see_the_batch:
-            layer.batch_weights, layer.batch_rows = weights, rows
+        mean_weight = None if self.data is None or weights is None else self.data.mean_weight
+        tell_of_batch(self.layers_that_see_the_batch, weights, rows, self.batch_size, mean_weight)
         outputs, record = self.network.record(inputs)
         losses, loss_record = self.loss.record(outputs, targets)
         factors = weight_factors(weights, normalizer, len(outputs), outputs.dtype)
@@ -184,6 +185,19 @@ class FormulaPlan:
         if not all_finite(self.gradients):
             raise NotFiniteError("a gradient is not finite")
         return value, outputs
+
+
+def tell_of_batch(
+    layers: list[Layer],
+    weights: np.ndarray | None,
+    numbers: np.ndarray | None,
+    full_rows: int | None,
+    mean_weight: float | None,
+) -> None:
+    """Tell layers that see the batch what belongs to it and not to its inputs; see `Layer`."""
+    for layer in layers:
+        layer.batch_weights, layer.batch_rows = weights, numbers
+        layer.batch_full_rows, layer.batch_mean_weight = full_rows, mean_weight
 
 
 def runs_of_ones(mask: np.ndarray) -> list[slice]:

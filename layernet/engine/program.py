@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from layernet.engine.kernel import Kernel
-from layernet.engine.kernels.batches import shares, sum_weights
+from layernet.engine.kernels.batches import add_up, shares, sum_weights
 from layernet.engine.kernels.structure import meet
 from layernet.engine.words import ALL_ROWS, OWN_ROWS
 
@@ -30,11 +30,14 @@ class BatchInPython(NamedTuple):
         As the loss prepared them.
     weights, numbers : ndarray or None
         Of the samples, as they were given.
+    mean_weight : float or None
+        Of all training data; None without weights.
     """
 
     targets: np.ndarray
     weights: np.ndarray | None
     numbers: np.ndarray | None
+    mean_weight: float | None
 
 
 class Formula(NamedTuple):
@@ -57,6 +60,7 @@ class Team:
 
     def __init__(self, n_workers: int, batch_size: int, gradients: np.ndarray):
         self.n_workers = n_workers
+        self.batch_size = batch_size
         self.part = -(-batch_size // n_workers)
         self.gradients = [gradients, *(np.zeros(len(gradients), gradients.dtype) for _ in range(n_workers - 1))]
         self.gate = np.zeros((1, 1), np.int64)
@@ -99,8 +103,8 @@ class Program:
     team : Team
     worker : int
         Which of the team.
-    has_weights : bool, default=False
-        Whether samples have weights.
+    mean_weight : float, default=0.0
+        The mean of the samples' weights in all training data; 0 if they have none.
     is_training : bool, default=True
         Whether layers do what they do in training; in inference there is no way back.
 
@@ -118,7 +122,7 @@ class Program:
         dtype: np.dtype,
         team: Team,
         worker: int,
-        has_weights: bool = False,
+        mean_weight: float = 0.0,
         is_training: bool = True,
     ):
         self.dtype = np.dtype(dtype)
@@ -134,7 +138,9 @@ class Program:
         self._when_all_are_back: list[Callable[[], None]] = []
         self._count = 0
         self._shares: np.ndarray | None = None
-        self.weights = self.for_samples(1) if has_weights else None
+        self._weight_sums: np.ndarray | None = None
+        self.mean_weight = mean_weight
+        self.weights = self.for_samples(1) if mean_weight else None
         self.row_numbers = self.for_samples(1, np.int64)
         self.beginnings: list[Callable[[], None]] = []
         self.endings: list[Callable[[int], None]] = []
@@ -220,14 +226,29 @@ class Program:
         start = (of_network.ctypes.data - everything.ctypes.data) // everything.itemsize
         return slice(start, start + of_network.size)
 
+    def weight_sums(self) -> np.ndarray:
+        """The weight of the samples of each worker, once all workers have added theirs up."""
+        if self._weight_sums is None:
+            self._weight_sums = self.shared(1)
+            self.do(sum_weights, self.weights, self._weight_sums)
+            self.meet()
+        return self._weight_sums
+
+    def weight_of_batch(self) -> np.ndarray:
+        """The weight of the batch, for this worker alone; 0 if samples have no weights."""
+        total = self.fixed(1, 1)
+        if self.weights is not None:
+            self.do(add_up, self.weight_sums(), total)
+        return total
+
     def shares(self) -> np.ndarray:
         """The share that each sample has in the weight of the batch."""
         if self._shares is None:
-            self._shares, sums = self.for_samples(1), self.shared(1)
-            weights = self._shares if self.weights is None else self.weights
-            if self.weights is not None:
-                self.do(sum_weights, weights, sums)
-                self.meet()
+            self._shares = self.for_samples(1)
+            has_weights = self.weights is not None
+            weights, sums = (
+                (self.weights, self.weight_sums()) if has_weights else (self._shares, self.shared(1))
+            )
             self.do(shares, weights, sums, self._shares)
         return self._shares
 

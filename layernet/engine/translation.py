@@ -30,6 +30,7 @@ import numpy as np
 from layernet.containers import Concat, Residual, Sequential
 from layernet.engine.kernels import activations, normalization, structure
 from layernet.engine.kernels.products import gradient_of_inputs, gradient_of_weights, multiply, multiply_parts
+from layernet.engine.plan import tell_of_batch
 from layernet.engine.program import Program
 from layernet.layer import Layer
 from layernet.layers import (
@@ -246,7 +247,7 @@ def batch_norm(layer, program, inputs):
     """The statistics of the batch, each sample with its share in them; workers meet to add them up."""
     if not program.is_training:
         return batch_norm_by_averages(layer, program, inputs)
-    if len(layer.input_shape) != 1:
+    if len(layer.input_shape) != 1 or layer._last_rows is None:  # None in a pickle of an earlier version
         return by_formula(layer, program, inputs)
     width = inputs.shape[1]
     outputs, normalized = program.for_samples(width), program.for_samples(width)
@@ -262,11 +263,16 @@ def batch_norm(layer, program, inputs):
         normalization.batch_norm, inputs, outputs, normalized, gamma, beta, mean, squares, variance,
         inverse, program.constants(layer.epsilon),
     )  # fmt: skip
-    momentum = program.constants(layer.momentum, 1 - layer.momentum)
-    for name, of_batch in (("running_mean", mean), ("running_variance", variance)):
-        running = program.watch(lambda name=name: getattr(layer, name))
-        if program.is_first:
-            program.do(normalization.move_average, program.vector(running), of_batch, momentum, at_the_end=True)
+    averages = [
+        program.vector(program.watch(lambda name=name: getattr(layer, name)))
+        for name in ("running_mean", "running_variance")
+    ]
+    if program.is_first:
+        settings = np.array([[layer.momentum, program.team.batch_size, program.mean_weight]], np.float64)
+        program.do(
+            normalization.move_averages, *averages, mean, variance, program.weight_of_batch(), layer._last_rows,
+            settings, at_the_end=True,
+        )  # fmt: skip
 
     def way_back(grad_output, wanted):
         grad_gamma, grad_beta = program.gradient(layer.grad_gamma), program.gradient(layer.grad_beta)
@@ -404,10 +410,12 @@ def by_formula(layer, program, inputs):
 
     record = None
 
+    seeing = [inner for inner in layer.walk() if inner.sees_batch]
+
     def forward(rows):
         nonlocal record
-        if layer.sees_batch:
-            tell_of_batch(layer, program)
+        batch, full_rows = program.batch, program.team.batch_size
+        tell_of_batch(seeing, batch.weights, batch.numbers, full_rows, batch.mean_weight)
         values, record = layer.record(inputs[:rows].reshape(rows, *layer.input_shape))
         outputs[:rows] = values.reshape(rows, -1)
 
@@ -428,10 +436,3 @@ def by_formula(layer, program, inputs):
         return grad_inputs
 
     return outputs, way_back
-
-
-def tell_of_batch(layer, program):
-    """What a layer that sees the batch is told of it, and so are those inside it."""
-    for inner in layer.walk():
-        if inner.sees_batch:
-            inner.batch_weights, inner.batch_rows = program.batch.weights, program.batch.numbers

@@ -158,7 +158,8 @@ def find_learning_rate(
     steps : int, default=400
         At least 20.
     batch_size : int, default=32
-        As in the training that is to come: larger batches bear larger rates.
+        As in the training that is to come: larger batches bear larger rates. Rows that are left over at the end
+        of an epoch are left out of it: the loss of a small batch would count as much as that of a full one.
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None, default=None
         As in `layernet.training.fit`.
     engine : {"auto", "compiled", "formulas"}, default="auto"
@@ -212,6 +213,7 @@ def find_learning_rate(
         )
     random = as_generator(random_state)
     X, y = enough_rows(X, y, steps * batch_size, random)
+    batches_an_epoch = max(1, len(y) // batch_size)
     test = RangeTest(steps)
     schedule = ExponentialSchedule(lowest, (highest / lowest) ** (1 / (steps - 1)))
     try:
@@ -221,8 +223,9 @@ def find_learning_rate(
             y,
             loss=loss,
             optimizer=copy.deepcopy(optimizer),
-            epochs=-(-steps // max(1, -(-len(y) // batch_size))),
+            epochs=-(-steps // batches_an_epoch),
             batch_size=batch_size,
+            shuffle=lambda n_rows: random.permutation(n_rows)[: batches_an_epoch * batch_size],
             callbacks=[LearningRateSchedule(schedule, per="step"), test],
             random_state=random,
             engine=engine,

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
 import numpy as np
 
 from layernet.layer import Layer
 from layernet.validation import require_number
+
+# Among so many of the last batches BatchNorm looks for a full one.
+LAST_BATCHES = 20
 
 
 class BatchNorm(Layer):
@@ -22,8 +28,8 @@ class BatchNorm(Layer):
     Parameters
     ----------
     momentum : float, default=0.9
-        running = momentum * running + (1 - momentum) * batch, once per step, in `end_step`. Some write it the
-        other way round (PyTorch's momentum is 1 - ours).
+        A full batch moves the running averages by 1 - momentum, once per step, in `end_step`; see Notes. Some
+        write it the other way round (PyTorch's momentum is 1 - ours).
     epsilon : float, default=1e-5
         Inside the root.
 
@@ -32,6 +38,30 @@ class BatchNorm(Layer):
     gamma, beta, grad_gamma, grad_beta : ndarray of shape (features,)
     running_mean, running_variance : ndarray of shape (features,)
         State. The variance is the one of the batch divided by n, not n - 1, as in the formula above.
+
+    Raises
+    ------
+    ValueError
+        When training begins, or in a loop by hand when a step ends, if batches have one row: a row is its own
+        mean, so that every output is beta and no layer before this one learns anything. A batch of one row
+        between larger ones, such as the last of an epoch, is no error.
+
+    Notes
+    -----
+    Each batch moves the running averages in proportion to its share of a full batch:
+
+        move = min(1, (1 - momentum) * share),   share = rows / full
+        running_mean = running_mean + move * (mean - running_mean)
+        running_variance = running_variance + move * (variance - seen * running_variance)
+        seen = (1 - 1 / n) / (1 - 1 / n_full), at most 1.
+
+    `rows` is the number of rows of the batch, or with sample weights its weight divided by the mean weight of
+    all training data. `full` is the number of rows of the largest of the last 20 batches, or the training's
+    batch size if that is larger. So a last batch of one row counts as one row, also where each call of
+    `partial_fit` is a batch; and a training with smaller batches than the one before is soon measured by its
+    own. `n` and `n_full` count rows times the positions of each row, where inputs have more axes. The variance
+    of n numbers is on average 1 - 1 / n of the one that they are drawn from, hence `seen`: a batch of 1 number
+    has the variance 0 and leaves the running variance as it is. A full batch has share = 1 and seen = 1.
 
     Examples
     --------
@@ -52,7 +82,10 @@ class BatchNorm(Layer):
     """
 
     sees_batch = True
-    _batch_statistics: tuple[np.ndarray, np.ndarray] | None = None
+    _batch: BatchStatistics | None = None
+    # The rows of the last batches; kernels write here too. No state: it says how large batches are, and the
+    # next ones say so again.
+    _last_rows: np.ndarray | None = None
 
     def __init__(self, momentum: float = 0.9, epsilon: float = 1e-5):
         self.momentum = require_number(self, "momentum", momentum, at_least=0, at_most=1)
@@ -64,6 +97,16 @@ class BatchNorm(Layer):
         self.add_parameter("beta", features, "zeros", decay=False)
         self.add_state("running_mean", np.zeros(features))
         self.add_state("running_variance", np.ones(features))
+        self._last_rows = np.zeros((1, LAST_BATCHES))
+
+    def admit_batch_size(self, n_rows):
+        if n_rows * math.prod(self.input_shape[:-1]) == 1 and self._full_rows(n_rows) < 2:
+            raise ValueError(
+                f"{self!r} expects batches of at least 2 rows in training, got batches of 1 row "
+                "(batch_size=1). One row is its own mean, so the outputs would be beta whatever the inputs, "
+                "and no layer before this one would learn. Use a larger batch_size, more rows in each call, or "
+                "LayerNorm()."
+            )
 
     def record(self, inputs):
         if self.training and inputs.size > 0:
@@ -72,7 +115,7 @@ class BatchNorm(Layer):
             mean = exact_mean(inputs, batch_axes, shares=shares if shares.ndim else None)
             centered = inputs - mean
             variance = (centered * centered * shares).sum(axis=batch_axes)
-            self._batch_statistics = mean, variance
+            self._batch = BatchStatistics(mean, variance, len(inputs), self._rows_by_weight(inputs))
         else:
             shares = None
             centered, variance = inputs - self.running_mean, self.running_variance
@@ -101,14 +144,44 @@ class BatchNorm(Layer):
         shares = self.batch_weights / (self.batch_weights.sum() * (size // len(inputs)))
         return shares.astype(inputs.dtype).reshape(-1, *[1] * (inputs.ndim - 1))
 
+    def _rows_by_weight(self, inputs):
+        """What the batch weighs in rows of mean weight; in a loop by hand, which knows no mean, its rows."""
+        if self.batch_weights is None or self.batch_mean_weight is None:
+            return len(inputs)
+        return float(self.batch_weights.sum()) / self.batch_mean_weight
+
+    def _full_rows(self, n_rows):
+        """The rows of a full batch, given those of this one."""
+        known = [] if self._last_rows is None else self._last_rows[0]
+        return float(max(self.batch_full_rows or 0, n_rows, *known))
+
     def end_step(self):
-        if self._batch_statistics is not None:
-            for running, batch in zip(
-                (self.running_mean, self.running_variance), self._batch_statistics, strict=True
-            ):
-                running *= self.momentum
-                running += (1 - self.momentum) * batch
-            self._batch_statistics = None
+        if self._batch is None:
+            return
+        batch, self._batch = self._batch, None
+        self.admit_batch_size(max(batch.n_rows, self.batch_full_rows or 0))
+        if self._last_rows is None:  # in a pickle of an earlier version
+            self._last_rows = np.zeros((1, LAST_BATCHES))
+        self._last_rows[0, :-1] = self._last_rows[0, 1:]
+        self._last_rows[0, -1] = batch.n_rows
+        full = self._full_rows(batch.n_rows)
+        n_positions = math.prod(self.input_shape[:-1])
+        n, n_full = batch.n_rows * n_positions, full * n_positions
+        seen = 1.0 if n >= n_full else (1 - 1 / n) / (1 - 1 / n_full)
+        move = min(1.0, (1 - self.momentum) * batch.rows_by_weight / full)
+        self.running_mean *= 1 - move
+        self.running_mean += move * batch.mean
+        self.running_variance *= 1 - move * seen
+        self.running_variance += move * batch.variance
+
+
+class BatchStatistics(NamedTuple):
+    """What BatchNorm keeps of a batch until the step ends."""
+
+    mean: np.ndarray
+    variance: np.ndarray
+    n_rows: int
+    rows_by_weight: float
 
 
 class LayerNorm(Layer):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -37,3 +38,47 @@ def batches(
     for start in range(0, n_samples, batch_size):
         stop = min(start + batch_size, n_samples)
         yield slice(start, stop) if rows is None else rows[start:stop]
+
+
+def checked_order(order: Any, n_samples: int) -> np.ndarray:
+    """The rows of an epoch as `shuffle` returned them, checked, since kernels do not look twice.
+
+    Parameters
+    ----------
+    order : array-like of int, of shape (n_rows,)
+        Row numbers, negative ones counted from the end. Rows may be missing or stand several times.
+    n_samples : int
+
+    Returns
+    -------
+    ndarray of shape (n_rows,), int64
+        From 0 to n_samples - 1.
+
+    Raises
+    ------
+    IndexError
+        If they are no whole numbers, or one is of a row that there is not.
+    ValueError
+        If there is none, or the array has another number of axes than one.
+
+    Examples
+    --------
+    >>> checked_order([2, -1, 0], n_samples=3)
+    array([2, 2, 0])
+    """
+    rows = np.asarray(order)
+    if rows.ndim != 1 or len(rows) == 0:
+        raise ValueError(
+            f"shuffle must return the numbers of the rows of an epoch, at least one of {n_samples}, got an "
+            f"array of shape {rows.shape}."
+        )
+    if rows.dtype.kind not in "iu":
+        raise IndexError(
+            f"shuffle must return whole numbers, got an array of type {rows.dtype}. Use np.flatnonzero(mask) "
+            "for a mask of the rows."
+        )
+    if rows.min() < -n_samples or rows.max() >= n_samples:
+        raise IndexError(
+            f"shuffle must return numbers of {n_samples} rows, got {rows.min()} to {rows.max()}. Count from 0."
+        )
+    return np.where(rows < 0, rows + n_samples, rows).astype(np.int64, copy=False)

@@ -37,6 +37,8 @@ class Run:
         The batch done last in it, counting from 1.
     batch_loss : float
         The loss of that batch, before its update.
+    batch_rows : int
+        How many rows that batch had: the last of an epoch may be smaller, and then counts less in a mean.
     stop_reason : str or None
         Set by `stop`.
     data : TrainingData or None
@@ -54,6 +56,7 @@ class Run:
     epoch: int = 0
     batch: int = 0
     batch_loss: float = math.nan
+    batch_rows: int = 0
     stop_reason: str | None = None
     data: Any = None
     diverged: str = ""

@@ -17,6 +17,7 @@ from layernet.losses.loss import Loss, as_weights
 from layernet.optimizers.optimizer import Optimizer
 from layernet.representation import find_by_name
 from layernet.training.averaging import WeightAverage
+from layernet.training.batches import checked_order
 from layernet.training.callbacks import Callback, ProgressBar, Run, Snapshot
 from layernet.training.data import (
     TrainingData,
@@ -86,8 +87,10 @@ def fit(
     batch_size : int, default=32
         Rows a step; the last batch of an epoch may be smaller.
     shuffle : bool or callable, default=True
-        Whether rows are put in a new order in every epoch; or a function of the number of rows that returns
-        the order of the next epoch, an array of row numbers.
+        Whether rows are put in a new order in every epoch; or a function of the number of rows that returns the
+        rows of the next epoch in their order, an array of row numbers. It may leave rows out or repeat some:
+        `lambda n: random.permutation(n)[: n - n % 32]` drops the last batch. The epoch's loss is the mean over
+        the rows that it saw.
     validation_data : tuple (X, y) or (X, y, sample_weight), default=None
         Evaluated after every epoch, never trained on.
     sample_weight : array-like of shape (n_samples,), default=None
@@ -139,6 +142,7 @@ def fit(
     check_engine(engine)
     with unchanged_on_error(network):
         data = TrainingData(network, loss, X, y, sample_weight, random)
+        admit_batch_size(network, min(batch_size, data.n_samples))
         validation = None if validation_data is None else check_validation(network, loss, validation_data)
     run = Run(network, loss, optimizer, epochs, -(-data.n_samples // batch_size))
     order = shuffle if callable(shuffle) else random.permutation if shuffle else None
@@ -177,7 +181,7 @@ def train(
         Of the run's network, loss and optimizer, and of the data.
     data : TrainingData
     order : callable or None
-        A function of the number of rows that returns the order of the next epoch; None keeps them in order.
+        A function of the number of rows that returns those of the next epoch; None keeps them in order.
     metrics : dict of str to callable
     validate : callable or None
         Called after every epoch; the columns that it returns are added to the history.
@@ -236,15 +240,18 @@ def train_epoch(
     before.take()
     totals = dict.fromkeys(["loss", *metrics], 0.0)
     run.batch = 0
-    rows = None if order is None else order(data.n_samples)
+    rows = None if order is None else checked_order(order(data.n_samples), data.n_samples)
+    n_rows = data.n_samples if rows is None else len(rows)
+    run.steps_per_epoch = -(-n_rows // plan.batch_size)
+    admit_batch_size(run.network, min(plan.batch_size, n_rows))
     one_by_one = bool(lookers_on or metrics) or average is not None
     with run.network.training_mode(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         try:
             for done in plan.epoch(rows, one_by_one):
                 run.batch += len(done.losses)
-                run.batch_loss = done.losses[-1]
+                run.batch_loss, run.batch_rows = done.losses[-1], done.sizes[-1]
                 if average is not None:
-                    average.add(plan.parameters)
+                    average.add(plan.parameters, done.sizes[-1], plan.batch_size)
                 for loss, size in zip(done.losses, done.sizes, strict=True):
                     totals["loss"] += loss * size
                 for name, metric in metrics.items():
@@ -261,7 +268,7 @@ def train_epoch(
         raise divergence("a parameter is not finite", run, data)
     if not run.optimizer.memory_is_finite():
         raise divergence("the square of a gradient is not finite, and the optimizer cannot go on", run, data)
-    means = {name: total / data.n_samples for name, total in totals.items()}
+    means = {name: total / n_rows for name, total in totals.items()}
     return {
         "epoch": run.epoch,
         **means,
@@ -307,6 +314,12 @@ def check_validation(network: Layer, loss: Loss, validation_data: Any) -> tuple:
     inputs = admit_inputs(network, check_inputs(network, X, "X of validation_data"))
     check_targets(network, loss, y, len(inputs), "y of validation_data")
     return (inputs, y, *(as_weights(weight, len(inputs)) for weight in weights if weight is not None))
+
+
+def admit_batch_size(network: Layer, n_rows: int) -> None:
+    """Raise an error if a layer cannot be trained on batches of so many rows."""
+    for layer in network.walk():
+        layer.admit_batch_size(n_rows)
 
 
 def as_count(value: Any, name: str) -> int:

@@ -7,7 +7,7 @@ import tempfile
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from test_contract import CASES
 
@@ -554,6 +554,22 @@ def test_images(digits):
     )
 
 
+@pytest.mark.parametrize("n_rows", [41, 42])
+@pytest.mark.parametrize("weights", WEIGHTS)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_running_averages_where_the_last_batch_is_small(n_rows, weights, dtype):
+    assert_same_training(
+        around(BatchNorm(0.7), 5, "behind a dense layer")[0].build(5, random_state=0, dtype=dtype),
+        X[:n_rows],
+        NUMBERS[:n_rows],
+        loss="mean_squared_error",
+        optimizer=SGD(0.05),
+        sample_weight=None if WEIGHTS[weights] is None else WEIGHTS[weights][:n_rows],
+        epochs=5,
+        n_workers=(1, 2, 3),
+    )
+
+
 @pytest.mark.parametrize("factor", [1e-300, 1e-44, 1e-20, 1e20, 1e39, 1e300])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("layer", [Identity(), BatchNorm()], ids=repr)
@@ -573,6 +589,18 @@ def test_only_the_proportions_of_weights_count(layer, factor, dtype):
 
 # --- the order of the rows ---
 
+
+class MoreAndMore:
+    """Another number of rows in every epoch."""
+
+    def __init__(self):
+        self.n_rows = 5
+
+    def __call__(self, n):
+        self.n_rows += 26
+        return np.random.default_rng(self.n_rows).integers(0, n, self.n_rows)
+
+
 ORDERS = {
     "as they stand": False,
     "backwards": lambda n: np.arange(n)[::-1],
@@ -580,18 +608,28 @@ ORDERS = {
     "counted from the end": lambda n: np.arange(-n, 0),
     "a list": lambda n: list(range(n)),
     "small whole numbers": lambda n: np.arange(n, dtype=np.uint8),
+    "without the last batch": lambda n: np.arange(n)[: n - n % 8],
+    "one batch": lambda n: np.arange(3, 11),
+    "less than a batch": lambda n: [5, 2, 9],
+    "each row twice": lambda n: np.repeat(np.arange(n), 2),
+    "more and more rows": MoreAndMore(),
 }
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_orders_of_the_rows(order):
+@pytest.mark.parametrize("callbacks", [(), [LearningRateSchedule(StepSchedule(0.05, 10), per="step")]], ids=len)
+@pytest.mark.parametrize("weights", WEIGHTS)
+def test_orders_of_the_rows(order, weights, callbacks):
     assert_same_training(
-        Sequential([Dense(6), Tanh(), Dropout(0.2), Dense(2)]).build(5, random_state=0),
+        Sequential([Dense(6), BatchNorm(), Tanh(), Dropout(0.2), Dense(2)]).build(5, random_state=0),
         X,
         NUMBERS,
         loss="mean_squared_error",
         optimizer=SGD(0.05),
         epochs=3,
+        sample_weight=WEIGHTS[weights],
+        callbacks=callbacks,
+        n_workers=(1, 2),
         shuffle=ORDERS[order],
         metrics=lambda targets, outputs: np.abs(targets - outputs).mean(),
     )
@@ -842,6 +880,8 @@ def test_networks_drawn_at_random(data):
     n_rows, batch_size, n_features = (data.draw(st.integers(1, most)) for most in (25, 12, 4))
     loss, targets, n_outputs = data.draw(tasks(n_rows))
     network, _ = data.draw(chains(n_features, n_outputs))
+    if any(isinstance(layer, BatchNorm) for layer in network.walk()):
+        assume(n_rows > 1 and batch_size > 1)  # which is refused
     random = np.random.default_rng(n_rows)
     network.build(n_features, random_state=0)
     # Biases too are no longer 0: where the input of a ReLU is 0 but for rounding, its slope is anything.

@@ -25,6 +25,7 @@ from layernet import (
     Sequential,
     Sigmoid,
 )
+from layernet.engine.choice import has_numba
 from layernet.training import batches, evaluate
 
 RANDOM = np.random.default_rng(0)
@@ -399,3 +400,57 @@ def test_early_stopping_restores_after_an_interruption_too():
         X, Y, loss="cross_entropy", epochs=9, callbacks=[stopping, Stop(4, 1, interrupt)], random_state=0
     )
     assert stopping.best_epoch == history.best("loss")
+
+
+# --- which rows an epoch sees ---
+
+ENGINES = ["formulas", *(["compiled"] if has_numba() else [])]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    "rows", [range(64), [5, 2, 9], np.repeat(np.arange(70), 2), np.arange(-7, 0), [3] * 200], ids=len
+)
+def test_an_epoch_of_some_rows_or_of_repeated_ones_is_one_on_these_rows(rows, engine):
+    options = {"loss": "cross_entropy", "epochs": 3, "batch_size": 16, "metrics": "accuracy", "engine": engine}
+    found, expected = (Sequential([Dense(8), ReLU(), Dense(3)]).build(5, random_state=0) for _ in range(2))
+    history = found.fit(X, Y, shuffle=lambda n: rows, **options)
+    rows = np.array(rows)
+    of_these = expected.fit(X[rows], Y[rows], shuffle=False, **options)
+    assert_allclose(found.parameter_vector, expected.parameter_vector, rtol=1e-9)
+    for column in ("loss", "accuracy"):
+        assert_allclose(history[column], of_these[column], rtol=1e-9)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_run_knows_the_steps_of_its_epoch(engine):
+    class Note(Callback):
+        steps = ()
+
+        def on_epoch_end(self, run):
+            self.steps = (*self.steps, (run.batch, run.steps_per_epoch))
+
+    note, sizes = Note(), iter([70, 64, 10, 130])
+    options = {"loss": "cross_entropy", "epochs": 4, "batch_size": 16, "engine": engine, "callbacks": [note]}
+    Dense(3).fit(X, Y, shuffle=lambda n: np.arange(next(sizes)) % n, **options)
+    assert note.steps == ((5, 5), (4, 4), (1, 1), (9, 9))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    ("rows", "error", "message"),
+    [
+        ([], ValueError, r"shuffle must return the numbers of the rows of an epoch, .* shape \(0,\)"),
+        (np.zeros((2, 3), int), ValueError, r"shuffle must return the numbers .* shape \(2, 3\)"),
+        (5, ValueError, r"shuffle must return the numbers .* shape \(\)"),
+        ([0.5, 1.0], IndexError, "shuffle must return whole numbers, got an array of type float64"),
+        (np.ones(70, bool), IndexError, r"type bool. Use np.flatnonzero\(mask\) for a mask"),
+        ([0, 70], IndexError, "shuffle must return numbers of 70 rows, got 0 to 70. Count from 0"),
+    ],
+)
+def test_rows_that_there_are_not_are_refused(rows, error, message, engine):
+    net = Dense(3).build(5, random_state=0)
+    before = net.parameter_vector.copy()
+    with pytest.raises(error, match=message):
+        net.fit(X, Y, loss="cross_entropy", shuffle=lambda n: rows, engine=engine)
+    assert np.array_equal(net.parameter_vector, before)

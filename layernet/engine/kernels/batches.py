@@ -71,6 +71,15 @@ def sum_weights(batch, operands, sizes):
 
 
 @kernel
+def add_up(batch, operands, sizes):
+    """The weight of all workers' samples."""
+    sums, total = arrays(batch, operands, sizes, 2)
+    total[0, 0] = number(total, 0)
+    for worker in range(len(sums)):
+        total[0, 0] += sums[worker, 0]
+
+
+@kernel
 def normalizer_of_weights(batch, operands, sizes):
     """The normalizer with weights: n_rows * mean weight, or for a mean of 0 the weight of the batch."""
     sums, mean_weight, normalizer = arrays(batch, operands, sizes, 3)

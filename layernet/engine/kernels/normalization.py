@@ -12,7 +12,7 @@ import numpy as np
 
 from layernet.engine.kernel import kernel
 from layernet.engine.kernels.elementary import exponential
-from layernet.engine.words import WORKER, arrays, doubles, inline, number, vectors
+from layernet.engine.words import ROWS_OF_ALL, WORKER, arrays, doubles, inline, number, vectors
 
 
 @kernel
@@ -125,11 +125,26 @@ def total_of_rows(parts, total):
 
 
 @kernel
-def move_average(batch, operands, sizes):
-    """running = momentum * running + (1 - momentum) * of the batch."""
-    running, of_batch, constants = vectors(batch, operands, sizes, 3)
-    for unit in range(len(running)):
-        running[unit] = constants[0] * running[unit] + constants[1] * of_batch[unit]
+def move_averages(batch, operands, sizes):
+    """Move the running averages by the batch's share of a full one; see `BatchNorm`."""
+    running_mean, running_variance, mean, variance, weight = vectors(batch, operands, sizes, 5)
+    last_rows, settings = doubles(batch, operands, sizes, 5), doubles(batch, operands, sizes, 6)
+    momentum, full, mean_weight = settings[0, 0], settings[0, 1], settings[0, 2]
+    n_rows = np.float64(batch[ROWS_OF_ALL])
+    rows = np.float64(weight[0]) / mean_weight if mean_weight > 0 else n_rows
+    last = last_rows.shape[1] - 1
+    for step in range(last):
+        last_rows[0, step] = last_rows[0, step + 1]
+    last_rows[0, last] = n_rows
+    for step in range(last + 1):
+        full = max(full, last_rows[0, step])
+    seen = 1.0 if n_rows >= full else (1.0 - 1.0 / n_rows) / (1.0 - 1.0 / full)
+    move = min(1.0, (1.0 - momentum) * rows / full)
+    keep_mean, keep_variance = number(mean, 1.0 - move), number(mean, 1.0 - move * seen)
+    take = number(mean, move)
+    for unit in range(len(mean)):
+        running_mean[unit] = keep_mean * running_mean[unit] + take * mean[unit]
+        running_variance[unit] = keep_variance * running_variance[unit] + take * variance[unit]
 
 
 @kernel

@@ -64,7 +64,7 @@ class Look:
 
 
 class Means:
-    """Numbers one after the other, kept as means of stretches that grow with them.
+    """Numbers one after the other, kept as weighted means of stretches that grow with them.
 
     Examples
     --------
@@ -78,24 +78,26 @@ class Means:
     def __init__(self, at_most: int):
         self.at_most = at_most
         self.stretch = 1
-        self._means: list[float] = []
-        self._sum, self._count = 0.0, 0
+        self._sums: list[tuple[float, float]] = []  # of each stretch: of weight * value, and of the weights
+        self._sum, self._weight, self._count = 0.0, 0.0, 0
 
-    def add(self, value: float) -> None:
-        """Take in one more number."""
-        self._sum += value
+    def add(self, value: float, weight: float = 1.0) -> None:
+        """Take in one more number, with a weight greater than 0."""
+        self._sum += weight * value
+        self._weight += weight
         self._count += 1
         if self._count == self.stretch:
-            self._means.append(self._sum / self._count)
-            self._sum, self._count = 0.0, 0
-            if len(self._means) == self.at_most:
-                self._means = [(a + b) / 2 for a, b in zip(self._means[::2], self._means[1::2], strict=True)]
+            self._sums.append((self._sum, self._weight))
+            self._sum, self._weight, self._count = 0.0, 0.0, 0
+            if len(self._sums) == self.at_most:
+                pairs = zip(self._sums[::2], self._sums[1::2], strict=True)
+                self._sums = [(a[0] + b[0], a[1] + b[1]) for a, b in pairs]
                 self.stretch *= 2
 
     def values(self) -> np.ndarray:
         """The means of the stretches; the last may be shorter than the others."""
-        rest = [self._sum / self._count] if self._count else []
-        return np.array([*self._means, *rest])
+        rest = [(self._sum, self._weight)] if self._count else []
+        return np.array([total / weight for total, weight in [*self._sums, *rest]])
 
 
 class Monitor(Callback):
@@ -127,7 +129,7 @@ class Monitor(Callback):
         gradient as the optimizer got it, the weights before the step, what the step added to them, and the
         quotient of the two.
     losses : Means
-        The loss of every step.
+        The loss of every step, weighted by the rows of its batch.
     looks : list of Look
         The activations, in the order in which they were taken.
     material : Material or None
@@ -206,7 +208,7 @@ class Monitor(Callback):
 
     def on_batch_end(self, run):
         self.steps_done += 1
-        self.losses.add(run.batch_loss)
+        self.losses.add(run.batch_loss, run.batch_rows)
         if self._is_due:
             self._take_step(run.network)
             self.learning_rate = run.optimizer.last_learning_rate
