@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -18,8 +18,10 @@ class Sequential(Layer):
 
     Parameters
     ----------
-    layers : sequence of Layer
+    layers : sequence of Layer, or Layer
         Containers too. Each object may stand only once in a network.
+    *more : Layer
+        The layers after the first, if they are given one by one: `Sequential(Dense(32), ReLU())`.
 
     Raises
     ------
@@ -38,8 +40,8 @@ class Sequential(Layer):
     (ReLU(), Sequential([Dense(32), ReLU()]), 3)
     """
 
-    def __init__(self, layers: Sequence[Layer] = ()):
-        self.layers = as_layers(layers, "Sequential")
+    def __init__(self, layers: Sequence[Layer] | Layer = (), *more: Layer):
+        self.layers = as_layers(layers, more, "Sequential")
         refuse_repeated(self)
 
     def append(self, layer: Layer) -> None:
@@ -135,7 +137,11 @@ class Residual(Layer):
 
     def __init__(self, body: Layer):
         self.body = body
-        self.layers = as_layers([body], "Residual")
+        if isinstance(body, (list, tuple)):
+            raise TypeError(
+                "Residual takes one layer, its body, got a list. Write Residual(Sequential([...]))."
+            )
+        self.layers = as_layers([body], (), "Residual")
         refuse_repeated(self)
 
     def create_parameters(self, input_shape):
@@ -162,8 +168,10 @@ class Concat(Layer):
 
     Parameters
     ----------
-    layers : sequence of Layer
+    layers : sequence of Layer, or Layer
         At least one. Their outputs may differ in the last axis only.
+    *more : Layer
+        The layers after the first, if they are given one by one.
 
     Examples
     --------
@@ -172,8 +180,8 @@ class Concat(Layer):
     array([[-1.,  2.,  0.,  2.]])
     """
 
-    def __init__(self, layers: Sequence[Layer]):
-        self.layers = as_layers(layers, "Concat")
+    def __init__(self, layers: Sequence[Layer] | Layer, *more: Layer):
+        self.layers = as_layers(layers, more, "Concat")
         refuse_repeated(self)
 
     def create_parameters(self, input_shape):
@@ -223,11 +231,26 @@ def chain_of(network: Layer) -> Iterator[Layer]:
         yield from chain_of(layer)
 
 
-def as_layers(layers: Sequence[Layer], container: str) -> list[Layer]:
-    """A list of layers, or an error that says which of them is none."""
-    if isinstance(layers, Layer) and not isinstance(layers, Sequential):
-        raise TypeError(f"{container} takes a list of layers, got the layer {layers!r}. Put it in [].")
-    layers = list(layers)
+def as_layers(layers: Sequence[Layer] | Layer, more: Sequence[Layer], container: str) -> list[Layer]:
+    """A list of layers from a sequence of them, or from layers given one by one.
+
+    Parameters
+    ----------
+    layers : sequence of Layer, or Layer
+        A `Sequential` alone gives the layers inside it.
+    more : sequence of Layer
+    container : str
+        The class that takes them, for errors.
+
+    Raises
+    ------
+    TypeError
+        If one of them is not a layer.
+    """
+    is_sequence = isinstance(layers, Sequential) or (
+        isinstance(layers, Iterable) and not isinstance(layers, (Layer, str))
+    )
+    layers = list(layers) if is_sequence and not more else [layers, *more]
     for index, layer in enumerate(layers):
         if isinstance(layer, type) and issubclass(layer, Layer):
             raise TypeError(

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from layernet.hints import NAMES_ELSEWHERE
 from layernet.initializers import as_initializer
-from layernet.parameters import Segment, pack, segment_of
+from layernet.parameters import ArrayViews, Segment, checked_copy, pack, segment_of
 from layernet.representation import Described
-from layernet.validation import as_float_array
 
 
 class NotBuiltError(ValueError, AttributeError):
@@ -87,7 +87,10 @@ class Holder(Described):
 
     @property
     def parameters(self) -> dict[str, np.ndarray]:
-        """The parameters by name, those of layers inside as `"0.weights"`: views, not copies."""
+        """The parameters by name, those of layers inside as `"0.weights"`: views, not copies.
+
+        Assigning to an item copies into the parameter, as assigning to the layer's attribute does.
+        """
         return self._collect("")
 
     @property
@@ -199,7 +202,7 @@ class Holder(Described):
         for index, layer in enumerate(self.layers):
             inside = layer.parameters if prefix == "" else layer.gradients
             found.update({f"{index}.{name}": array for name, array in inside.items()})
-        return found
+        return ArrayViews(found)
 
     def _find(self, name):
         head, dot, rest = name.partition(".")
@@ -219,11 +222,13 @@ class Holder(Described):
     def __setattr__(self, name: str, value: Any) -> None:
         view = self._views.get(name)
         if view is None:
-            object.__setattr__(self, name, value)
+            super().__setattr__(name, value)
         elif value is not view:
             view[...] = checked_copy(value, view.shape, view.dtype, f"{self!r}.{name}", copy=False)
 
     def __getattr__(self, name: str) -> Any:
+        if name in NAMES_ELSEWHERE:
+            raise AttributeError(f"{type(self).__name__} has no {name!r}. {NAMES_ELSEWHERE[name]}")
         if not name.startswith("__") and self.input_shape is None:
             raise NotBuiltError(
                 f"{type(self).__name__} has no {name!r}. It is not built yet, so it has no parameters: call "
@@ -272,11 +277,3 @@ _BUILT_ATTRIBUTES = (
     "_state_names",
     "has_parameters",
 )
-
-
-def checked_copy(value: Any, shape: tuple[int, ...], dtype, name: str, copy: bool = True) -> np.ndarray:
-    """An array of exactly this shape and type from a value that someone assigns to a parameter."""
-    array = as_float_array(value, dtype, True, name)
-    if array.shape != shape:
-        raise ValueError(f"{name} has the shape {shape}, got an array of shape {array.shape}.")
-    return array.copy() if copy else array

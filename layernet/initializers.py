@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
-from layernet.representation import Described, find_by_name
+from layernet.representation import Described, find_by_name, require_method
 
 
 class Initializer(Described):
@@ -14,6 +15,11 @@ class Initializer(Described):
 
     Any callable with the same two arguments does as well.
     """
+
+    def __init_subclass__(cls, abstract: bool = False, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if not abstract:
+            require_method(cls, Initializer, ["__call__"], "draws initial values")
 
     def __call__(self, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
         """Draw initial values.

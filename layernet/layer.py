@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from layernet.guards import (
+    Pass,
     describe_shape,
     fits,
     forward_unchecked,
-    refuse_half_a_layer,
+    refuse_incomplete,
     refuse_repeated,
     unchanged_on_error,
     with_checked_gradient,
@@ -24,6 +25,9 @@ from layernet.parameters import pack
 from layernet.validation import as_feature_shape, as_float_array, as_generator
 
 __all__ = ["Layer", "NotBuiltError"]
+
+FORWARD = Pass("way forward", "forward_pass", "record")
+BACKWARD = Pass("way back", "backward_pass", "backward_from")
 
 
 class Layer(Holder):
@@ -102,7 +106,7 @@ class Layer(Holder):
         super().__init_subclass__(**options)
         cls._is_abstract = abstract
         if not abstract:
-            refuse_half_a_layer(cls, Layer)
+            refuse_incomplete(cls, Layer, FORWARD, BACKWARD)
         for name in ("forward_pass", "record"):
             if name in vars(cls):
                 setattr(cls, name, with_checked_inputs(vars(cls)[name]))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import itertools
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 Kind = TypeVar("Kind", bound="Described")
 
 _ABSENT = object()
+_definitions = itertools.count()
 
 
 class Described:
@@ -16,12 +19,34 @@ class Described:
     The constructor stores its arguments under their own names and nothing else; the representation is read
     off from them, without those that are at their defaults.
 
+    A method cannot be replaced by what is no method, as by `self.state = []` in a layer of one's own: whoever
+    calls it would fail far from the mistake.
+
     Examples
     --------
     >>> from layernet import Dense
     >>> Dense(100, use_bias=False)
     Dense(100, use_bias=False)
     """
+
+    # The public methods and properties of the class, which no other attribute may hide.
+    _reserved: frozenset[str] = frozenset()
+    # Counts the definitions of classes, so that the newest of one name can be found.
+    _definition = -1
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name in cls._reserved & vars(cls).keys():
+            if not is_method(vars(cls)[name]):
+                raise hidden_method(cls, name, vars(cls)[name])
+        own = {name for name, value in vars(cls).items() if is_method(value) or isinstance(value, property)}
+        cls._reserved = cls._reserved | {name for name in own if not name.startswith("_")}
+        cls._definition = next(_definitions)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self._reserved and not callable(value):
+            raise hidden_method(type(self), name, value)
+        object.__setattr__(self, name, value)
 
     def configuration(self) -> dict[str, Any]:
         """The constructor's arguments by name, as they were given.
@@ -61,15 +86,49 @@ def same_value(value: Any, default: Any) -> bool:
         return False
 
 
+def is_method(value: Any) -> bool:
+    """Whether a value in a class's body is a method."""
+    is_callable = callable(value) and not isinstance(value, type)
+    return is_callable or isinstance(value, (classmethod, staticmethod))
+
+
+def hidden_method(cls: type, name: str, value: Any) -> AttributeError:
+    """The error for an attribute that would hide a method or a property."""
+    kind = "property" if isinstance(getattr(cls, name, None), property) else "method"
+    return AttributeError(
+        f"{cls.__name__}.{name} is a {kind} that layernet calls, and {value!r} would hide it. Give your "
+        f"attribute another name, such as {name}_."
+    )
+
+
+def require_method(cls: type, contract: type, names: Iterable[str], purpose: str) -> None:
+    """Raise an error for a class that defines none of the methods that its kind consists of.
+
+    Parameters
+    ----------
+    cls : type
+    contract : type
+        The base class of the kind, whose own methods of these names do nothing.
+    names : iterable of str
+        Methods of which one is enough; the first is the usual one.
+    purpose : str
+        What that method does, for the error.
+    """
+    names = list(names)
+    if all(getattr(cls, name) is getattr(contract, name) for name in names):
+        raise TypeError(f"{cls.__name__} defines no {names[0]}, the method that {purpose}. Define it.")
+
+
 def subclasses_by_name(kind: type[Kind]) -> dict[str, type[Kind]]:
-    """Every subclass of `kind` whose name is public, by its name in small letters."""
-    found: dict[str, type[Kind]] = {}
-    for subclass in kind.__subclasses__():
-        if not subclass.__name__.startswith("_"):
-            found.setdefault(subclass.__name__.lower(), subclass)
-        for name, deeper in subclasses_by_name(subclass).items():
-            found.setdefault(name, deeper)
-    return found
+    """Every subclass of `kind` whose name is public, by its name in small letters; of one name the newest.
+
+    In a notebook, a cell that defines a class is often run again.
+    """
+    family = list(kind.__subclasses__())
+    for subclass in family:
+        family += [deeper for deeper in subclass.__subclasses__() if deeper not in family]
+    family.sort(key=lambda each: each._definition)
+    return {each.__name__.lower(): each for each in family if not each.__name__.startswith("_")}
 
 
 def find_by_name(kind: type[Kind], value: str | Kind, argument: str) -> Kind:
@@ -103,7 +162,10 @@ def find_by_name(kind: type[Kind], value: str | Kind, argument: str) -> Kind:
             f"{argument} is the class {value.__name__}, not an object of it. Write {value.__name__}(...)."
         )
     if not isinstance(value, str):
-        raise TypeError(f"{argument} must be a {kind.__name__} or the name of one, got {type(value).__name__}.")
+        article = "an" if kind.__name__[0] in "AEIOU" else "a"
+        raise TypeError(
+            f"{argument} must be {article} {kind.__name__} or the name of one, got {type(value).__name__}."
+        )
     known = subclasses_by_name(kind)
     found = known.get(value.replace("_", "").lower())
     if found is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from layernet.representation import Described
+from layernet.representation import Described, require_method
 from layernet.validation import require_number
 
 
@@ -18,6 +18,11 @@ class Schedule(Described):
 
     A subclass defines `__call__(time)`, and stores what it needs in the constructor.
     """
+
+    def __init_subclass__(cls, abstract: bool = False, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if not abstract:
+            require_method(cls, Schedule, ["__call__"], "returns the learning rate at a time")
 
     def __call__(self, time: int) -> float:
         """The learning rate at a time.
@@ -218,7 +223,7 @@ class OneCycleSchedule(Schedule):
 
 
 class ReduceOnPlateau(Schedule):
-    """A learning rate that drops whenever a value has stopped falling.
+    """A learning rate that drops whenever a value has stopped becoming better.
 
     It needs to be told the value, by `observe`, once an epoch: the callback `LearningRateSchedule` does so.
 
@@ -230,9 +235,13 @@ class ReduceOnPlateau(Schedule):
     patience : int, default=5
         So many observations in a row without a new best before it drops.
     threshold : float, default=1e-4
-        A value is a new best if it is less than best - threshold * |best|.
+        A value is a new best if it is less than best - threshold * |best|, or, where larger values are better,
+        greater than best + threshold * |best|.
     lowest : float, default=0.0
         It never drops below.
+    larger_is_better : bool, default=None
+        Whether the value should rise. None leaves it to the callback `LearningRateSchedule`, which goes by the
+        column that it monitors; a value told to `observe` by hand should fall then.
 
     Examples
     --------
@@ -250,12 +259,14 @@ class ReduceOnPlateau(Schedule):
         patience: int = 5,
         threshold: float = 1e-4,
         lowest: float = 0.0,
+        larger_is_better: bool | None = None,
     ):
         self.learning_rate = require_number(self, "learning_rate", learning_rate, at_least=0)
         self.factor = require_number(self, "factor", factor, above=0, below=1)
         self.patience = require_number(self, "patience", patience, above=0)
         self.threshold = require_number(self, "threshold", threshold, at_least=0)
         self.lowest = require_number(self, "lowest", lowest, at_least=0)
+        self.larger_is_better = larger_is_better
         self._best = math.inf
         self._waited = 0
         self._drops = 0
@@ -264,7 +275,15 @@ class ReduceOnPlateau(Schedule):
         return max(self.learning_rate * self.factor**self._drops, self.lowest)
 
     def observe(self, value: float) -> None:
-        """Take note of the value that should fall, and drop the learning rate if it has not for long."""
+        """Take note of a value, and drop the learning rate if there has been no new best for long.
+
+        Parameters
+        ----------
+        value : float
+            NaN is never a new best.
+        """
+        if self.larger_is_better:
+            value = -value
         margin = self.threshold * abs(self._best) if math.isfinite(self._best) else 0.0
         if value < self._best - margin:  # never where the value is NaN
             self._best, self._waited = value, 0

@@ -41,6 +41,8 @@ def as_float_array(value: Any, dtype: np.dtype | None, convert: bool, name: str)
     """
     if hasattr(value, "toarray"):
         raise TypeError(f"{name} must be a dense array, got the sparse {type(value).__name__}. Use .toarray().")
+    if value is None:
+        raise TypeError(f"{name} must be numbers, got None.")
     array = np.asarray(value)
     if array.dtype.kind not in "biuf":
         raise TypeError(

@@ -264,8 +264,10 @@ def test_what_a_container_refuses():
         Sequential([Dense(2), "relu"])
     with pytest.raises(TypeError, match=r"layer 0 is the class ReLU, not an object of it: write ReLU\(...\)"):
         Sequential([ReLU])
-    with pytest.raises(TypeError, match=r"takes a list of layers, got the layer Dense\(2\)"):
-        Sequential(Dense(2))
+    with pytest.raises(TypeError, match="Sequential layer 0 must be a Layer, got list"):
+        Sequential([Dense(2)], ReLU())
+    with pytest.raises(TypeError, match="Residual takes one layer, its body, got a list"):
+        Residual([Dense(2)])
     with pytest.raises(ValueError, match="An empty Sequential computes nothing"):
         Sequential([]).build(3)
     with pytest.raises(ValueError, match="An empty Concat computes nothing"):

@@ -23,6 +23,7 @@ ORDER = [
     "representation",
     "validation",
     "initializers",
+    "hints",
     "parameters",
     "holder",
     "guards",

@@ -30,8 +30,9 @@ from layernet.losses import Loss
 from layernet.optimizers import Optimizer
 from layernet.training import DivergenceError, ProgressBar, Run
 from layernet.training.averaging import WeightAverage
-from layernet.training.callbacks import Callback
+from layernet.training.callbacks import Callback, as_callbacks
 from layernet.training.data import TrainingData, outputs_in_blocks, select_rows
+from layernet.training.endings import refuse_doubled_activation
 from layernet.training.lbfgs import minimize
 from layernet.training.loop import train
 from layernet.user_warnings import warn_user
@@ -67,7 +68,7 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
         "scoring": [str, callable, None],
         "dtype": [StrOptions({"float32", "float64"}), Options(type, {np.float32, np.float64}), None],
         "weight_averaging": [Interval(Real, 0, 1, closed="left"), None],
-        "callbacks": ["array-like"],
+        "callbacks": ["array-like", Callback],
         "keep_optimizer": ["boolean"],
         "engine": [StrOptions(set(ENGINES))],
     }
@@ -232,6 +233,7 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
                 f"{n_outputs} for this y: let it end in Dense({n_outputs}), or give a function "
                 "(input_shape, n_outputs) that makes the network."
             )
+        refuse_doubled_activation(network, self._targets.loss)
         if init_from is not None:
             copy_parameters(init_from, network)
         self.network_ = network
@@ -297,13 +299,8 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
         batch_size = min(200 if self.batch_size == "auto" else self.batch_size, n_samples)
         epochs = 1 if incremental else self.max_iter
         run = Run(network, self._targets.loss, optimizer, epochs, -(-n_samples // batch_size))
-        callbacks = [*self.callbacks, *hooks, *([ProgressBar()] if self.verbose else [])]
-        for callback in self.callbacks:
-            if not isinstance(callback, Callback):
-                raise TypeError(
-                    f"callbacks must be layernet's, got {type(callback).__name__}. scikit-learn's are set by "
-                    "set_callbacks."
-                )
+        run.history.directions["val_score"] = True
+        callbacks = [*as_callbacks(self.callbacks), *hooks, *([ProgressBar()] if self.verbose else [])]
         untrained_loss = loss_without_learning(network, self._targets.loss, data)
         if optimizer is None:
             self._train_by_lbfgs(run, data, validation, callbacks)

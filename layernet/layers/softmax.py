@@ -24,9 +24,7 @@ class Softmax(Activation):
     """
 
     def forward_pass(self, inputs):
-        # Subtracting the maximum changes nothing in the quotient and keeps exp from overflowing.
-        exponentials = np.exp(inputs - largest_of_rows(inputs))
-        return exponentials / exponentials.sum(axis=-1, keepdims=True)
+        return softmax(inputs)
 
     def backward_from(self, outputs, grad_output):
         weighted = (grad_output * outputs).sum(axis=-1, keepdims=True)
@@ -50,6 +48,13 @@ class LogSoftmax(Activation):
 
     def backward_from(self, outputs, grad_output):
         return grad_output - np.exp(outputs) * grad_output.sum(axis=-1, keepdims=True)
+
+
+def softmax(inputs: np.ndarray) -> np.ndarray:
+    """exp(inputs) / sum of exp(inputs) along the last axis."""
+    # Subtracting the maximum changes nothing in the quotient and keeps exp from overflowing.
+    exponentials = np.exp(inputs - largest_of_rows(inputs))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
 
 def largest_of_rows(inputs: np.ndarray) -> np.ndarray:

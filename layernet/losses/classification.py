@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from layernet.layers.saturating import logistic
-from layernet.layers.softmax import largest_of_rows
-from layernet.losses.loss import Loss, count_outputs, mean_over_outputs
+from layernet.layers.softmax import largest_of_rows, softmax
+from layernet.losses.loss import Loss, are_labels_predicted, count_outputs, mean_over_outputs
 from layernet.validation import require_number
 
 
@@ -46,6 +46,9 @@ class CrossEntropy(Loss):
     Bridle (1990), Probabilistic interpretation of feedforward classification network outputs.
     """
 
+    outputs_are = "logits"
+    own_activation = staticmethod(softmax)
+
     def __init__(
         self,
         label_smoothing: float = 0.0,
@@ -64,6 +67,7 @@ class CrossEntropy(Loss):
         self._check_class_weight(output_shape[0])
         if targets.ndim == 1:
             return as_class_numbers(targets, output_shape[0], self)
+        refuse_column(targets, output_shape[0], self)
         targets = super().prepare(targets, output_shape, dtype)
         if (targets < 0).any() or (np.abs(targets.sum(axis=1) - 1) > 1e-4).any():
             raise ValueError(
@@ -91,6 +95,10 @@ class CrossEntropy(Loss):
     def gradient_from(self, record, targets):
         probabilities, targets = record
         return probabilities - targets
+
+    def is_predicted(self, outputs, targets):
+        """The largest logit of a row is that of the class, or of the most probable class."""
+        return outputs.argmax(axis=1) == (targets if targets.ndim == 1 else targets.argmax(axis=1))
 
     def _probabilities(self, outputs, targets):
         n_classes = outputs.shape[1]
@@ -150,6 +158,9 @@ class BinaryCrossEntropy(Loss):
            [ 0.125,  0.125]])
     """
 
+    outputs_are = "logits"
+    own_activation = staticmethod(logistic)
+
     # For subclasses with a constructor of their own.
     pos_weight: float | tuple[float, ...] | None = None
     neg_weight: float | tuple[float, ...] | None = None
@@ -197,6 +208,10 @@ class BinaryCrossEntropy(Loss):
         yes = v * targets
         return yes, yes + w * (1 - targets)
 
+    def is_predicted(self, outputs, targets):
+        """Each logit is above 0 where its label is above 1/2, and nowhere else."""
+        return are_labels_predicted(outputs > 0, targets > 0.5)
+
 
 class Hinge(Loss):
     """The margin by which a class is not yet the winner, as in support vector machines.
@@ -219,6 +234,8 @@ class Hinge(Loss):
     1.0
     """
 
+    outputs_are = "scores of any sign"
+
     def __init__(self, margin: float = 1.0):
         self.margin = require_number(self, "margin", margin, above=0)
 
@@ -229,6 +246,8 @@ class Hinge(Loss):
             if not np.isin(targets, (-1, 0, 1)).all() or ((targets == 0).any() and (targets == -1).any()):
                 raise ValueError(f"{self!r} with one output expects targets of -1 and 1, or of 0 and 1.")
             return np.where(targets > 0, 1, -1).astype(dtype)
+        if len(output_shape) == 1:
+            refuse_column(np.asarray(targets), output_shape[0], self)
         if len(output_shape) != 1 or np.ndim(targets) != 1:
             raise ValueError(
                 f"{self!r} expects class numbers of shape (n_samples,) and outputs of shape "
@@ -250,6 +269,12 @@ class Hinge(Loss):
     def gradient_from(self, record, targets):
         return record
 
+    def is_predicted(self, outputs, targets):
+        """The largest score is that of the class; a single score has the sign of the target."""
+        if targets.ndim == 2:
+            return are_labels_predicted(outputs > 0, targets > 0)
+        return outputs.argmax(axis=1) == targets
+
 
 def as_label_weights(loss: Loss, name: str, value: Any) -> float | tuple[float, ...] | None:
     """Weights of labels as a number or a tuple of numbers, each finite and at least 0; None stays None."""
@@ -268,6 +293,15 @@ def unit_rows(n_classes: int, dtype: np.dtype) -> np.ndarray:
     rows = np.eye(n_classes, dtype=dtype)
     rows.flags.writeable = False
     return rows
+
+
+def refuse_column(targets: np.ndarray, n_classes: int, loss: Loss) -> None:
+    """Raise an error for class numbers in a column, where they are expected in one dimension."""
+    if targets.ndim == 2 and targets.shape[1] == 1 and n_classes > 1:
+        raise ValueError(
+            f"{loss!r} expects class numbers of shape (n_samples,), got {targets.shape}, a column. "
+            "Use y.ravel()."
+        )
 
 
 def as_class_numbers(targets: np.ndarray, n_classes: int, loss: Loss) -> np.ndarray:

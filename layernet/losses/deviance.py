@@ -13,7 +13,7 @@ import numpy as np
 from layernet.layers.saturating import logistic
 from layernet.losses.classification import BinaryCrossEntropy
 from layernet.losses.loss import Loss
-from layernet.losses.regression import Poisson
+from layernet.losses.regression import Poisson, is_nearest_label_right
 from layernet.validation import require_number
 
 
@@ -34,6 +34,8 @@ class HalfSquaredError(Loss):
 
     def gradient(self, outputs, targets):
         return outputs - targets
+
+    is_predicted = is_nearest_label_right
 
 
 class HalfPoissonDeviance(Poisson):

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from layernet.guards import Pass, refuse_incomplete
 from layernet.layer import Layer
 from layernet.representation import Described
 from layernet.validation import as_float_array, require_finite, require_number
+
+FORWARD = Pass("formula", "losses", "record")
+BACKWARD = Pass("gradient", "gradient", "gradient_from")
 
 
 class Loss(Described):
@@ -25,6 +30,14 @@ class Loss(Described):
 
     where the weights w_i are 1 and the normalizer is their sum, unless given.
 
+    Attributes
+    ----------
+    outputs_are : str
+        What the formula takes outputs for, in words: "logits", for instance.
+    own_activation : callable or None
+        The function of rows of outputs that the formula applies to them itself: the softmax of logits, for
+        instance. Training refuses a network that ends in a layer of the same function.
+
     Examples
     --------
     A loss of your own is one small class:
@@ -38,6 +51,16 @@ class Loss(Described):
     >>> float(loss.forward_pass([[0.0], [1.0]])), loss.backward_pass([[0.0], [1.0]]).shape
     (0.0, (2, 1))
     """
+
+    outputs_are = "predictions"
+    own_activation: Callable[[np.ndarray], np.ndarray] | None = None
+    _is_abstract = True
+
+    def __init_subclass__(cls, abstract: bool = False, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls._is_abstract = abstract
+        if not abstract:
+            refuse_incomplete(cls, Loss, FORWARD, BACKWARD, plain_may_stay=True)
 
     def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """The loss of each sample.
@@ -94,7 +117,7 @@ class Loss(Described):
         """
         with np.errstate(over="ignore"):  # what is too large for the type is in the error
             targets = as_float_array(targets, dtype, True, f"targets of {type(self).__name__}")
-        if targets.shape[1:] != output_shape and output_shape in ((1,), ()) and targets.ndim <= 2:
+        if output_shape in ((1,), ()) and targets.ndim in (1, 2) and targets.size == len(targets):
             targets = targets.reshape(len(targets), *output_shape)
         if targets.shape[1:] != output_shape:
             expected = ", ".join(["n_samples", *map(str, output_shape)])
@@ -108,6 +131,25 @@ class Loss(Described):
     def sample_weights(self, targets: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray | None:
         """The weight of each sample, or None if all weigh the same; a loss with class weights adds them."""
         return sample_weight
+
+    def is_predicted(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Return for each sample whether its class, or all its labels, are predicted; what `accuracy` averages.
+
+        Outputs are taken for logits: with several columns and targets that are class numbers or probabilities,
+        the largest in a row wins; otherwise an output above 0 predicts its label. A loss of other outputs, or
+        of targets that are no classes, overrides this.
+
+        Parameters
+        ----------
+        outputs : ndarray of shape (n_samples, n_outputs)
+        targets : ndarray
+            As `prepare` returns them.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,), bool
+        """
+        return is_predicted_by_logits(outputs, targets)
 
     def bind(self, targets: Any, sample_weight: Any = None, normalizer: float | None = None) -> BoundLoss:
         """The layer that computes this loss against given targets.
@@ -126,6 +168,19 @@ class Loss(Described):
         BoundLoss
         """
         return BoundLoss(self, targets, sample_weight, normalizer)
+
+
+def is_predicted_by_logits(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Whether each sample's class or labels are predicted, if outputs are logits; see `Loss.is_predicted`."""
+    if outputs.shape[1] > 1 and (targets.ndim == 1 or np.allclose(targets.sum(axis=1), 1)):
+        classes = targets if targets.ndim == 1 else targets.argmax(axis=1)
+        return outputs.argmax(axis=1) == classes
+    return are_labels_predicted(outputs > 0, targets.reshape(outputs.shape) > 0.5)
+
+
+def are_labels_predicted(predicted: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Whether all labels of each sample are the predicted ones."""
+    return (predicted == labels).reshape(len(labels), -1).all(axis=1)
 
 
 class BoundLoss(Layer):

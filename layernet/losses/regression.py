@@ -9,8 +9,44 @@ from typing import Any
 
 import numpy as np
 
-from layernet.losses.loss import Loss, count_outputs, mean_over_outputs
+from layernet.losses.loss import Loss, are_labels_predicted, count_outputs, mean_over_outputs
 from layernet.validation import require_number
+
+
+def is_nearest_label_right(loss: Loss, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Return for each sample whether its class is predicted, by outputs that approximate 0 and 1.
+
+    A single output predicts 1 if it is above 1/2; of several outputs, the largest predicts the class.
+
+    Parameters
+    ----------
+    loss : Loss
+    outputs, targets : ndarray of shape (n_samples, n_outputs)
+
+    Returns
+    -------
+    ndarray of shape (n_samples,), bool
+
+    Raises
+    ------
+    ValueError
+        If the targets are not 0 and 1, or are several columns with more than one 1 in a row, or with none.
+    """
+    n_outputs = count_outputs(outputs)
+    outputs, targets = outputs.reshape(-1, n_outputs), targets.reshape(-1, n_outputs)
+    if not np.isin(targets, (0, 1)).all():
+        raise ValueError(
+            f"accuracy is for classes, and {loss!r} has targets other than 0 and 1. Leave this metric out, or "
+            "give a function (targets, outputs) of your own."
+        )
+    if n_outputs == 1:
+        return are_labels_predicted(outputs > 0.5, targets > 0.5)
+    if not (targets.sum(axis=1) == 1).all():
+        raise ValueError(
+            f"accuracy with {loss!r} and {n_outputs} outputs expects one 1 in each row of the targets. For "
+            "several labels a sample use BinaryCrossEntropy, or a metric of your own."
+        )
+    return outputs.argmax(axis=1) == targets.argmax(axis=1)
 
 
 class MeanSquaredError(Loss):
@@ -30,6 +66,8 @@ class MeanSquaredError(Loss):
     def gradient(self, outputs, targets):
         return (outputs - targets) * (2 / count_outputs(outputs))
 
+    is_predicted = is_nearest_label_right
+
 
 class MeanAbsoluteError(Loss):
     """The absolute error: its minimum is the median of the targets, which outliers do not move.
@@ -47,6 +85,8 @@ class MeanAbsoluteError(Loss):
 
     def gradient(self, outputs, targets):
         return np.sign(outputs - targets) / count_outputs(outputs)
+
+    is_predicted = is_nearest_label_right
 
 
 class Huber(Loss):
@@ -80,6 +120,8 @@ class Huber(Loss):
 
     def gradient(self, outputs, targets):
         return np.clip(outputs - targets, -self.delta, self.delta) / count_outputs(outputs)
+
+    is_predicted = is_nearest_label_right
 
 
 class Quantile(Loss):
@@ -115,6 +157,8 @@ class Quantile(Loss):
         slope = np.where(error > 0, 1 - self.quantile, -self.quantile) * (error != 0)
         return slope.astype(outputs.dtype, copy=False) / count_outputs(outputs)
 
+    is_predicted = is_nearest_label_right
+
 
 class Poisson(Loss):
     """For counts: outputs are the logarithms of expected counts.
@@ -133,6 +177,9 @@ class Poisson(Loss):
     Nelder and Wedderburn (1972), Generalized linear models.
     """
 
+    outputs_are = "logarithms of expected counts"
+    own_activation = np.exp
+
     def prepare(self, targets: Any, output_shape, dtype):
         """Counts of the outputs' shape, at least 0."""
         targets = super().prepare(targets, output_shape, dtype)
@@ -147,3 +194,7 @@ class Poisson(Loss):
     def gradient(self, outputs, targets):
         with np.errstate(over="ignore"):
             return (np.exp(outputs) - targets) / count_outputs(outputs)
+
+    def is_predicted(self, outputs, targets):
+        """Counts are no classes."""
+        raise ValueError(f"accuracy is for classes, and {self!r} has counts. Leave this metric out.")

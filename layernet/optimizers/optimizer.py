@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from layernet.layer import Layer
-from layernet.representation import Described
+from layernet.representation import Described, require_method
 from layernet.validation import FLOAT_TYPES, require_number
 
 # Formulas with temporaries run as fast as memory allows while a block of each vector fits into the cache.
@@ -53,6 +53,11 @@ class Optimizer(Described):
     steps = 0
     last_learning_rate: float | None = None
     _memory: dict[str, np.ndarray] | None = None
+
+    def __init_subclass__(cls, abstract: bool = False, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if not abstract:
+            require_method(cls, Optimizer, ("move", "step"), "moves the parameters")
 
     def __init__(
         self,

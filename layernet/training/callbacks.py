@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -117,13 +117,16 @@ class EarlyStopping(Callback):
     Parameters
     ----------
     monitor : str or callable, default="val_loss"
-        A column of the history; or a function of the network that returns a number, called once an epoch.
+        A column of the history; or a function of the network that returns a number, called after every epoch.
     patience : int, default=10
         So many epochs in a row without a new best before training stops.
     min_delta : float, default=0.0
         How much better a new best must be.
-    larger_is_better : bool, default=False
-        True for an accuracy, false for a loss.
+    larger_is_better : bool, default=None
+        None for what is known of the column: of losses smaller values are better, of `accuracy` larger ones,
+        of another metric what its function declares by an attribute of this name. A column of which nothing is
+        known needs True or False. Of the numbers of a function smaller ones are better, unless this or an
+        attribute of the function says otherwise.
     restore_best : bool, default=True
         Whether the network gets the parameters and the state of the best epoch back in the end.
 
@@ -132,6 +135,11 @@ class EarlyStopping(Callback):
     best_value : float
     best_epoch : int
         Counting from 1; 0 if there was none.
+
+    Raises
+    ------
+    ValueError
+        At the beginning of training, if nothing says whether larger or smaller values are better.
     """
 
     def __init__(
@@ -139,7 +147,7 @@ class EarlyStopping(Callback):
         monitor: str | Callable[[Layer], float] = "val_loss",
         patience: int = 10,
         min_delta: float = 0.0,
-        larger_is_better: bool = False,
+        larger_is_better: bool | None = None,
         restore_best: bool = True,
     ):
         if patience < 1:
@@ -151,15 +159,17 @@ class EarlyStopping(Callback):
         self.restore_best = restore_best
 
     _snapshot: Snapshot | None = None
+    _rises = False
 
     def on_train_begin(self, run):
+        self._rises = rises(self.monitor, run, self.larger_is_better, "EarlyStopping")
         self.best_epoch = 0
-        self.best_value = -math.inf if self.larger_is_better else math.inf
+        self.best_value = -math.inf if self._rises else math.inf
         self._snapshot = None
 
     def on_epoch_end(self, run):
         value = watched_value(self.monitor, run, "EarlyStopping")
-        gain = value - self.best_value if self.larger_is_better else self.best_value - value
+        gain = value - self.best_value if self._rises else self.best_value - value
         if gain > self.min_delta:
             self.best_value, self.best_epoch = value, run.epoch
             if self.restore_best:
@@ -186,7 +196,16 @@ class LearningRateSchedule(Callback):
     per : {"epoch", "step"}, default="epoch"
         What the schedule counts.
     monitor : str or callable, default="loss"
-        What a schedule that observes (`ReduceOnPlateau`) is told after every epoch; see `EarlyStopping`.
+        What a schedule that observes (`ReduceOnPlateau`) is told after every epoch; see `EarlyStopping`. A
+        `ReduceOnPlateau` that does not say itself whether larger values are better goes by the column.
+
+    Raises
+    ------
+    TypeError
+        If the schedule cannot be called.
+    ValueError
+        At the beginning of training, if a `ReduceOnPlateau` observes a column of which nothing says whether
+        larger or smaller values are better.
     """
 
     def __init__(
@@ -197,12 +216,20 @@ class LearningRateSchedule(Callback):
     ):
         if per not in ("epoch", "step"):
             raise ValueError(f"LearningRateSchedule: per must be 'epoch' or 'step', got {per!r}.")
+        if not callable(schedule) or isinstance(schedule, type):
+            raise TypeError(
+                "LearningRateSchedule: schedule must be a Schedule or a function of the time, "
+                f"got {schedule!r}. A constant learning rate is an argument of the optimizer: Adam(0.1)."
+            )
         self.schedule = schedule
         self.per = per
         self.monitor = monitor
 
     def on_train_begin(self, run):
         self._time = 0
+        # A schedule that leaves the direction open is told numbers that should fall.
+        is_open = getattr(self.schedule, "larger_is_better", False) is None
+        self._sign = -1 if is_open and rises(self.monitor, run, None, "ReduceOnPlateau") else 1
         run.optimizer.learning_rate = self.schedule(0)
 
     def on_batch_end(self, run):
@@ -211,7 +238,7 @@ class LearningRateSchedule(Callback):
 
     def on_epoch_end(self, run):
         if hasattr(self.schedule, "observe"):
-            self.schedule.observe(watched_value(self.monitor, run, "LearningRateSchedule"))
+            self.schedule.observe(self._sign * watched_value(self.monitor, run, "LearningRateSchedule"))
         if self.per == "epoch":
             self._advance(run)
 
@@ -263,8 +290,20 @@ class ProgressBar(Callback):
             self._bar.close()
 
 
+def rises(monitor: str | Callable[[Layer], float], run: Run, stated: bool | None, who: str) -> bool:
+    """Whether larger values are better: as stated, as the monitor function declares, or by the column."""
+    if stated is not None:
+        return stated
+    if callable(monitor):
+        return bool(getattr(monitor, "larger_is_better", False))
+    try:
+        return run.history.larger_is_better(monitor)
+    except ValueError as error:
+        raise ValueError(f"{who}: monitor={monitor!r}: {error}") from None
+
+
 def watched_value(monitor: str | Callable[[Layer], float], run: Run, who: str) -> float:
-    """The value to watch: the last entry of a column of the history, or what a function says."""
+    """The value to watch: the last entry of a column of the history, or what a function returns."""
     if callable(monitor):
         return float(monitor(run.network))
     if monitor not in run.history:
@@ -272,4 +311,41 @@ def watched_value(monitor: str | Callable[[Layer], float], run: Run, who: str) -
             f"{who}: monitor={monitor!r} is not in the history, which has {list(run.history)}. "
             "Give fit validation_data or metrics, or watch one of these."
         )
-    return float(run.history[monitor][-1])
+    value = run.history[monitor][-1]
+    if np.ndim(value):
+        raise ValueError(f"{who}: monitor={monitor!r} must be a number for each epoch, got {value!r}.")
+    return float(value)
+
+
+def as_callbacks(callbacks: Callback | Iterable[Callback] | None) -> list[Callback]:
+    """Callbacks in a list, each checked.
+
+    Parameters
+    ----------
+    callbacks : Callback, iterable of Callback, or None for none
+
+    Raises
+    ------
+    TypeError
+        If one is a function, a class, or another object that is no `Callback`.
+    """
+    if callbacks is None or isinstance(callbacks, Callback):
+        return [] if callbacks is None else [callbacks]
+    is_one = isinstance(callbacks, type) or callable(callbacks) or not isinstance(callbacks, Iterable)
+    callbacks = [callbacks] if is_one else list(callbacks)
+    for callback in callbacks:
+        if isinstance(callback, Callback):
+            continue
+        if isinstance(callback, type) and issubclass(callback, Callback):
+            found = f"the class {callback.__name__}. Write {callback.__name__}(...)"
+        elif callable(callback):
+            found = (
+                f"the function {getattr(callback, '__name__', callback)!s}. Define a subclass of Callback with "
+                "this as its method on_epoch_end(self, run), and give an object of it"
+            )
+        elif "sklearn" in type(callback).__module__:
+            found = f"{type(callback).__name__}. Callbacks of scikit-learn are set by set_callbacks"
+        else:
+            found = f"{type(callback).__name__}. Give objects of subclasses of layernet.Callback"
+        raise TypeError(f"callbacks must be layernet's, got {found}.")
+    return callbacks

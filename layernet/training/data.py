@@ -263,6 +263,13 @@ def admit_inputs(network: Layer, inputs: np.ndarray) -> np.ndarray:
 
 def check_targets(network: Layer, loss: Loss, y: Any, n_samples: int, name: str) -> np.ndarray:
     """Targets as the loss takes them, one for each sample."""
+    if y is None:
+        raise ValueError(
+            f"{name} is None, and training needs a target for each sample. An autoencoder's targets are its "
+            "inputs: y=X."
+        )
+    if np.ndim(y) == 0 and not hasattr(y, "toarray"):
+        raise ValueError(f"{name} must have one target for each of {n_samples} samples, got {y!r} alone.")
     if len(y) != n_samples:
         raise ValueError(f"{name} must have one target for each of {n_samples} samples, got {len(y)}.")
     return loss.prepare(y, network.output_shape, network.dtype)

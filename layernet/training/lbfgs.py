@@ -71,6 +71,7 @@ def minimize(
 
     def end_iteration(intermediate_result):
         run.epoch += 1
+        run.history.begin_row()
         for callback in callbacks:
             callback.on_epoch_begin(run)
         plan.parameters[order] = intermediate_result.x

@@ -18,7 +18,7 @@ from layernet.optimizers.optimizer import Optimizer
 from layernet.representation import find_by_name
 from layernet.training.averaging import WeightAverage
 from layernet.training.batches import checked_order
-from layernet.training.callbacks import Callback, ProgressBar, Run, Snapshot
+from layernet.training.callbacks import Callback, ProgressBar, Run, Snapshot, as_callbacks
 from layernet.training.data import (
     TrainingData,
     admit_inputs,
@@ -26,8 +26,9 @@ from layernet.training.data import (
     check_targets,
     outputs_in_blocks,
 )
+from layernet.training.endings import refuse_doubled_activation
 from layernet.training.history import History
-from layernet.training.metrics import as_metrics
+from layernet.training.metrics import as_metrics, directions_of
 from layernet.validation import as_generator
 
 
@@ -60,7 +61,7 @@ def fit(
     shuffle: bool | Callable[[int], np.ndarray] = True,
     validation_data: tuple | None = None,
     sample_weight: Any = None,
-    callbacks: Iterable[Callback] = (),
+    callbacks: Callback | Iterable[Callback] = (),
     metrics: Any = (),
     random_state: Any = None,
     verbose: int = 0,
@@ -96,10 +97,11 @@ def fit(
     sample_weight : array-like of shape (n_samples,), default=None
         Every batch divides its weighted sum by its size times the mean weight of all data, so that a weight
         means the same in every batch.
-    callbacks : iterable of Callback, default=()
-    metrics : str, callable or sequence of these, default=()
-        `"accuracy"`, or functions of (targets, outputs); the mean over the batches of an epoch, and the value
-        on the validation data.
+    callbacks : Callback or iterable of Callback, default=()
+    metrics : str, callable, iterable of these, or dict of str to callable, default=()
+        `"accuracy"`, or functions of (targets, outputs) that return a number or an array; the mean over the
+        batches of an epoch, and the value on the validation data. A function may have an attribute
+        `larger_is_better`, which callbacks that monitor its column go by.
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None, default=None
         Draws first the initial parameters, if the network is not built, then the order of the rows.
     verbose : int, default=0
@@ -136,7 +138,8 @@ def fit(
     """
     loss = find_by_name(Loss, loss, "loss")
     optimizer = find_by_name(Optimizer, optimizer, "optimizer")
-    metrics = as_metrics(metrics)
+    metrics = as_metrics(metrics, loss)
+    callbacks = as_callbacks(callbacks)
     epochs, batch_size = as_count(epochs, "epochs"), as_count(batch_size, "batch_size")
     random = as_generator(random_state)
     check_engine(engine)
@@ -144,7 +147,9 @@ def fit(
         data = TrainingData(network, loss, X, y, sample_weight, random)
         admit_batch_size(network, min(batch_size, data.n_samples))
         validation = None if validation_data is None else check_validation(network, loss, validation_data)
+        refuse_doubled_activation(network, loss)
     run = Run(network, loss, optimizer, epochs, -(-data.n_samples // batch_size))
+    run.history.directions.update(directions_of(metrics))
     order = shuffle if callable(shuffle) else random.permutation if shuffle else None
 
     def validate():
@@ -202,6 +207,7 @@ def train(
         before = Snapshot(run.network)
         with plan.ready():
             for run.epoch in range(1, epochs + 1):
+                run.history.begin_row()
                 for callback in callbacks:
                     callback.on_epoch_begin(run)
                 row = train_epoch(run, plan, data, order, metrics, callbacks, average, before)
@@ -291,19 +297,24 @@ def evaluate(
     sample_weight : array-like of shape (n_samples,), default=None
         For the loss; metrics weigh all samples the same.
     loss : str or Loss
-    metrics : str, callable or sequence or dict of these, default=()
+    metrics : str, callable, iterable of these, or dict of str to callable, default=()
 
     Returns
     -------
     dict of str to float
-        `"loss"`, then the metrics by name.
+        `"loss"`, then the metrics by name; an array for a metric that returns one.
     """
     loss = find_by_name(Loss, loss, "loss")
-    metrics = metrics if isinstance(metrics, dict) else as_metrics(metrics)
+    metrics = as_metrics(metrics, loss)
     outputs = outputs_in_blocks(network, np.asarray(X))
     values = {"loss": float(loss.bind(y, sample_weight).forward_pass(outputs))}
     targets = loss.prepare(y, outputs.shape[1:], outputs.dtype)
-    return {**values, **{name: float(metric(targets, outputs)) for name, metric in metrics.items()}}
+    return {**values, **{name: metric_value(metric(targets, outputs)) for name, metric in metrics.items()}}
+
+
+def metric_value(value: Any) -> float | np.ndarray:
+    """What a metric returned, as a Python number or an array."""
+    return np.asarray(value, float) if np.ndim(value) else float(value)
 
 
 def check_validation(network: Layer, loss: Loss, validation_data: Any) -> tuple:

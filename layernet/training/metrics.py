@@ -1,52 +1,147 @@
-"""Metrics: what people want to know of a network beside its loss."""
+"""Metrics: numbers that describe a network's outputs beside its loss."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 
+from layernet.losses.loss import Loss, is_predicted_by_logits
 
-def accuracy(targets: np.ndarray, outputs: np.ndarray) -> float:
-    """The part of samples whose class was found.
+# The columns that every history may have; a metric of such a name would be added to one of them.
+OWN_COLUMNS = frozenset({"epoch", "loss", "learning_rate", "seconds", "val_loss"})
+
+
+def accuracy(targets: np.ndarray, outputs: np.ndarray, loss: Loss | None = None) -> float:
+    """Fraction of samples whose class, or whose labels, were all predicted.
+
+    `fit(..., metrics="accuracy")` and `metrics=accuracy` use the loss of the training.
 
     Parameters
     ----------
     targets : ndarray of shape (n_samples,) or of the outputs' shape
-        Class numbers, or rows of probabilities, or labels of 0 and 1 for outputs with one column.
+        Class numbers, or rows of probabilities, or labels of 0 and 1.
     outputs : ndarray of shape (n_samples, n_outputs)
-        Logits: the largest in a row wins; with one column, those above 0 say yes.
+    loss : Loss, default=None
+        Decides which outputs predict what; see `Loss.is_predicted`. None takes outputs for logits: with several
+        columns and targets that are class numbers or probabilities, the largest in a row wins; otherwise an
+        output above 0 predicts its label.
 
     Returns
     -------
     float
-        Between 0 and 1.
+        Between 0 and 1; NaN for no samples.
+
+    Raises
+    ------
+    ValueError
+        If the targets are no classes.
 
     Examples
     --------
     >>> accuracy(np.array([0, 1]), np.array([[2.0, 1.0], [2.0, 1.0]]))
     0.5
+    >>> accuracy(np.array([[1, 1], [0, 0]]), np.array([[2.0, 1.0], [-2.0, 1.0]]))
+    0.5
     """
-    if outputs.shape[1] == 1:
-        return float(((outputs > 0) == (targets.reshape(outputs.shape) > 0.5)).mean())
-    classes = targets if targets.ndim == 1 else targets.argmax(axis=1)
-    return float((outputs.argmax(axis=1) == classes).mean())
+    targets, outputs = np.asarray(targets), np.asarray(outputs)
+    predicted = (
+        is_predicted_by_logits(outputs, targets) if loss is None else loss.is_predicted(outputs, targets)
+    )
+    return float(predicted.mean()) if len(predicted) else float("nan")
+
+
+accuracy.larger_is_better = True
 
 
 METRICS = {"accuracy": accuracy}
 
 
-def as_metrics(metrics) -> dict[str, Callable[[np.ndarray, np.ndarray], float]]:
-    """Metrics by name, from names and functions of (targets, outputs)."""
-    found = {}
-    for metric in [metrics] if isinstance(metrics, str) or callable(metrics) else metrics:
-        if callable(metric):
-            found[getattr(metric, "__name__", type(metric).__name__)] = metric
-        elif metric in METRICS:
-            found[metric] = METRICS[metric]
-        else:
+def as_metrics(metrics: Any, loss: Loss | None = None) -> dict[str, Callable[[np.ndarray, np.ndarray], Any]]:
+    """Metrics by name, from names and functions of (targets, outputs).
+
+    Parameters
+    ----------
+    metrics : str, callable, iterable of these, dict of str to callable, or None for none
+        A function has its `__name__`; in a dict the keys are the names.
+    loss : Loss, default=None
+        Of the training: decides which accuracy is meant.
+
+    Returns
+    -------
+    dict of str to callable
+
+    Raises
+    ------
+    ValueError
+        If a name is unknown, is that of another column of the history, or stands for two metrics.
+    TypeError
+        If a metric is neither a name nor a function.
+    """
+    found: dict[str, Callable] = {}
+    for name, metric in named_metrics(metrics):
+        columns = {column for each in found for column in (each, f"val_{each}")} | OWN_COLUMNS
+        if columns & {name, f"val_{name}"}:
+            other = "another metric" if name not in OWN_COLUMNS else "a column that every history has"
             raise ValueError(
-                f"metrics: {metric!r} is not known. Known are {sorted(METRICS)}; others are functions of "
-                "(targets, outputs)."
+                f"metrics: {metric!r} has the name {name!r}, which is that of {other}. Name metrics by a dict: "
+                "metrics={'name': function}."
             )
+        found[name] = functools.partial(accuracy, loss=loss) if metric is accuracy else metric
     return found
+
+
+def named_metrics(metrics: Any) -> Iterable[tuple[str, Callable]]:
+    """Names and functions, one pair after the other."""
+    if metrics is None:
+        pairs = []
+    elif isinstance(metrics, Mapping):
+        pairs = list(metrics.items())
+    else:
+        is_one = isinstance(metrics, str) or callable(metrics)
+        if not is_one and not isinstance(metrics, Iterable):
+            raise TypeError(f"metrics must be names or functions of (targets, outputs), got {metrics!r}.")
+        pairs = [(name_of(metric), metric) for metric in ([metrics] if is_one else metrics)]
+    for name, metric in pairs:
+        if isinstance(metric, str):
+            if metric not in METRICS:
+                raise ValueError(
+                    f"metrics: {metric!r} is not known. Known are {sorted(METRICS)}; others are functions of "
+                    "(targets, outputs)."
+                )
+            metric = METRICS[metric]
+        if not callable(metric):
+            raise TypeError(f"metrics must be names or functions of (targets, outputs), got {metric!r}.")
+        if not isinstance(name, str):
+            raise TypeError(f"metrics: the name of {metric!r} must be a string, got {name!r}.")
+        yield name, metric
+
+
+def name_of(metric: Any) -> str:
+    """The name of a function's column; of a partial function the name of what it calls."""
+    if isinstance(metric, str):
+        return metric
+    return getattr(metric, "__name__", None) or (
+        name_of(metric.func) if isinstance(metric, functools.partial) else type(metric).__name__
+    )
+
+
+def directions_of(metrics: Mapping[str, Callable]) -> dict[str, bool]:
+    """For each metric that declares `larger_is_better`, and its column on validation data, what it declares."""
+    declared = {name: direction_of(metric) for name, metric in metrics.items()}
+    return {
+        column: larger
+        for name, larger in declared.items()
+        if larger is not None
+        for column in (name, f"val_{name}")
+    }
+
+
+def direction_of(metric: Any) -> bool | None:
+    """Whether larger values of a metric are better; None if its function does not say."""
+    declared = getattr(metric, "larger_is_better", None)
+    if declared is None and isinstance(metric, functools.partial):
+        return direction_of(metric.func)
+    return None if declared is None else bool(declared)

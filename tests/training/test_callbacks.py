@@ -89,7 +89,8 @@ def test_early_stopping_can_watch_a_metric():
     def error(targets, outputs):
         return float(np.abs(targets - outputs).max())
 
-    _, history = fit(EarlyStopping("val_error", patience=2), validation_data=(X, Y), metrics=error, epochs=50)
+    stopping = EarlyStopping("val_error", patience=2, larger_is_better=False)
+    _, history = fit(stopping, validation_data=(X, Y), metrics=error, epochs=50)
     assert len(history["val_error"]) == len(history["loss"])
 
 

@@ -1,0 +1,316 @@
+"""Metrics: names, columns, directions, and which accuracy belongs to which loss."""
+
+import functools
+import math
+
+import numpy as np
+import pytest
+
+from layernet import (
+    BinaryCrossEntropy,
+    CrossEntropy,
+    Dense,
+    EarlyStopping,
+    Hinge,
+    LearningRateSchedule,
+    LogLoss,
+    MeanSquaredError,
+    Poisson,
+    ReduceOnPlateau,
+    Sequential,
+)
+from layernet.training import Callback, History, accuracy, evaluate
+
+random = np.random.default_rng(0)
+X = random.standard_normal((30, 3))
+Y = X[:, :1]
+CLASSES = np.arange(30) % 3
+ENGINES = ["formulas", "auto"]
+
+
+def fit(y=Y, loss="mean_squared_error", epochs=4, units=1, **options):
+    network = Sequential([Dense(units)])
+    return network.fit(X, y, loss=loss, epochs=epochs, optimizer="sgd", random_state=0, batch_size=8, **options)
+
+
+# --- names ---
+
+
+def test_a_metric_cannot_take_the_place_of_another_column():
+    def loss(targets, outputs):
+        return 100.0
+
+    def val_error(targets, outputs):
+        return 1.0
+
+    def error(targets, outputs):
+        return 2.0
+
+    for metrics in (
+        [loss],
+        {"val_loss": error},
+        {"epoch": error},
+        {"seconds": error},
+        {"learning_rate": error},
+    ):
+        with pytest.raises(ValueError, match="is that of a column that every history has"):
+            fit(metrics=metrics)
+    for metrics in ([error, error], [error, val_error], [val_error, error], [lambda t, o: 1, lambda t, o: 2]):
+        with pytest.raises(ValueError, match=r"is that of another metric. Name metrics by a dict"):
+            fit(metrics=metrics)
+    with pytest.raises(ValueError, match="another metric"):
+        fit(metrics=["accuracy", accuracy])
+    history = fit(metrics={"first": lambda t, o: 1, "second": lambda t, o: 2})
+    assert history["first"] == [1.0] * 4
+    assert history["second"] == [2.0] * 4
+    assert history["loss"] == fit()["loss"]
+
+
+def test_names_of_partial_functions_and_objects():
+    def worst(targets, outputs, power):
+        return float((np.abs(targets - outputs) ** power).max())
+
+    class Worst:
+        def __call__(self, targets, outputs):
+            return worst(targets, outputs, 1)
+
+    history = fit(metrics=[functools.partial(worst, power=2), Worst()])
+    assert list(history)[2:4] == ["worst", "Worst"]
+
+
+@pytest.mark.parametrize("metrics", [3, [3], [None], {"a": 3}, {3: accuracy}])
+def test_what_is_no_metric(metrics):
+    with pytest.raises(TypeError, match="metrics"):
+        fit(metrics=metrics)
+
+
+def test_no_metrics_and_no_callbacks_may_be_none():
+    assert list(fit(metrics=None, callbacks=None)) == list(fit())
+
+
+# --- which accuracy ---
+
+
+@pytest.mark.parametrize(
+    ("loss", "targets", "outputs", "expected"),
+    [
+        (CrossEntropy(), [0, 1, 2], [[9.0, 1, 1], [1, 9, 1], [9, 1, 1]], [True, True, False]),
+        (CrossEntropy(), [[0.9, 0.1], [0.4, 0.6]], [[-1.0, -2], [-1, -2]], [True, False]),
+        (BinaryCrossEntropy(), [1, 0, 0], [[0.1], [0.1], [-0.1]], [True, False, True]),
+        (BinaryCrossEntropy(), [[1, 1, 0], [0, 0, 0], [1, 0, 0]], [[1.0, 2, -1], [-1, -1, -1], [1, 1, -1]],
+         [True, True, False]),
+        (LogLoss(), [[1, 0], [0, 1]], [[1.0, 2.0], [-1.0, 2.0]], [False, True]),
+        (Hinge(), [1, -1], [[0.2], [0.2]], [True, False]),
+        (Hinge(), [0, 1], [[0.2], [0.2]], [False, True]),
+        (Hinge(), [2, 0], [[0.0, 1, 2], [0, 1, 2]], [True, False]),
+        (MeanSquaredError(), [0, 1, 1], [[0.4], [0.6], [0.4]], [True, True, False]),
+        (MeanSquaredError(), [[0, 1], [1, 0]], [[0.1, 0.2], [0.1, 0.2]], [True, False]),
+    ],
+)  # fmt: skip
+def test_the_loss_decides_which_accuracy(loss, targets, outputs, expected):
+    outputs = np.array(outputs)
+    prepared = loss.prepare(targets, outputs.shape[1:], outputs.dtype)
+    assert loss.is_predicted(outputs, prepared).tolist() == expected
+    assert accuracy(prepared, outputs, loss) == np.mean(expected)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("loss", ["binary_cross_entropy", "log_loss"])
+@pytest.mark.parametrize("metric", ["accuracy", accuracy])
+def test_a_perfect_network_for_several_labels_has_accuracy_1(loss, metric, engine):
+    labels = (X > 0).astype(float)
+    network = Sequential([Dense(3)]).build(3)
+    network.parameters["0.weights"] = 50 * np.eye(3)
+    network.parameters["0.bias"] = np.zeros(3)
+    history = network.fit(
+        X,
+        labels,
+        loss=loss,
+        optimizer="sgd",
+        epochs=1,
+        metrics=metric,
+        validation_data=(X, labels),
+        engine=engine,
+    )
+    assert history["accuracy"] == history["val_accuracy"] == [1.0]
+    assert evaluate(network, X, labels, loss=loss, metrics=metric)["accuracy"] == 1.0
+
+
+@pytest.mark.parametrize("loss", ["mean_squared_error", "mean_absolute_error", "huber", "quantile", "poisson",
+                                  "half_squared_error", "half_poisson_deviance"])  # fmt: skip
+def test_accuracy_of_numbers_is_refused(loss):
+    with pytest.raises(ValueError, match="accuracy is for classes"):
+        fit(np.abs(Y), loss, metrics="accuracy")
+    with pytest.raises(ValueError, match="accuracy is for classes"):
+        Poisson().is_predicted(np.zeros((1, 1)), np.ones((1, 1)))
+
+
+def test_accuracy_of_labels_by_a_squared_error_is_refused():
+    with pytest.raises(ValueError, match="expects one 1 in each row"):
+        fit((X > 0).astype(float), units=3, metrics="accuracy")
+
+
+# --- metrics that return arrays ---
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_metric_may_return_an_array(engine):
+    def recalls(targets, outputs):
+        return np.array([0.25, 0.5, outputs.shape[1]])
+
+    history = fit(
+        CLASSES, "cross_entropy", units=3, metrics=recalls, validation_data=(X, CLASSES), engine=engine
+    )
+    assert np.allclose(history["recalls"], [[0.25, 0.5, 3]] * 4)
+    assert np.allclose(history["val_recalls"], [[0.25, 0.5, 3]] * 4)
+    assert "[0.25" in str(history)
+    assert "[0.25" in history._repr_html_()
+    assert len(history.plot().axes) == 1
+    with pytest.raises(ValueError, match="has not one number for each epoch"):
+        history.best("recalls", larger_is_better=True)
+    with pytest.raises(ValueError, match="monitor='recalls' must be a number"):
+        fit(metrics=recalls, callbacks=[EarlyStopping("recalls", larger_is_better=True)])
+
+
+# --- directions ---
+
+
+class Rising:
+    """A metric with given values, one for each call."""
+
+    larger_is_better = True
+    __name__ = "skill"
+
+    def __init__(self, values):
+        self.values = iter(values)
+
+    def __call__(self, targets, outputs):
+        return next(self.values)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_early_stopping_keeps_the_epoch_of_the_highest_accuracy(engine):
+    stopping = EarlyStopping("val_accuracy", patience=3)
+    history = fit(
+        CLASSES, "cross_entropy", units=3, epochs=12, metrics="accuracy", validation_data=(X, CLASSES),
+        callbacks=stopping, engine=engine,
+    )  # fmt: skip
+    assert stopping.best_value == max(history["val_accuracy"])
+    assert stopping.best_epoch == history.best("val_accuracy")
+    assert history["val_accuracy"][history.best("val_accuracy") - 1] == max(history["val_accuracy"])
+
+
+def test_a_metric_declares_its_direction():
+    values = [0.1, 0.2, 0.9, 0.3, 0.4, 0.5]
+    stopping = EarlyStopping("val_skill", patience=2)
+    # Once for each of four batches, and once on the validation data.
+    metric = Rising([value for value in values for _ in range(5)])
+    history = fit(epochs=6, metrics=metric, validation_data=(X, Y), callbacks=[stopping])
+    assert stopping.best_epoch == history.best("val_skill") == history.best("skill") == 3
+    assert len(history["loss"]) == 5
+
+
+def error(targets, outputs):
+    return float(np.abs(targets - outputs).mean())
+
+
+def test_a_column_without_a_known_direction_needs_one_before_the_first_step():
+    for callback in (
+        EarlyStopping("error"),
+        EarlyStopping("learning_rate"),
+        LearningRateSchedule(ReduceOnPlateau(0.1), monitor="error"),
+    ):
+        network = Sequential([Dense(1)]).build(3, 0)
+        before = network.parameter_vector.copy()
+        with pytest.raises(ValueError, match=r"is not a loss, and nothing says whether larger or smaller"):
+            network.fit(X, Y, loss="mean_squared_error", metrics=error, callbacks=[callback])
+        assert np.array_equal(network.parameter_vector, before)
+    with pytest.raises(ValueError, match="nothing says whether larger or smaller"):
+        fit(metrics=error).best("error")
+    history = fit(metrics=error, callbacks=[EarlyStopping("error", larger_is_better=False)])
+    assert history.best("error", larger_is_better=False) == 4
+    stated = LearningRateSchedule(ReduceOnPlateau(0.1, larger_is_better=False), monitor="error")
+    assert fit(metrics=error, callbacks=[stated])["learning_rate"] == [0.1] * 4
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_learning_rate_does_not_fall_while_the_accuracy_rises(engine):
+    rising = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
+    for schedule in (ReduceOnPlateau(0.1, patience=1), ReduceOnPlateau(0.1, patience=1, larger_is_better=True)):
+        history = fit(
+            epochs=6, metrics=Rising([value for value in rising for _ in range(4)]), engine=engine,
+            callbacks=LearningRateSchedule(schedule, monitor="skill"),
+        )  # fmt: skip
+        assert history["learning_rate"] == [0.1] * 6
+    falling = ReduceOnPlateau(0.1, patience=1, factor=0.5)
+    history = fit(
+        epochs=4, metrics=Rising([value for value in reversed(rising) for _ in range(4)]), engine=engine,
+        callbacks=LearningRateSchedule(falling, monitor="skill"),
+    )  # fmt: skip
+    assert history["learning_rate"] == pytest.approx([0.1, 0.1, 0.05, 0.025])
+
+
+def test_a_plateau_of_values_that_should_rise():
+    schedule = ReduceOnPlateau(1.0, patience=2, threshold=0.1, larger_is_better=True)
+    for value in (1.0, 1.05, 1.2):  # the second is better by less than the threshold
+        schedule.observe(value)
+    assert schedule(0) == 1.0
+    for value in (1.3, math.nan):
+        schedule.observe(value)
+    assert schedule(0) == 0.5
+    assert repr(schedule) == "ReduceOnPlateau(1.0, patience=2, threshold=0.1, larger_is_better=True)"
+
+
+def test_the_validation_score_of_an_estimator_should_rise():
+    from layernet import MLPClassifier
+
+    stopping = EarlyStopping("val_score", patience=2)
+    classifier = MLPClassifier((4,), early_stopping=True, max_iter=30, random_state=0, callbacks=[stopping])
+    classifier.fit(np.tile(X, (4, 1)), np.tile(CLASSES, 4))
+    assert stopping.best_value == max(classifier.history_["val_score"][: stopping.best_epoch])
+
+
+# --- history ---
+
+
+class EverySecond(Callback):
+    """Adds to the history in every second epoch, at a moment of one's choice."""
+
+    def __init__(self, method):
+        setattr(self, method, lambda run: run.epoch % 2 == 0 and run.history.add(extra=10.0 * run.epoch))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("method", ["on_epoch_begin", "on_epoch_end"])
+def test_a_column_that_is_added_every_second_epoch_keeps_to_its_rows(method, engine):
+    history = fit(callbacks=EverySecond(method), engine=engine)
+    assert np.array_equal(history["extra"], [math.nan, 20, math.nan, 40], equal_nan=True)
+    lines = str(history).splitlines()
+    assert lines[2].endswith("20.0000")
+    assert lines[3].endswith("nan")
+    assert history._repr_html_().count("<tr>") == 5
+    assert history.best("extra", larger_is_better=False) == 2
+    assert len(history.plot().axes) == 2
+
+
+def test_a_column_that_ends_early_or_has_other_values_is_named_below_the_table():
+    history = fit(epochs=5, callbacks=EverySecond("on_epoch_end"))
+    assert len(history["extra"]) == 4
+    assert "Not shown: extra (4 values)." in str(history)
+    assert "Not shown: extra (4 values)." in history._repr_html_()
+    history.plot()
+    history["words"] = ["one"] * 5
+    history["notes"] = [None, 1, 2.5, "x", np.float32(3)]
+    assert "one" in str(history)
+    with pytest.raises(ValueError, match="has not one number for each epoch"):
+        history.best("words", larger_is_better=True)
+
+
+def test_the_best_epoch_is_never_one_without_a_number():
+    history = History(epoch=[1, 2, 3], loss=[math.nan, 2.0, 1.0], score=[math.nan] * 3)
+    assert history.best() == 3
+    assert history.best("loss", larger_is_better=True) == 2
+    with pytest.raises(ValueError, match="all are NaN"):
+        history.best("score", larger_is_better=True)
+    with pytest.raises(KeyError, match="'accuracy' is not a column"):
+        history.best("accuracy")
