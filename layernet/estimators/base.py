@@ -299,6 +299,7 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
         batch_size = min(200 if self.batch_size == "auto" else self.batch_size, n_samples)
         epochs = 1 if incremental else self.max_iter
         run = Run(network, self._targets.loss, optimizer, epochs, -(-n_samples // batch_size))
+        run.penalty = self.alpha
         run.history.directions["val_score"] = True
         callbacks = [*as_callbacks(self.callbacks), *hooks, *([ProgressBar()] if self.verbose else [])]
         untrained_loss = loss_without_learning(network, self._targets.loss, data)

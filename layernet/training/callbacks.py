@@ -43,6 +43,10 @@ class Run:
         Set by `stop`.
     data : TrainingData or None
         The rows that are trained on, from the first call on.
+    order : ndarray of int or None
+        The rows of the epoch under way in the order in which they are seen; None for the order of the data.
+    penalty : float
+        Of the squared weights, as a plan takes it; 0 in `fit`, where weight decay is the optimizer's.
     diverged : str
         Where and why it diverged, once it did.
     """
@@ -59,6 +63,8 @@ class Run:
     batch_rows: int = 0
     stop_reason: str | None = None
     data: Any = None
+    order: np.ndarray | None = None
+    penalty: float = 0.0
     diverged: str = ""
 
     def stop(self, reason: str) -> None:

@@ -246,7 +246,7 @@ def train_epoch(
     before.take()
     totals = dict.fromkeys(["loss", *metrics], 0.0)
     run.batch = 0
-    rows = None if order is None else checked_order(order(data.n_samples), data.n_samples)
+    rows = run.order = None if order is None else checked_order(order(data.n_samples), data.n_samples)
     n_rows = data.n_samples if rows is None else len(rows)
     run.steps_per_epoch = -(-n_rows // plan.batch_size)
     admit_batch_size(run.network, min(plan.batch_size, n_rows))

@@ -7,8 +7,8 @@ import textwrap
 from collections.abc import Iterator
 from html import escape
 
-from layernet.inspection.health import illnesses, progress
-from layernet.inspection.health.evidence import Evidence, Finding, counted
+from layernet.inspection.health import illnesses, obstacles, progress
+from layernet.inspection.health.evidence import Evidence, Finding, counted, listed
 from layernet.inspection.health.monitor import Monitor
 
 
@@ -102,14 +102,16 @@ def diagnose(monitor: Monitor) -> Diagnosis:
 
 def _of_divergence(evidence: Evidence) -> list[Finding]:
     """Why a training diverged: a cause that can be seen, or else the steps were too large."""
-    causes = _causes(evidence)
+    causes = _nothing_to_learn(evidence) or _causes(evidence)
     diverged = progress.diverged(evidence)
     return [*causes, diverged] if causes else [diverged, progress.rate_of_divergence(evidence)]
 
 
 def _of_training(evidence: Evidence) -> list[Finding]:
     """Causes before what may follow from them; guesses from the loss alone only where nothing else was seen."""
-    causes = _causes(evidence)
+    if nothing_to_learn := _nothing_to_learn(evidence):
+        return nothing_to_learn
+    causes = [*_causes(evidence), *_brakes(evidence)]
     stuck_units = [*illnesses.saturated_activations(evidence), *illnesses.dead_rectifiers(evidence)]
     if causes:
         return [*causes, *stuck_units]
@@ -119,26 +121,49 @@ def _of_training(evidence: Evidence) -> list[Finding]:
         return [*born_so, *too_high, *(each for each in stuck_units if each not in born_so)]
     found = [*stuck_units, *illnesses.vanishing_gradients(evidence)]
     others = (
+        obstacles.no_gradient,
         progress.rate_too_low,
         progress.labels_shuffled,
         progress.stopped_too_early,
+        progress.validation_of_another_kind,
         progress.underfitting,
         progress.overfitting,
+        progress.little_was_learned,
     )
     for look_for in others:
         found = found or look_for(evidence)
     return found
 
 
+def _nothing_to_learn(evidence: Evidence) -> list[Finding]:
+    """Inputs or targets that are all the same, beside which nothing else matters."""
+    return [*illnesses.equal_targets(evidence), *obstacles.inputs_do_not_vary(evidence)]
+
+
 def _causes(evidence: Evidence) -> list[Finding]:
-    """Facts about data, weights and the network's end, from which the rest may follow."""
-    unscaled = [*illnesses.inputs_not_scaled(evidence), *illnesses.targets_not_scaled(evidence)]
-    return illnesses.equal_targets(evidence) or [
+    """Facts about passes, data, weights and the network's end, from which the rest may follow."""
+    inputs = illnesses.inputs_not_scaled(evidence) or illnesses.small_feature_matters(evidence)
+    unscaled = [*inputs, *illnesses.targets_not_scaled(evidence)]
+    twice = illnesses.activation_applied_twice(evidence)
+    return [
+        *obstacles.wrong_gradients(evidence),
         *illnesses.symmetric_weights(evidence),
-        *illnesses.activation_applied_twice(evidence),
+        *(twice or obstacles.unreachable_targets(evidence)),
         # Inputs that are too large make everything large.
         *(unscaled or illnesses.exploding_gradients(evidence)),
     ]
+
+
+def _brakes(evidence: Evidence) -> list[Finding]:
+    """What kept a training that came to its end from learning more."""
+    looks = (
+        obstacles.rows_in_order,
+        obstacles.contradictory_rows,
+        obstacles.too_much_noise,
+        obstacles.weight_decay_too_strong,
+        obstacles.learning_rate_gone,
+    )
+    return [finding for look in looks for finding in look(evidence)]
 
 
 def _what_was_seen(evidence: Evidence, is_sick: bool) -> str:
@@ -148,10 +173,29 @@ def _what_was_seen(evidence: Evidence, is_sick: bool) -> str:
         steps = counted(monitor.steps_done, "step")
         words = f"the loss went from {evidence.start:.3g} to {evidence.end:.3g} in {steps}"
     if monitor.material.targets is None:
-        return f"{words}; targets were not seen."
+        words = f"{words}; targets were not seen."
     # What is healthy may still be little: how little, the reader may judge.
-    known = is_sick or not math.isfinite(evidence.level)
-    return f"{words}." if known else f"{words}, {evidence.level:.0%} of {evidence.baseline_words}."
+    elif is_sick or not math.isfinite(evidence.level):
+        words = f"{words}."
+    else:
+        words = f"{words}, {evidence.level:.0%} of {evidence.baseline_words}."
+    return f"{words}{_what_was_checked(monitor)}"
+
+
+def _what_was_checked(monitor):
+    """The result of the gradient check, where there were layers to check."""
+    reports, unchecked = {}, {}
+    for trial in monitor.trials:
+        reports |= {name: report for name, report in trial.gradients.items() if reports.get(name, True)}
+        unchecked |= trial.unchecked
+    words = ""
+    if reports and all(reports.values()):
+        worst = max(report.worst.error for report in reports.values())
+        words = f" The gradients of {listed(list(reports))} were checked and are right, to {worst:.0e}."
+    missing = [name for name in unchecked if name not in reports]
+    if missing:
+        words += f" The gradients of {listed(missing)} could not be checked: {unchecked[missing[0]]}."
+    return words
 
 
 def _headline(finding: Finding) -> str:

@@ -9,14 +9,17 @@ import numpy as np
 
 from layernet.inspection.health.listening import OutputSample
 from layernet.inspection.health.monitor import Monitor
+from layernet.inspection.health.rows import easy_predictions, one_column_each, scores
 
 # The curve of losses is told in at most so many means, and at most so many an epoch: single batches are noise.
 CURVE_POINTS = 40
 POINTS_AN_EPOCH = 4
 
-# The loss as a part of the baseline. Above LITTLE too little was learned to be content; above NOTHING nothing
-# was: means over batches vary by a few hundredths.
+# The loss as a part of the baseline. Above LITTLE too little was learned to be content; above MOST it is an
+# illness even where nothing else is found; above NOTHING nothing was learned: means over batches vary by a few
+# hundredths.
 LITTLE = 0.5
+MOST = 0.75
 NOTHING = 0.95
 
 # A share of dead or saturated units that training is not to blame for.
@@ -27,6 +30,15 @@ BORN_SO = 0.3
 BEGINNING = 8
 
 RECTIFIERS = ("ReLU",)
+
+# Rows from which on a figure of them means something.
+ENOUGH_ROWS = 100
+
+# Losses that are in the units of the targets, or their squares; those whose outputs are log-odds, or margins;
+# those whose outputs are logarithms.
+LOSSES_WITH_UNITS = ("MeanSquaredError", "MeanAbsoluteError", "Huber", "Quantile", "HalfSquaredError")
+LOSSES_OF_LOGITS = ("BinaryCrossEntropy", "LogLoss", "Hinge")
+LOSSES_OF_LOG_RATES = ("Poisson", "HalfPoissonDeviance")
 
 
 @dataclass(frozen=True)
@@ -70,12 +82,18 @@ class Evidence:
     baseline : float
         The loss of those who know nothing but the targets; where these are not known either, and the loss is
         not the cross entropy, the loss before training.
+    lowest : float
+        The loss that cannot be beaten: 0 for most losses, more for smoothed labels.
+    gap : float
+        baseline - lowest: what there is to be learned.
     curve : ndarray of shape (n_points,)
         The loss over training, in means of many batches.
     start, end, best, worst : float
         The loss before the first step, and the curve's last, lowest and highest values.
     level : float
-        end / baseline: 1 for nothing learned, 0 for all.
+        (end - lowest) / gap: 1 for nothing learned, 0 for all.
+    level_of_sample : float
+        The same for the sample of rows after training; `level` where no loss of theirs is known.
     learned_little : bool
         Whether more than half of the baseline is left.
     pace : float
@@ -85,7 +103,7 @@ class Evidence:
         The largest update of any step, divided by the weights before it or at the start, whichever were larger,
         in the layers that did not begin at 0.
     push : float
-        The gradient norm times the weight norm, as a part of the baseline, in the layer where it is largest and
+        The gradient norm times the weight norm, as a part of the gap, in the layer where it is largest and
         in the median step, of all or of the beginning, whichever is larger: about how much the loss would fall
         if the weights moved by their own size.
     profile : float
@@ -110,7 +128,13 @@ class Evidence:
         looked = monitor.looks[0].loss if monitor.looks else None
         self.start = looked if looked is not None else float(losses[0]) if len(losses) else math.nan
         self.baseline, self.baseline_words = self._baseline()
-        self.level = self.end / self.baseline
+        self.lowest = self.material.lowest
+        self.gap = self.baseline - self.lowest
+        if not self.gap > 1e-9 * abs(self.baseline):
+            self.gap = math.nan
+        self.level = self.part(self.end)
+        last = monitor.looks[-1].loss if monitor.looks else None
+        self.level_of_sample = self.level if last is None else self.part(last)
         self.learned_little = self.level > LITTLE
         self._read_steps()
 
@@ -124,7 +148,11 @@ class Evidence:
             known, words = math.log(n_classes), f"-ln(1/{n_classes}), what guessing gives"
         if known is None:
             known, words = self.start, "where it began"
-        return (known, words) if 0 < known < math.inf else (math.nan, words)
+        return (known, words) if math.isfinite(known) else (math.nan, words)
+
+    def part(self, loss: float) -> float:
+        """A loss as a part of what there is to be learned: 1 for the baseline, 0 for the lowest loss."""
+        return float((loss - self.lowest) / self.gap)
 
     def _read_steps(self):
         monitor = self.monitor
@@ -143,14 +171,43 @@ class Evidence:
         self.jolt_layer = self.names[int(moved.max(axis=0).argmax())] if self.jolt >= 0 else None
         with np.errstate(over="ignore", invalid="ignore"):
             strongest = (norms * weights).max(axis=1, initial=0.0)
-        self.push = (
-            float(np.fmax(quantile(strongest, 0.5), quantile(strongest[:BEGINNING], 0.5))) / self.baseline
-        )
+        self.push = float(np.fmax(quantile(strongest, 0.5), quantile(strongest[:BEGINNING], 0.5))) / self.gap
         self.norms = [quantile(column, 0.5) for column in norms.T]
         self.profile = math.nan
         if len(layers) > 1 and len(norms):
             with np.errstate(all="ignore"):
                 self.profile = quantile(norms[:, 0] / norms[:, -1], 0.5)
+
+    def compared_with_easy(self) -> tuple[float, float] | None:
+        """How good the network is on the sample, and how good a method that needs no training is.
+
+        Returns
+        -------
+        tuple (network, method), or None
+            Scores as in `rows.scores`; the method is the better of those in `rows.easy_predictions`, which
+            predict each row from the others. For classes there are two scores; where they disagree on who is
+            better, those in which the network is nearer are returned. None if the loss is one whose outputs are
+            not understood.
+        """
+        material, trials = self.material, self.monitor.trials
+        if not trials or material.targets is None or len(material.inputs) < ENOUGH_ROWS:
+            return None
+        columns = one_column_each(material.targets)
+        predictions = [
+            as_columns(each, material.targets, self.monitor.loss_name)
+            for each in (trials[-1].outputs, trials[-1].outputs_in_training)
+        ]
+        if predictions[0] is None or not all(np.isfinite(each).all() for each in predictions):
+            return None
+        are_classes = predictions[0].shape[1] > columns.shape[1] or material.n_classes is not None
+        if predictions[0].shape[1] > columns.shape[1]:
+            columns = np.column_stack([columns <= columns.min(), columns > columns.min()]).astype(float)
+        network = max(scores(each, columns, are_classes) for each in predictions)
+        features = material.inputs.reshape(len(material.inputs), -1).astype(np.float64)
+        if not (features.std(axis=0) > 0).any():
+            return None
+        method = max(scores(each, columns, are_classes) for each in easy_predictions(features, columns))
+        return min(zip(network, method, strict=True), key=lambda pair: pair[1] - pair[0])
 
     def outputs(self, moment: int) -> list[tuple[str, OutputSample]]:
         """The outputs of all layers, at the first look (0) or the last (-1)."""
@@ -172,6 +229,21 @@ class Evidence:
         return shares.get(finding.layer, 0.0) > BORN_SO
 
 
+def as_columns(outputs: np.ndarray, targets: np.ndarray, loss_name: str) -> np.ndarray | None:
+    """Outputs as predictions of the targets: a column for each class or number; None if it is not known how."""
+    outputs = np.asarray(outputs, np.float64).reshape(len(outputs), -1)
+    if targets.ndim == 1 and targets.dtype.kind in "iu":
+        labels = np.unique(targets)
+        return outputs[:, labels] if outputs.shape[1] > labels.max() else None
+    if loss_name in LOSSES_OF_LOGITS and outputs.shape[1] == 1:
+        return np.column_stack([-outputs, outputs]) if len(np.unique(targets)) == 2 else None
+    if loss_name in LOSSES_OF_LOGITS:
+        return 1 / (1 + np.exp(-np.clip(outputs, -50, 50)))
+    if loss_name in LOSSES_OF_LOG_RATES:
+        return np.exp(np.clip(outputs, -50, 50))
+    return outputs if loss_name in LOSSES_WITH_UNITS else None
+
+
 def quantile(values: np.ndarray, share: float) -> float:
     """A quantile of the values that are finite; NaN if there are none."""
     finite = values[np.isfinite(values)]
@@ -181,3 +253,8 @@ def quantile(values: np.ndarray, share: float) -> float:
 def counted(number: int, what: str) -> str:
     """A number of things: 1 step, 2 steps."""
     return f"{number} {what}" if number == 1 else f"{number:,} {what}s"
+
+
+def listed(names: list[str]) -> str:
+    """Names in a row of words."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

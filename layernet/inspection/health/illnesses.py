@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from layernet.inspection.health.evidence import NOTHING, Evidence, Finding
+from layernet.inspection.health.evidence import LOSSES_WITH_UNITS, NOTHING, Evidence, Finding, listed
 
 # Initial weights are made for inputs near 0 with a spread near 1 (LeCun, Bottou, Orr and Mueller, 1998,
 # Efficient BackProp), and outputs begin at about 1. Ten times more, in the root mean square of a feature or of
@@ -18,6 +18,9 @@ from layernet.inspection.health.evidence import NOTHING, Evidence, Finding
 TOO_LARGE = 10.0
 # Ten times less slows training down; it is named where the loss stayed high.
 TOO_SMALL = 0.1
+
+# How much of the variance of the outputs goes with a feature that says most about the targets.
+HEEDED = 0.1
 
 # A share of outputs near the ends of a sigmoid or tanh. Initial weights of a sound size leave less than 5 %
 # there; where it is more, gradients are multiplied by almost 0 from the start (Glorot and Bengio, 2010).
@@ -44,12 +47,8 @@ STARTS_TOO_HIGH = 50.0
 # ... and outputs have to be as large, or it is only the targets that are small.
 OUTPUTS_TOO_LARGE = 10.0
 
-# Losses that are in the units of the targets, or their squares.
-LOSSES_WITH_UNITS = ("MeanSquaredError", "MeanAbsoluteError", "Huber", "Quantile", "HalfSquaredError")
 # Outputs that a loss already takes through the activation itself.
 APPLIED_BY_THE_LOSS = {"CrossEntropy": "Softmax", "BinaryCrossEntropy": "Sigmoid"}
-# Layers that leave the size of features as it is.
-SIZE_KEEPERS = ("Flatten", "Reshape", "Identity", "Dropout", "GaussianNoise")
 
 
 def symmetric_weights(evidence: Evidence) -> list[Finding]:
@@ -97,13 +96,16 @@ def equal_targets(evidence: Evidence) -> list[Finding]:
 
 def inputs_not_scaled(evidence: Evidence) -> list[Finding]:
     """A feature is ten times too large, or all are ten times too small and little was learned."""
-    material, outputs = evidence.material, evidence.outputs(0)
-    # A batch norm scales every feature, which norms of rows do not.
-    if next((sample.kind for _, sample in outputs if sample.kind not in SIZE_KEEPERS), "") == "BatchNorm":
-        return []
+    material, trials = evidence.material, evidence.monitor.trials
     largest = int(material.sizes.argmax())
     if not _is_out_of_scale(material.sizes[largest], evidence):
         return []
+    # What counts is how features come to the first weights: a layer before them may scale them.
+    if trials and _are_scaled(trials[0], evidence):
+        return []
+    advice = "Bring every feature to mean 0 and standard deviation 1, with the figures of the training rows."
+    if material.deviations[largest] <= 1e-6 * material.sizes[largest]:
+        advice = f"Feature {largest} does not vary: leave it out. {advice}"
     return [
         Finding(
             "inputs not scaled",
@@ -111,7 +113,34 @@ def inputs_not_scaled(evidence: Evidence) -> list[Finding]:
             f"feature {largest}, the largest, has the mean {material.means[largest]:.3g} and the standard "
             f"deviation {material.deviations[largest]:.3g}; the median of all deviations is "
             f"{np.median(material.deviations):.3g}.",
-            "Bring every feature to mean 0 and standard deviation 1, with the figures of the training rows.",
+            advice,
+        )
+    ]
+
+
+def _are_scaled(trial, evidence):
+    """Whether features come to the first weights in a sound size, or at least did no harm."""
+    varying = trial.deviations[trial.deviations > 0]
+    if not varying.size or trial.sizes.max() > TOO_LARGE:
+        return False
+    return bool(np.median(varying) > TOO_SMALL) or not evidence.learned_little
+
+
+def small_feature_matters(evidence: Evidence) -> list[Finding]:
+    """The feature that says most about the targets is far smaller than others, and not heeded."""
+    material, trials = evidence.material, evidence.monitor.trials
+    small = trials[-1].small_feature if trials else None
+    if small is None or not (evidence.learned_little or small.heeded < HEEDED):
+        return []
+    return [
+        Finding(
+            "inputs not scaled",
+            None,
+            f"feature {small.index} explains {small.share:.0%} of the variance of the targets on its own, "
+            "more than any larger one, and has a standard deviation of "
+            f"{material.deviations[small.index]:.2g}; the largest is {material.deviations.max():.2g}.",
+            "Bring every feature to mean 0 and standard deviation 1, with the figures of the training rows: "
+            "gradients are proportional to the size of the inputs.",
         )
     ]
 
@@ -186,7 +215,7 @@ def exploding_gradients(evidence: Evidence) -> list[Finding]:
     looks, norms = evidence.monitor.looks, evidence.monitor.gradient_norms
     spread = list(looks[0].outputs.values())[-1].deviation if looks else math.inf
     overflowed = bool(looks) and looks[0].loss is not None and not math.isfinite(looks[0].loss)
-    starts_too_high = evidence.start > STARTS_TOO_HIGH * evidence.baseline
+    starts_too_high = evidence.part(evidence.start) > STARTS_TOO_HIGH
     if not overflowed and not (starts_too_high and spread > OUTPUTS_TOO_LARGE):
         return []
     outputs = f"outputs have a standard deviation of {finite(spread)}, " if looks else ""
@@ -215,7 +244,7 @@ def vanishing_gradients(evidence: Evidence) -> list[Finding]:
         layer = None
         figure = (
             f"the gradient norm is at most {max(evidence.norms):.1g} in any layer: if its weights moved by all "
-            f"their size, the loss would fall by about {evidence.push:.1%} of {evidence.baseline:.3g}."
+            f"their size, the loss would fall by about {evidence.push:.1%} of {evidence.gap:.3g}."
         )
     else:
         return []
@@ -231,8 +260,3 @@ def vanishing_gradients(evidence: Evidence) -> list[Finding]:
 def finite(value: float) -> str:
     """A number with two digits, or that it is none."""
     return f"{value:.2g}" if math.isfinite(value) else "no finite number"
-
-
-def listed(names: list[str]) -> str:
-    """Names in a row of words."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -164,6 +164,22 @@ def equal_units(network: Layer) -> list[str]:
     return found
 
 
+@dataclass(frozen=True)
+class Heard:
+    """What went into a layer and came out of it.
+
+    Attributes
+    ----------
+    layer : Layer
+        A part of the copy that the rows passed through, without the listener.
+    inputs, outputs : ndarray of shape (n_rows, ...)
+    """
+
+    layer: Layer
+    inputs: np.ndarray
+    outputs: np.ndarray
+
+
 def listen(network: Layer, inputs: np.ndarray) -> tuple[np.ndarray, dict[str, OutputSample]]:
     """Pass rows through a network as in training, and describe what goes out of every layer.
 
@@ -182,31 +198,62 @@ def listen(network: Layer, inputs: np.ndarray) -> tuple[np.ndarray, dict[str, Ou
     samples : dict of str to OutputSample
         By the name of each layer that has no layers inside.
     """
-    network = copy.deepcopy(network)
-    samples: dict[str, OutputSample] = {}
-    for name, layer in named_layers(network):
-        if not layer.layers:
-            _lend_an_ear(layer, lambda outputs, name=name, layer=layer: samples.update(
-                {name: describe_outputs(type(layer), outputs)}
-            ))  # fmt: skip
-    # In training mode, for in inference a BatchNorm does not normalize before its averages have settled.
-    with network.training_mode(), np.errstate(all="ignore"):
-        outputs = network.forward_pass(inputs)
+    outputs, heard = hear(copy.deepcopy(network), inputs)
+    with np.errstate(all="ignore"):
+        samples = {
+            name: describe_outputs(type(each.layer), each.outputs)
+            for name, each in heard.items()
+            if not each.layer.layers
+        }
     return outputs, samples
 
 
+def hear(network: Layer, inputs: np.ndarray) -> tuple[np.ndarray, dict[str, Heard]]:
+    """Pass rows through a network in training mode, and keep what every layer got and gave.
+
+    Parameters
+    ----------
+    network : Layer
+        A copy: a layer that draws from a generator of its own moves it.
+    inputs : ndarray of shape (n_samples, ...)
+
+    Returns
+    -------
+    outputs : ndarray
+        Of the network.
+    heard : dict of str to Heard
+        By name, in the order in which the layers were done. A layer comes after those inside it.
+    """
+    heard: dict[str, Heard] = {}
+    before = [(layer, dict(vars(layer))) for layer in network.walk()]
+    for name, layer in named_layers(network):
+        _lend_an_ear(layer, lambda given, outputs, name=name, layer=layer: heard.update(
+            {name: Heard(layer, given, outputs)}
+        ))  # fmt: skip
+    # In training mode, for in inference a BatchNorm does not normalize before its averages have settled.
+    try:
+        with network.training_mode(), np.errstate(all="ignore"):
+            outputs = network.forward_pass(inputs)
+    finally:
+        for layer, attributes in before:
+            for name in ("record", "forward_pass"):
+                vars(layer).pop(name)
+                vars(layer).update({name: attributes[name]} if name in attributes else {})
+    return outputs, heard
+
+
 def _lend_an_ear(layer, hear):
-    """Let every way of going forward through a layer tell what came out of it."""
+    """Let every way of going forward through a layer tell what went in and what came out of it."""
     record, forward_pass = layer.record, layer.forward_pass
 
     def heard_record(inputs):
         outputs, kept = record(inputs)
-        hear(outputs)
+        hear(inputs, outputs)
         return outputs, kept
 
     def heard_forward_pass(inputs):
         outputs = forward_pass(inputs)
-        hear(outputs)
+        hear(inputs, outputs)
         return outputs
 
     vars(layer).update(record=heard_record, forward_pass=heard_forward_pass)

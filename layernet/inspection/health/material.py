@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from layernet.inspection.health.reach import MOST_NUMBERS, lowest_loss, range_of_outputs
+from layernet.inspection.health.rows import one_column_each, share_of_contradictions
 from layernet.layer import Layer
 from layernet.losses.loss import Loss, weight_factors, weighted_sum
 from layernet.training.callbacks import Run
@@ -17,6 +20,8 @@ SAMPLE_ROWS = 512
 # Rows that the baseline is computed from: it is known to about 1 in 100 then.
 BASELINE_ROWS = 20_000
 SHUFFLES = 20
+# Numbers in the rows that equal ones are looked for among: 32 MB.
+COMPARED_NUMBERS = 2**22
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,15 @@ class Material:
         to the rows anew; the largest of two tests.
     targets_are_equal : bool
         Whether all rows have the same target, where there are several.
+    lowest : float
+        The lowest loss that outputs fitted to each row could have: more than 0 for smoothed labels, for
+        instance.
+    reachable : float or None
+        The same for outputs in the range that the network's end leaves them; None if it leaves all.
+    low, high : ndarray of the outputs' shape
+        That range.
+    contradictions : float
+        The share of the targets' variance that lies between rows with equal inputs.
     """
 
     inputs: np.ndarray
@@ -60,6 +74,17 @@ class Material:
     likeness: float | None = None
     signal: float | None = None
     targets_are_equal: bool = False
+    lowest: float = 0.0
+    reachable: float | None = None
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
+    contradictions: float = 0.0
+
+    @property
+    def inputs_are_equal(self) -> bool:
+        """Whether no feature varies by more than rounding."""
+        rounding = 10 * np.finfo(self.inputs.dtype).eps * np.abs(self.means)
+        return len(self.inputs) > 1 and bool((self.deviations <= rounding).all())
 
 
 def take_material(run: Run, X: Any, y: Any) -> Material:
@@ -77,18 +102,22 @@ def take_material(run: Run, X: Any, y: Any) -> Material:
     """
     network, loss = run.network, run.loss
     targets = weights = None
+    n_rows = run.data.n_samples if X is None else len(X)
+    rows = some_of(n_rows, SAMPLE_ROWS)
+    compared = some_of(n_rows, min(BASELINE_ROWS, 1 + COMPARED_NUMBERS // math.prod(network.input_shape)))
     if X is not None:
         X = np.asarray(X)
-        rows = some_of(len(X), SAMPLE_ROWS)
         inputs = network.admit_inputs(check_inputs(network, X[rows], "X of Monitor"))
+        others = X[compared]
         if y is not None:
             targets = check_targets(network, loss, y, len(X), "y of Monitor")
             weights = loss.sample_weights(targets, None)
     else:
-        rows = some_of(run.data.n_samples, SAMPLE_ROWS)
         inputs, *_ = run.data.batch(rows)
+        others, *_ = run.data.batch(compared)
         targets, weights = run.data.targets, run.data.weights
-    return describe_material(network, loss, np.array(inputs), targets, weights, rows)
+    contradictions = 0.0 if targets is None else share_of_contradictions(others, targets[compared])
+    return describe_material(network, loss, np.array(inputs), targets, weights, rows, contradictions)
 
 
 def describe_material(
@@ -98,6 +127,7 @@ def describe_material(
     targets: np.ndarray | None,
     weights: np.ndarray | None,
     rows: np.ndarray,
+    contradictions: float,
 ) -> Material:
     """The figures of inputs, which are those of some rows, and of the targets of all rows."""
     features = inputs.reshape(len(inputs), -1).astype(np.float64)
@@ -108,6 +138,8 @@ def describe_material(
     are_classes = targets.dtype.kind in "iu"
     numbers = targets if are_classes else targets.reshape(len(targets), -1)
     likeness, signal = signal_in(features, one_column_each(numbers[rows]))
+    low, high = range_of_outputs(network)
+    free, bounded = lowest_losses(loss, targets, low, high)
     return Material(
         inputs,
         targets[rows],
@@ -118,20 +150,54 @@ def describe_material(
         likeness=likeness,
         signal=signal,
         targets_are_equal=len(targets) > 1 and bool((targets == targets[:1]).all()),
+        lowest=free,
+        reachable=bounded,
+        low=low,
+        high=high,
+        contradictions=contradictions,
     )
+
+
+def lowest_losses(
+    loss: Loss, targets: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> tuple[float, float | None]:
+    """The lowest loss of outputs that are free for each row, and of those that lie in a range.
+
+    Parameters
+    ----------
+    loss : Loss
+    targets : ndarray of shape (n_samples, ...)
+        As `loss.prepare` returned them.
+    low, high : ndarray of the outputs' shape
+
+    Returns
+    -------
+    free : float
+        0 if it cannot be found.
+    bounded : float or None
+        None if there are no bounds, or it cannot be found.
+    """
+    rows = some_of(len(targets), min(BASELINE_ROWS, 1 + MOST_NUMBERS // max(low.size, 1)))
+    try:
+        free = lowest_loss(loss, targets[rows], np.full(low.shape, -np.inf), np.full(low.shape, np.inf))
+        if free is None:
+            return 0.0, None
+        if not (np.isfinite(low).any() or np.isfinite(high).any()):
+            return free, None
+        return free, lowest_loss(loss, targets[rows], low, high)
+    except (
+        ValueError,
+        TypeError,
+        ArithmeticError,
+        IndexError,
+    ):  # a loss of somebody's for which this is too much
+        return 0.0, None
 
 
 def some_of(n_rows: int, at_most: int) -> np.ndarray:
     """Row numbers drawn at random, the same ones in every run, or all of them."""
     order = np.random.default_rng(0).permutation(n_rows)
     return order[:at_most]
-
-
-def one_column_each(targets: np.ndarray) -> np.ndarray:
-    """Targets as numbers whose products say how much alike they are: a column for each class or output."""
-    if targets.ndim == 1:
-        return (targets[:, None] == np.unique(targets)).astype(np.float64)
-    return targets.astype(np.float64)
 
 
 def baseline_loss(

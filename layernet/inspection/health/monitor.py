@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from html import escape
 from typing import Any
 
 import numpy as np
 
-from layernet.inspection.health.listening import OutputSample, equal_units, listen, norm_of, watched_layers
+from layernet.inspection.health.listening import (
+    OutputSample,
+    equal_units,
+    listen,
+    named_layers,
+    norm_of,
+    watched_layers,
+)
 from layernet.inspection.health.material import Material, take_material
+from layernet.inspection.health.reach import end_of
+from layernet.inspection.health.rows import share_between_batches
+from layernet.inspection.health.trial import Trial, try_out
 from layernet.layer import Layer
 from layernet.training.callbacks import Callback
 from layernet.training.history import History
@@ -36,12 +47,17 @@ class StepSample:
     gradients, weights, updates : tuple of float
         The norm of the gradient as the optimizer got it, of the weights before the step, and of what the step
         added to them.
+    pulls : tuple of float
+        How much weight decay moved the weights, divided by how much the loss did; 0 without weight decay.
+    learning_rate : float
     """
 
     step: int
     gradients: tuple[float, ...]
     weights: tuple[float, ...]
     updates: tuple[float, ...]
+    pulls: tuple[float, ...] = ()
+    learning_rate: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -129,11 +145,20 @@ class Monitor(Callback):
         gradient as the optimizer got it, the weights before the step, what the step added to them, and the
         quotient of the two.
     losses : Means
-        The loss of every step, weighted by the rows of its batch.
+        The loss of every step, weighted by the rows of its batch, without an estimator's penalty.
     looks : list of Look
         The activations, in the order in which they were taken.
+    decay_pulls : ndarray of shape (n_steps, n_layers)
+        How much weight decay moved the weights of each layer, divided by how much the loss did.
+    learning_rates : ndarray of shape (n_steps,)
     material : Material or None
         Figures of the data.
+    trials : list of Trial
+        What was tried on copies of the network, before training and after it: the gradient check of the layers
+        that this package does not bring, the signal that survives noise, the outputs for the sample.
+    batch_order : float or None
+        How much of the targets' variance lies between the batches of the first epoch: about 0 for shuffled
+        rows, 1 for rows in the order of their targets.
     history : History
     diverged : str
         Where and why training diverged, in words; empty if it did not.
@@ -177,6 +202,10 @@ class Monitor(Callback):
         self.history = History()
         self.diverged = ""
         self.equal_units: list[str] = []
+        self.trials: list[Trial] = []
+        self.batch_order: float | None = None
+        self.has_weight_decay = self.decay_is_decoupled = False
+        self.end_name = ""
         self.steps_done = self.steps_per_epoch = 0
         self.learning_rate: float | None = None
         self.loss_name, self.output_shape = "", ()
@@ -198,9 +227,12 @@ class Monitor(Callback):
         self.history = run.history
         self.loss_name, self.output_shape = type(run.loss).__name__, network.output_shape
         self._loss = run.loss
+        end = {id(layer) for layer in end_of(network)}
+        self.end_name = next((name for name, layer in named_layers(network) if id(layer) in end), "")
         self._before = np.empty_like(network.parameter_vector)
         self.material = take_material(run, self.X, self.y)
         self._look(network, 0)
+        self._try_out(network)
 
     def on_epoch_begin(self, run):
         # Between two epochs others may have moved the parameters, so they are copied again.
@@ -208,9 +240,11 @@ class Monitor(Callback):
 
     def on_batch_end(self, run):
         self.steps_done += 1
-        self.losses.add(run.batch_loss, run.batch_rows)
+        self.losses.add(run.batch_loss - self._penalty_of(run), run.batch_rows)
+        if self.steps_done == 1:
+            self.batch_order = share_between_batches(run.data.targets, run.order, run.batch_rows)
         if self._is_due:
-            self._take_step(run.network)
+            self._take_step(run)
             self.learning_rate = run.optimizer.last_learning_rate
         self._prepare(run.network)
 
@@ -224,6 +258,8 @@ class Monitor(Callback):
         if not self.diverged and done and (not self.looks or self.looks[-1].epoch < done):
             self._look(run.network, done)
         self.equal_units = equal_units(run.network)
+        if self.steps_done and not self.diverged:
+            self._try_out(run.network)
         self._before, self._is_due, self._loss = None, False, None
 
     # --- looking ---
@@ -235,18 +271,59 @@ class Monitor(Callback):
         if self._is_due:
             self._before[:] = network.parameter_vector
 
-    def _take_step(self, network):
-        before, after, gradients = self._before, network.parameter_vector, network.gradient_vector
+    def _take_step(self, run):
+        before, network = self._before, run.network
         runs = [each.runs for each in self._watched]
         weights = tuple(norm_of(before, each) for each in runs)
+        norms = tuple(norm_of(network.gradient_vector, each) for each in runs)
+        pulls = self._pulls(run, before, norms, weights)
         with np.errstate(all="ignore"):
-            np.subtract(after, before, out=before)
+            np.subtract(network.parameter_vector, before, out=before)
         updates = tuple(norm_of(before, each) for each in runs)
-        norms = tuple(norm_of(gradients, each) for each in runs)
-        self._samples.append(StepSample(self.steps_done, norms, weights, updates))
+        rate = run.optimizer.last_learning_rate
+        rate = math.nan if rate is None else float(rate)
+        self._samples.append(StepSample(self.steps_done, norms, weights, updates, pulls, rate))
         if len(self._samples) > KEPT_STEPS:
             self._samples = self._samples[::2]
             self._steps_between *= 2
+
+    def _penalty_of(self, run):
+        """The part of a batch's loss that is the penalty of an estimator: no outputs could save it."""
+        if not run.penalty:
+            return 0.0
+        norms = (norm_of(run.network.parameter_vector, each.runs) for each in self._watched if each.has_weights)
+        return run.penalty / run.batch_rows / 2 * sum(norm**2 for norm in norms)
+
+    def _pulls(self, run, before, norms, weights):
+        """For each layer the pull of weight decay, divided by that of the loss."""
+        decay = float(getattr(run.optimizer, "weight_decay", 0.0) or 0.0)
+        penalty = run.penalty / run.batch_rows
+        self.has_weight_decay = decay + penalty > 0
+        self.decay_is_decoupled = decay > 0 and bool(getattr(run.optimizer, "decoupled", False))
+        if not self.has_weight_decay:
+            return (0.0,) * len(weights)
+        gradients, after = run.network.gradient_vector, run.network.parameter_vector
+        runs = [each.runs for each in self._watched]
+        with np.errstate(all="ignore"):
+            if penalty:
+                # The gradient that the optimizer got has the penalty's in it.
+                by_loss = [norm_of(gradients - penalty * before, each) for each in runs]
+            else:
+                by_loss = norms
+            by_decay = [(decay + penalty) * norm for norm in weights]
+            if getattr(run.optimizer, "decoupled", False):
+                shrink = float(run.optimizer.last_learning_rate or 0.0) * decay
+                moved = after - (1 - shrink) * before
+                by_loss, by_decay = [norm_of(moved, each) for each in runs], [shrink * norm for norm in weights]
+            elif getattr(run.optimizer, "clip_norm", None):
+                shrink = min(1.0, run.optimizer.clip_norm / max(norm_of(gradients, (slice(None),)), 1e-300))
+                by_loss = [shrink * norm for norm in by_loss]
+            return tuple(float(np.divide(a, b)) for a, b in zip(by_decay, by_loss, strict=True))
+
+    def _try_out(self, network: Layer):
+        first = next((each.name for each in self._watched if each.has_weights), None)
+        material = self.material
+        self.trials.append(try_out(network, self._loss, material.inputs, material.targets, first))
 
     def _look(self, network: Layer, epoch: float):
         rows = slice(ACTIVATION_ROWS)
@@ -293,6 +370,16 @@ class Monitor(Callback):
         weights = self.weight_norms
         ratios = np.full(weights.shape, np.nan)
         return np.divide(self.update_norms, weights, out=ratios, where=weights > 0)
+
+    @property
+    def decay_pulls(self) -> np.ndarray:
+        """How much weight decay moved each layer beside the loss, of shape (n_steps, n_layers)."""
+        return self._table("pulls")
+
+    @property
+    def learning_rates(self) -> np.ndarray:
+        """The learning rate of each step that was looked at."""
+        return np.array([sample.learning_rate for sample in self._samples], dtype=float)
 
     def _table(self, what):
         return np.array([getattr(each, what) for each in self._samples]).reshape(-1, len(self.layers))

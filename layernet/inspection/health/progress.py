@@ -9,7 +9,7 @@ import math
 
 import numpy as np
 
-from layernet.inspection.health.evidence import NOTHING, Evidence, Finding, counted
+from layernet.inspection.health.evidence import ENOUGH_ROWS, MOST, NOTHING, Evidence, Finding, counted
 
 # Update ratios: about 1e-3 is right (Karpathy, 2016, CS231n lecture notes). Sound trainings lie between 3e-4
 # and 3e-2 while there is something to learn.
@@ -36,10 +36,13 @@ SIGNAL = 4.0
 SIGNAL_OF_MEMORIZED = 2.0
 # A validation loss that is so much below the baseline shows a signal, be it weak: it varies by less.
 USEFUL = 0.98
-# Rows from which on the absence of a signal means something.
-ENOUGH_ROWS = 100
 # How much alike the targets of nearest neighbours are where a network of the right kind would learn from it.
 NEIGHBOURS_KNOW = 0.3
+
+# A score of a method without training that is worth a comparison, and the part of it that a network falls short
+# of.
+EASY = 0.25
+FALLS_SHORT = 0.7
 
 # How far the weights can have come, in units of their own size: update ratio times steps. Sound trainings that
 # leave more than half of the baseline have 1 and more.
@@ -56,6 +59,10 @@ FALL = 0.01
 TURNED = 0.2
 # ... and as a part of the baseline: where nearly all is right, a loss three times as high is one row more.
 ROSE = 0.1
+
+# How much more of what there is to be learned was learned on the training rows than on the validation rows,
+# where nothing was: overfitting alone first learns something of use.
+OF_NO_USE = 0.25
 
 SMALLER_RATE = "Divide the learning rate by 10, or let find_learning_rate look for one."
 
@@ -87,11 +94,11 @@ def rate_of_divergence(evidence: Evidence) -> Finding:
 
 def rate_too_high(evidence: Evidence) -> list[Finding]:
     """The steps are so large that the loss goes up, or does not stay down."""
-    reference = np.fmax(evidence.start, evidence.baseline)
-    jumped = evidence.worst > JUMPED * reference
+    reference = float(np.fmax(evidence.part(evidence.start), 1.0))
+    jumped = evidence.part(evidence.worst) > JUMPED * reference
     jolted = evidence.jolt * evidence.level > JOLTED and evidence.level > NOTHING
-    lost_again = evidence.end - evidence.best > LOST_AGAIN * evidence.baseline and evidence.jolt > LARGE_UPDATE
-    if not (jumped or jolted or lost_again or evidence.end > DID_HARM * reference):
+    lost_again = evidence.end - evidence.best > LOST_AGAIN * evidence.gap and evidence.jolt > LARGE_UPDATE
+    if not (jumped or jolted or lost_again or evidence.level > DID_HARM * reference):
         return []
     course = f", rose to {evidence.worst:.3g}" if evidence.worst > evidence.start else ""
     if lost_again and evidence.best < evidence.start:
@@ -120,14 +127,14 @@ def rate_too_low(evidence: Evidence) -> list[Finding]:
 def labels_shuffled(evidence: Evidence) -> list[Finding]:
     """The network learns at a sound pace, and there is nothing to be learned."""
     material, validation = evidence.material, evidence.monitor.history.get("val_loss", [])
-    if min(validation, default=math.inf) < USEFUL * evidence.baseline:
+    if evidence.part(min(validation, default=math.inf)) < USEFUL:
         return []
     if material.signal is None or len(material.inputs) < ENOUGH_ROWS:
         # From the loss alone: it came to rest where it is when only the targets are known.
         says_nothing = NOTHING < evidence.level < 2 - NOTHING and not is_still_falling(evidence)
         words = ""
     else:
-        of_no_use = min(validation, default=0) > NOTHING * evidence.baseline
+        of_no_use = evidence.part(min(validation, default=-math.inf)) > NOTHING
         needed = SIGNAL if evidence.learned_little else SIGNAL_OF_MEMORIZED if of_no_use else -math.inf
         says_nothing = material.signal < needed
         words = (
@@ -170,16 +177,69 @@ def stopped_too_early(evidence: Evidence) -> list[Finding]:
 
 
 def underfitting(evidence: Evidence) -> list[Finding]:
-    """Nothing was learned although neighbours show that there is something."""
-    likeness = evidence.material.likeness or 0
-    if not (evidence.level > NOTHING and likeness > NEIGHBOURS_KNOW):
+    """Little was learned, although neighbors or a linear method show that there is something."""
+    likeness, compared = evidence.material.likeness or 0, evidence.compared_with_easy()
+    if evidence.level > NOTHING and likeness > NEIGHBOURS_KNOW:
+        shown = f"targets of nearest neighbors are alike ({likeness:.2f}; 0 is chance, 1 is equal)"
+    elif compared is not None and compared[1] > EASY and compared[0] < FALLS_SHORT * compared[1]:
+        shown = (
+            f"nearest neighbors or a linear method, without training, score {compared[1]:.2f} on these rows, "
+            f"and the network {compared[0]:.2f} (0 is guessing, 1 is perfect)"
+        )
+    else:
         return []
     figure = (
-        f"the loss ended at {evidence.end:.4g}, and {evidence.baseline:.4g} is {evidence.baseline_words}; yet "
-        f"targets of nearest neighbours are alike ({likeness:.2f}; 0 is chance, 1 is equal)."
+        f"the loss ended at {evidence.end:.4g}, and {evidence.baseline:.4g} is {evidence.baseline_words}; "
+        f"yet {shown}."
     )
-    advice = "Let the network be able to bend: a hidden layer with an activation, more units, less Dropout."
+    advice = (
+        "Let the network be able to bend: a hidden layer with an activation, more units, less Dropout. Then "
+        "try more epochs, and other learning rates."
+    )
     return [Finding("underfitting", None, figure, advice)]
+
+
+def little_was_learned(evidence: Evidence) -> list[Finding]:
+    """Most of the loss of guessing is left, and no reason for it was seen."""
+    if not evidence.level > MOST:
+        return []
+    compared, course = evidence.compared_with_easy(), ""
+    if compared is not None:
+        course = (
+            f" Nearest neighbors or a linear method score {max(compared[1], 0):.2f} on these rows, and the "
+            f"network {max(compared[0], 0):.2f} (0 is guessing, 1 is perfect)."
+        )
+    figure = (
+        f"the loss went from {evidence.start:.3g} to {evidence.end:.4g}, {evidence.level:.0%} of "
+        f"{evidence.baseline_words}, and no other sign of an illness was found.{course}"
+    )
+    advice = (
+        "Either the inputs say little about the targets, and this is all there is: compare with another "
+        "model. Or the network does not see it: try more units, a hidden layer, other learning rates, more "
+        "epochs."
+    )
+    return [Finding("little was learned", None, figure, advice)]
+
+
+def validation_of_another_kind(evidence: Evidence) -> list[Finding]:
+    """What was learned is of no use on the validation rows, from the first epoch on."""
+    losses = np.array(evidence.monitor.history.get("val_loss", []), dtype=float)
+    if not losses.size or not np.isfinite(losses).all():
+        return []
+    best, learned = evidence.part(float(losses.min())), evidence.part(evidence.monitor.history["loss"][-1])
+    if not (best > NOTHING and best - learned > OF_NO_USE):
+        return []
+    figure = (
+        f"the validation loss was never below {losses.min():.3g}, and {evidence.baseline:.3g} is "
+        f"{evidence.baseline_words} of the training rows; the training loss fell to "
+        f"{evidence.monitor.history['loss'][-1]:.3g}."
+    )
+    advice = (
+        "Compare some validation rows with training rows. Scale both with the figures of the training rows, "
+        "keep the order of columns and the numbers of classes, and make sure that inputs and targets belong "
+        "together."
+    )
+    return [Finding("validation rows of another kind", None, figure, advice)]
 
 
 def overfitting(evidence: Evidence) -> list[Finding]:
@@ -191,7 +251,7 @@ def overfitting(evidence: Evidence) -> list[Finding]:
     # A single epoch may be high by accident, the last tenth is not.
     end = float(losses[-math.ceil(len(losses) / 10) :].mean())
     rise, training = end - losses[best], evidence.monitor.history["loss"]
-    turned = rise > TURNED * losses[best] and rise > ROSE * evidence.baseline
+    turned = rise > TURNED * (losses[best] - evidence.lowest) and rise > ROSE * evidence.gap
     if not (turned and training[-1] < training[best]):
         return []
     figure = (
@@ -216,7 +276,7 @@ def last_quarter(evidence: Evidence) -> tuple[float, float]:
         return 0.0, 0.0
     before, after = curve[-2 * quarter : -quarter].mean(), curve[-quarter:].mean()
     progress, fall = float(np.fmax(evidence.start, curve[0]) - after), float(before - after)
-    return (fall / progress if progress > 0 else 0.0), fall / evidence.baseline
+    return (fall / progress if progress > 0 else 0.0), fall / evidence.gap
 
 
 def beside_weights(ratio: float) -> str:
