@@ -159,8 +159,14 @@ class Holder(Described):
 
     def end_step(self) -> None:
         """Let the layer move on after an update of the parameters: the only place where state changes."""
+        failure = None
         for layer in self.layers:
-            layer.end_step()
+            try:
+                layer.end_step()
+            except BaseException as error:  # the update is done, so the other layers move on all the same
+                failure = failure or error
+        if failure is not None:
+            raise failure
 
     def astype(self, dtype) -> Holder:
         """A copy of a built layer that computes in another type.

@@ -21,6 +21,7 @@ from layernet.guards import (
     with_samples,
 )
 from layernet.holder import Holder, NotBuiltError
+from layernet.interrupts import uninterrupted
 from layernet.parameters import pack
 from layernet.validation import as_feature_shape, as_float_array, as_generator
 
@@ -28,6 +29,8 @@ __all__ = ["Layer", "NotBuiltError"]
 
 FORWARD = Pass("way forward", "forward_pass", "record")
 BACKWARD = Pass("way back", "backward_pass", "backward_from")
+# What a layer that sees the batch is told of it in training.
+TOLD_OF_A_BATCH = ("batch_weights", "batch_rows", "batch_full_rows", "batch_mean_weight")
 
 
 class Layer(Holder):
@@ -362,16 +365,43 @@ class Layer(Holder):
     @contextmanager
     def training_mode(self) -> Iterator[Layer]:
         """Within `with net.training_mode():` the layers behave as in training; inference is the default."""
-        before = [(layer, layer.training) for layer in self.walk()]
-        try:
-            for layer, _ in before:
-                layer.training = True
+        with self._in_mode(training=True):
             yield self
+
+    @contextmanager
+    def inference_mode(self) -> Iterator[Layer]:
+        """Within `with net.inference_mode():` the layers behave as in inference, also inside `training_mode`.
+
+        Examples
+        --------
+        >>> from layernet import Dropout
+        >>> net = Dropout(0.5).build(3, random_state=0)
+        >>> with net.training_mode(), net.inference_mode():
+        ...     net.forward_pass([[1.0, 2.0, 3.0]])
+        array([[1., 2., 3.]])
+        """
+        with self._in_mode(training=False):
+            yield self
+
+    @contextmanager
+    def _in_mode(self, training):
+        # What layers were told of a batch is of no other rows: it is set aside with the mode.
+        names = ("training", *TOLD_OF_A_BATCH)
+        before = [
+            (vars(layer), {n: vars(layer)[n] for n in names if n in vars(layer)}) for layer in self.walk()
+        ]
+        try:
+            for attributes, values in before:
+                for name in values:
+                    del attributes[name]
+                attributes["training"] = training
+            yield
         finally:
-            for layer, training in before:
-                layer.training = training
-                for name in ("batch_weights", "batch_rows", "batch_full_rows", "batch_mean_weight"):
-                    vars(layer).pop(name, None)
+            with uninterrupted:
+                for attributes, values in before:
+                    for name in names:
+                        attributes.pop(name, None)
+                    attributes.update(values)
 
     # --- what comes in ---
 

@@ -19,6 +19,7 @@ MODULES = sorted(ROOT.rglob("*.py"))
 # Each may import itself, what stands before it, and nothing else of the package.
 ORDER = [
     "extras",
+    "interrupts",
     "user_warnings",
     "representation",
     "validation",

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from itertools import groupby
 from typing import Any
 
 import numpy as np
@@ -17,11 +16,21 @@ from layernet.engine.kernels import losses as judging
 from layernet.engine.machine import Machine
 from layernet.engine.objectives import add_loss
 from layernet.engine.plan import NotFiniteError, Steps, runs_of_ones
-from layernet.engine.program import BatchInPython, Formula, Program, Team, aligned, intersections
+from layernet.engine.program import (
+    BatchInPython,
+    Formula,
+    Program,
+    Team,
+    aligned,
+    intersections,
+    segments_of,
+    segments_of_parts,
+)
 from layernet.engine.threads import blas_on_one_thread, n_workers_for
 from layernet.engine.translation import translate
 from layernet.engine.updates import add_update
 from layernet.engine.words import FINE, LOSS_NOT_FINITE
+from layernet.interrupts import uninterrupted
 from layernet.layer import Layer
 from layernet.losses.loss import Loss
 from layernet.optimizers.optimizer import Optimizer
@@ -127,13 +136,19 @@ class CompiledPlan:
             self._add_passes(step, program)
         for step, program in zip(steps, self._programs, strict=True):  # who owns which parameters is known now
             self._add_verdict(step, program)
+            n_passes = len(program.steps)
             self._add_update(step, program)
         self._steps = steps
         self._machines = [
             Machine(program.instructions, dtype, worker, n_workers, team.part)
             for worker, program in enumerate(self._programs)
         ]
-        self._segments = segments_of(self._programs[0].everything)
+        first = self._programs[0]
+        self._segments = segments_of(first.everything)
+        # The same for a step in pieces: what may be interrupted, how parameters move, and what follows that.
+        self._passes, self._moves, self._endings = segments_of_parts(
+            first.steps[:n_passes], first.steps[n_passes:], first.at_the_end
+        )
 
     def _add_passes(self, step, program):
         """The way forward, the loss, and the way back."""
@@ -292,7 +307,7 @@ class CompiledPlan:
             self._make()
 
     def _run(self, start, n_steps):
-        """Do some steps, and count them in `self._done`, also where Ctrl-C is raised."""
+        """Do some steps, and count them, also where Ctrl-C is raised."""
         self._done = 0
         for step in self._steps:
             step.begin(n_steps)
@@ -301,16 +316,24 @@ class CompiledPlan:
                 begin()
         self._programs[0].team.gate[:] = 0
         self._machines[0].forget()
-        try:
-            if self._is_all_machine:
+        if not self._is_all_machine:
+            self._step_in_pieces(start)
+            return
+        with uninterrupted:
+            try:
                 self._run_machines(start, n_steps)
-            elif self._step_in_pieces(start):
-                self._done = 1
-        finally:
-            if self._is_all_machine:
-                self._done = self._machines[0].steps_done
-            for end in self._programs[0].endings:
-                end(self._done)
+            finally:
+                self._count(start, self._machines[0].steps_done)
+
+    def _count(self, start, done):
+        self._done = done
+        for end in self._programs[0].endings:
+            end(done)
+        start_of_last = start + (done - 1) * self.batch_size
+        self.after_steps(done, min(self.batch_size, self._n_rows - start_of_last))
+
+    def after_steps(self, n_steps: int, n_rows: int) -> None:
+        """Called when steps were done; as in `FormulaPlan`."""
 
     def _run_machines(self, start, n_steps):
         arguments = start, n_steps, self._n_rows, self.batch_size
@@ -336,9 +359,16 @@ class CompiledPlan:
             other.result()
 
     def _step_in_pieces(self, start):
-        """One step, by the machine and by Python in turn; whether it was done."""
+        """One step, by the machine and by Python in turn."""
         stop = min(start + self.batch_size, self._n_rows)
         (machine,) = self._machines
+
+        def carry_out(segment):
+            if callable(segment):
+                segment(stop - start)
+            else:
+                machine.run(*segment, start, 1, stop, stop - start)
+
         rows = self._order[0, start:stop]
         data = self.data
         weights, numbers = (None if values is None else values[rows] for values in (data.weights, data.rows))
@@ -346,14 +376,17 @@ class CompiledPlan:
         self._programs[0].batch = BatchInPython(data.targets[rows], weights, numbers, mean_weight)
         if self._matrices is None:
             self._fill(rows)
-        for segment in self._segments:
-            if callable(segment):
-                segment(stop - start)
-                continue
-            machine.run(*segment, start, 1, stop, stop - start)
+        for segment in self._passes:
+            carry_out(segment)
             if machine.status != FINE:
-                return False
-        return True
+                return
+        with uninterrupted, ExitStack() as stack:
+            for segment in self._moves:
+                carry_out(segment)
+            # From here on the step is done: what is left is done and counted even if a part of it fails.
+            stack.callback(self._count, start, 1)
+            for segment in reversed(self._endings):
+                stack.callback(carry_out, segment)
 
     def _fill(self, rows):
         """Put a batch that the machine cannot gather into the buffers."""
@@ -412,16 +445,3 @@ def refuse_not_finite(losses: np.ndarray) -> None:
     total = float(losses.sum())
     if not math.isfinite(total):
         raise NotFiniteError(f"the loss is {total}")
-
-
-def segments_of(steps: list) -> list[tuple[int, int] | Callable[[int], None]]:
-    """Runs of instructions for the machine, as (first, last), and what Python does between them."""
-    segments, place = [], 0
-    for is_formula, group in groupby(steps, key=lambda step: isinstance(step, Formula)):
-        steps_of_group = list(group)
-        if is_formula:
-            segments += [step.function for step in steps_of_group]
-        else:
-            segments.append((place, place + len(steps_of_group)))
-            place += len(steps_of_group)
-    return segments

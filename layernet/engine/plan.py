@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from layernet.engine.threads import blas_on_one_thread, has_small_products
+from layernet.interrupts import uninterrupted
 from layernet.layer import Layer
 from layernet.losses.loss import Loss, weight_factors, weighted_rows, weighted_sum
 from layernet.optimizers.optimizer import Optimizer
@@ -127,9 +128,26 @@ class FormulaPlan:
         Takes and returns what `gradients_of` does.
         """
         value, outputs = self.gradients_of(inputs, targets, weights, normalizer, rows)
-        self.optimizer.step(self.parameters, self.gradients, self.optimizer.decayed_entries(self.decayed))
-        self.network.end_step()
+        with uninterrupted:
+            self.optimizer.move_all(
+                self.parameters, self.gradients, self.optimizer.decayed_entries(self.decayed)
+            )
+            try:
+                self.network.end_step()
+            finally:  # all have moved, but for a layer whose own end_step has failed
+                self.after_steps(1, len(outputs))
         return value, outputs
+
+    def after_steps(self, n_steps: int, n_rows: int) -> None:
+        """Called when steps were done, before anything may interrupt; training puts a function here.
+
+        Parameters
+        ----------
+        n_steps : int
+            How many were done.
+        n_rows : int
+            How many rows the last of them saw.
+        """
 
     def gradients_of(
         self,

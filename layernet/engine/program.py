@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -327,6 +328,28 @@ class Program:
     def is_up_to_date(self) -> bool:
         """Whether all arrays that are watched are still the same."""
         return all(find() is array for find, array in self.watched)
+
+
+def segments_of_parts(*parts: list) -> list[list[tuple[int, int] | Callable[[int], None]]]:
+    """The segments of each of several lists of steps, which follow each other in the machine."""
+    segments, place = [], 0
+    for steps in parts:
+        segments.append(segments_of(steps, place))
+        place += sum(not isinstance(step, Formula) for step in steps)
+    return segments
+
+
+def segments_of(steps: list, place: int = 0) -> list[tuple[int, int] | Callable[[int], None]]:
+    """Runs of instructions for the machine, as (first, last), and what Python does between them."""
+    segments = []
+    for is_formula, group in groupby(steps, key=lambda step: isinstance(step, Formula)):
+        steps_of_group = list(group)
+        if is_formula:
+            segments += [step.function for step in steps_of_group]
+        else:
+            segments.append((place, place + len(steps_of_group)))
+            place += len(steps_of_group)
+    return segments
 
 
 def aligned(shape: tuple[int, ...], dtype) -> np.ndarray:

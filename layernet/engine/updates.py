@@ -113,7 +113,7 @@ def add_update(
     has_other_memory = any(slot.dtype != parameters.dtype for slot in optimizer._memory_for(parameters))
     has_own_formula = type(optimizer) not in UPDATES or "move" in vars(optimizer) or "step" in vars(optimizer)
     if has_own_formula or has_other_memory:
-        program.do_in_python(lambda rows: optimizer.step(parameters, gradients, decayed))
+        program.do_in_python(lambda rows: optimizer.move_all(parameters, gradients, decayed))
         return lambda n_steps: None
     kernel, columns = UPDATES[type(optimizer)](optimizer)
     coupled = 0.0 if optimizer.decoupled else optimizer.weight_decay

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from layernet.interrupts import uninterrupted
 from layernet.training.callbacks import Callback, Snapshot
 
 
@@ -103,8 +104,9 @@ class Convergence(Callback):
         best = -self.best_score if self.early_stopping else self.best_loss
         if value < best:
             if self.early_stopping:
-                self.best_score = -value
-                self._best = Snapshot(run.network)
+                with uninterrupted:
+                    self.best_score = -value
+                    self._best = Snapshot(run.network)
             else:
                 self.best_loss = value
         better = value <= self._reference - self.tol or (self.exact and math.isnan(value))

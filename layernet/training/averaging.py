@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from layernet.interrupts import uninterrupted
 from layernet.layer import Layer
 from layernet.layers.normalization import LAST_BATCHES
 
@@ -38,6 +39,7 @@ class WeightAverage:
         self.steps = 0.0
         self._last_rows: list[int] = []
         self.average: np.ndarray | None = None
+        # Those that training goes on from, while the network has the average.
         self.parameters: np.ndarray | None = None
 
     def take_over(self, earlier: WeightAverage) -> None:
@@ -48,8 +50,7 @@ class WeightAverage:
 
     def begin(self, network: Layer) -> None:
         """Start, or go on from the parameters that the training before ended with."""
-        if self.parameters is not None:
-            network.parameter_vector[:] = self.parameters
+        self._take_out_of_place(network)
         if self.average is None:
             self.average = network.parameter_vector.copy()
 
@@ -73,15 +74,21 @@ class WeightAverage:
     @contextmanager
     def in_place(self, network: Layer) -> Iterator[None]:
         """Within this context the network has the averaged parameters."""
-        vector = network.parameter_vector
-        parameters = vector.copy()
-        vector[:] = self.average
         try:
+            self.end(network)
             yield
         finally:
-            vector[:] = parameters
+            self._take_out_of_place(network)
 
     def end(self, network: Layer) -> None:
         """Leave the network with the average, and remember where training was."""
-        self.parameters = network.parameter_vector.copy()
-        network.parameter_vector[:] = self.average
+        with uninterrupted:
+            if self.parameters is None:  # or else an interruption has left the network with the average
+                self.parameters = network.parameter_vector.copy()
+            network.parameter_vector[:] = self.average
+
+    def _take_out_of_place(self, network):
+        with uninterrupted:
+            if self.parameters is not None:
+                network.parameter_vector[:] = self.parameters
+                self.parameters = None

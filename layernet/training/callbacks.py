@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from layernet.interrupts import uninterrupted
 from layernet.layer import Layer
 from layernet.losses.loss import Loss
 from layernet.optimizers.optimizer import Optimizer
@@ -75,6 +76,9 @@ class Run:
 class Callback(Described):
     """Something that looks on while a network trains; define those methods that you need.
 
+    In all of them the network is in inference mode, and rows may be passed through it. A function that is
+    assigned to an object, `callback.on_epoch_end = function`, is called in the place of its class's method.
+
     Examples
     --------
     >>> class PrintLoss(Callback):
@@ -89,13 +93,18 @@ class Callback(Described):
         """Called before the first batch of every epoch; `run.epoch` counts from 1."""
 
     def on_batch_end(self, run: Run) -> None:
-        """Called after every update."""
+        """Called after every update; the network is in inference mode."""
 
     def on_epoch_end(self, run: Run) -> None:
         """Called when the history has the epoch's row; the network is in inference mode."""
 
     def on_train_end(self, run: Run) -> None:
-        """Called once after training, also when it was interrupted or diverged."""
+        """Called once after training, also when it was interrupted or diverged, or another callback failed."""
+
+
+def has_own(callback: Callback, hook: str) -> bool:
+    """Whether a callback's class, or somebody on the object itself, defines a method that `Callback` has."""
+    return getattr(getattr(callback, hook), "__func__", None) is not getattr(Callback, hook)
 
 
 class Snapshot:
@@ -113,8 +122,9 @@ class Snapshot:
 
     def restore(self) -> None:
         """Give the network the parameters and the state of the snapshot."""
-        self.network.parameter_vector[:] = self.parameters
-        self.network.load_state(self.state)
+        with uninterrupted:
+            self.network.parameter_vector[:] = self.parameters
+            self.network.load_state(self.state)
 
 
 class EarlyStopping(Callback):
@@ -177,9 +187,10 @@ class EarlyStopping(Callback):
         value = watched_value(self.monitor, run, "EarlyStopping")
         gain = value - self.best_value if self._rises else self.best_value - value
         if gain > self.min_delta:
-            self.best_value, self.best_epoch = value, run.epoch
-            if self.restore_best:
-                self._snapshot = Snapshot(run.network)
+            with uninterrupted:
+                self.best_value, self.best_epoch = value, run.epoch
+                if self.restore_best:
+                    self._snapshot = Snapshot(run.network)
         elif run.epoch - self.best_epoch >= self.patience:
             name = self.monitor if isinstance(self.monitor, str) else "the monitored value"
             run.stop(f"{name} has not improved for {self.patience} epochs; best was epoch {self.best_epoch}.")

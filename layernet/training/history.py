@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from layernet.extras import pyplot
+from layernet.interrupts import uninterrupted
 
 
 class History(dict):
@@ -57,10 +58,11 @@ class History(dict):
         """
         if "epoch" in row and len(self.get("epoch", ())) >= self._n_rows:
             self._n_rows = len(self.get("epoch", ())) + 1
-        for name, value in row.items():
-            column = self.setdefault(name, [])
-            column += [math.nan] * (self._n_rows - 1 - len(column))
-            column.append(value)
+        with uninterrupted:
+            for name, value in row.items():
+                column = self.setdefault(name, [])
+                column += [math.nan] * (self._n_rows - 1 - len(column))
+                column.append(value)
 
     def begin_row(self) -> None:
         """Begin the row of the next epoch, so that values added before its end belong to it."""

@@ -71,14 +71,15 @@ def minimize(
 
     def end_iteration(intermediate_result):
         run.epoch += 1
-        run.history.begin_row()
-        for callback in callbacks:
-            callback.on_epoch_begin(run)
-        plan.parameters[order] = intermediate_result.x
-        values = {} if validate is None else validate()
-        run.history.add(epoch=run.epoch, loss=float(intermediate_result.fun), **values)
-        for callback in callbacks:
-            callback.on_epoch_end(run)
+        with plan.network.inference_mode():
+            run.history.begin_row()
+            for callback in callbacks:
+                callback.on_epoch_begin(run)
+            plan.parameters[order] = intermediate_result.x
+            values = {} if validate is None else validate()
+            run.history.add(epoch=run.epoch, loss=float(intermediate_result.fun), **values)
+            for callback in callbacks:
+                callback.on_epoch_end(run)
         if run.stop_reason is not None:
             raise StopIteration
 

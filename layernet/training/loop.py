@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from typing import Any
 
 import numpy as np
@@ -12,13 +12,14 @@ import numpy as np
 from layernet.engine.choice import check_engine, plan_for
 from layernet.engine.plan import NotFiniteError, all_finite
 from layernet.guards import unchanged_on_error
+from layernet.interrupts import signals_can_wait
 from layernet.layer import Layer
 from layernet.losses.loss import Loss, as_weights
 from layernet.optimizers.optimizer import Optimizer
 from layernet.representation import find_by_name
 from layernet.training.averaging import WeightAverage
 from layernet.training.batches import checked_order
-from layernet.training.callbacks import Callback, ProgressBar, Run, Snapshot, as_callbacks
+from layernet.training.callbacks import Callback, ProgressBar, Run, Snapshot, as_callbacks, has_own
 from layernet.training.data import (
     TrainingData,
     admit_inputs,
@@ -125,7 +126,10 @@ def fit(
     Notes
     -----
     Ctrl-C ends the training, as a callback's `run.stop` does: the history says where, and the network is as
-    the last step left it.
+    the last step left it. A step is done wholly or not at all: a signal that comes while parameters are moved
+    waits until the optimizer, the state of the layers and a running average have moved too. An exception in a
+    callback, or in a layer, a loss or an optimizer of your own, is raised from `fit` with all of these as the
+    last step left them.
 
     Examples
     --------
@@ -199,33 +203,43 @@ def train(
     History
     """
     epochs, run.data = run.epochs, data
-    try:
+
+    def count(n_steps, n_rows):
+        run.batch += n_steps
+        if average is not None and n_steps:
+            average.add(plan.parameters, n_rows, plan.batch_size)
+
+    plan.after_steps = count
+    with ExitStack() as stack:
+        stack.enter_context(signals_can_wait)
+        # Whoever calls may be in training mode; callbacks and validation are in inference mode nevertheless.
+        stack.enter_context(run.network.inference_mode())
+        for callback in reversed(callbacks):
+            stack.callback(callback.on_train_end, run)
         if average is not None:
-            average.begin(run.network)
-        for callback in callbacks:
-            callback.on_train_begin(run)
-        before = Snapshot(run.network)
-        with plan.ready():
-            for run.epoch in range(1, epochs + 1):
-                run.history.begin_row()
-                for callback in callbacks:
-                    callback.on_epoch_begin(run)
-                row = train_epoch(run, plan, data, order, metrics, callbacks, average, before)
-                with nullcontext() if average is None else average.in_place(run.network):
-                    if validate is not None:
-                        row |= validate()
-                    run.history.add(**row)
+            stack.callback(average.end, run.network)
+        try:
+            if average is not None:
+                average.begin(run.network)
+            for callback in callbacks:
+                callback.on_train_begin(run)
+            before = Snapshot(run.network)
+            with plan.ready():
+                for run.epoch in range(1, epochs + 1):
+                    run.history.begin_row()
                     for callback in callbacks:
-                        callback.on_epoch_end(run)
-                if run.stop_reason is not None:
-                    break
-    except KeyboardInterrupt:
-        run.stop(f"Interrupted in epoch {run.epoch} of {epochs}, after batch {run.batch}.")
-    finally:
-        if average is not None:
-            average.end(run.network)
-        for callback in callbacks:
-            callback.on_train_end(run)
+                        callback.on_epoch_begin(run)
+                    row = train_epoch(run, plan, data, order, metrics, callbacks, average, before)
+                    with nullcontext() if average is None else average.in_place(run.network):
+                        if validate is not None:
+                            row |= validate()
+                        run.history.add(**row)
+                        for callback in callbacks:
+                            callback.on_epoch_end(run)
+                    if run.stop_reason is not None:
+                        break
+        except KeyboardInterrupt:
+            run.stop(f"Interrupted in epoch {run.epoch} of {epochs}, after batch {run.batch}.")
     run.history.stopped = run.stop_reason or f"All {epochs} epochs are done."
     return run.history
 
@@ -242,7 +256,7 @@ def train_epoch(
 ) -> dict[str, Any]:
     """See all rows once, a step a batch; what the epoch came to, as a row of the history."""
     began = time.perf_counter()
-    lookers_on = [c for c in callbacks if type(c).on_batch_end is not Callback.on_batch_end]
+    lookers_on = [callback for callback in callbacks if has_own(callback, "on_batch_end")]
     before.take()
     totals = dict.fromkeys(["loss", *metrics], 0.0)
     run.batch = 0
@@ -254,16 +268,16 @@ def train_epoch(
     with run.network.training_mode(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         try:
             for done in plan.epoch(rows, one_by_one):
-                run.batch += len(done.losses)
                 run.batch_loss, run.batch_rows = done.losses[-1], done.sizes[-1]
-                if average is not None:
-                    average.add(plan.parameters, done.sizes[-1], plan.batch_size)
                 for loss, size in zip(done.losses, done.sizes, strict=True):
                     totals["loss"] += loss * size
-                for name, metric in metrics.items():
-                    totals[name] += metric(done.targets, done.outputs) * done.sizes[-1]
-                for callback in lookers_on:
-                    callback.on_batch_end(run)
+                if not lookers_on and not metrics:
+                    continue
+                with run.network.inference_mode():
+                    for name, metric in metrics.items():
+                        totals[name] += metric(done.targets, done.outputs) * done.sizes[-1]
+                    for callback in lookers_on:
+                        callback.on_batch_end(run)
         except NotFiniteError as reason:
             if not all_finite(run.network.parameter_vector):
                 before.restore()
@@ -306,7 +320,8 @@ def evaluate(
     """
     loss = find_by_name(Loss, loss, "loss")
     metrics = as_metrics(metrics, loss)
-    outputs = outputs_in_blocks(network, np.asarray(X))
+    with network.inference_mode():
+        outputs = outputs_in_blocks(network, np.asarray(X))
     values = {"loss": float(loss.bind(y, sample_weight).forward_pass(outputs))}
     targets = loss.prepare(y, outputs.shape[1:], outputs.dtype)
     return {**values, **{name: metric_value(metric(targets, outputs)) for name, metric in metrics.items()}}

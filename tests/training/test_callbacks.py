@@ -124,7 +124,7 @@ def test_a_callback_of_ones_own_is_called_at_the_right_times():
             calls.append("begin")
 
         def on_batch_end(self, run):
-            assert run.network.training
+            assert not run.network.training
             assert math.isfinite(run.batch_loss)
             calls.append((run.epoch, run.batch))
 

@@ -1,0 +1,107 @@
+"""Signals that wait: what is done wholly or not at all is not interrupted by Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from types import FrameType
+from typing import Any
+
+# Those whose handlers people have raise exceptions: an alarm that ends what takes too long, a shutdown.
+OTHERS = tuple(getattr(signal, name) for name in ("SIGALRM", "SIGTERM") if hasattr(signal, name))
+
+
+class SignalsCanWait:
+    """Context of many `uninterrupted` blocks: each of them costs a microsecond in it, and ten outside of it.
+
+    Python runs the handlers of signals between any two instructions of the main thread. In this context they
+    stand aside for one of the package. While no `uninterrupted` block is under way, it passes a signal on at
+    once. Other threads are never interrupted; there this context does nothing.
+    """
+
+    def __enter__(self) -> None:
+        if threading.get_ident() == _state.main_thread:
+            _state.enter((signal.SIGINT, *OTHERS))
+
+    def __exit__(self, *error: Any) -> None:
+        if threading.get_ident() == _state.main_thread:
+            _state.leave()
+
+
+class Uninterrupted:
+    """Context in which signals wait: the exception of Ctrl-C is raised when the block is done."""
+
+    def __enter__(self) -> None:
+        if threading.get_ident() == _state.main_thread:
+            _state.enter((signal.SIGINT,))
+            _state.depth += 1
+
+    def __exit__(self, *error: Any) -> None:
+        if threading.get_ident() == _state.main_thread:
+            _state.depth -= 1
+            _state.leave()
+            if _state.waiting and _state.depth == 0:
+                _state.pass_on()
+
+
+class _State:
+    """Whose handlers stand aside, how many blocks are under way, and which signals wait for their end."""
+
+    def __init__(self) -> None:
+        self.users = 0
+        self.depth = 0
+        self.waiting: list[int] = []
+        self.former: dict[int, Any] = {}
+        self.in_place: list[int] = []
+        self.note_thread()
+
+    def note_thread(self) -> None:
+        """Note which thread the handlers of signals run in."""
+        self.main_thread = threading.main_thread().ident
+
+    def enter(self, numbers: tuple[int, ...]) -> None:
+        """Take the places of the handlers of some signals, if nobody has taken any yet."""
+        self.users += 1
+        if self.users > 1:
+            return
+        for number in numbers:
+            former = signal.signal(number, handle)
+            if former is not handle:
+                self.former[number] = former
+            if callable(self.former[number]):
+                self.in_place.append(number)
+            else:  # ignored, ending the process, or not Python's: none of these raises anything
+                signal.signal(number, former)
+
+    def leave(self) -> None:
+        """Give the handlers their places back, unless somebody else has taken them meanwhile."""
+        self.users -= 1
+        if self.users > 0:
+            return
+        for number in self.in_place:
+            present = signal.signal(number, self.former[number])
+            if present is not handle:
+                signal.signal(number, present)
+        self.in_place.clear()
+
+    def pass_on(self) -> None:
+        """Have the signals that waited handled."""
+        numbers, self.waiting = self.waiting, []
+        for number in dict.fromkeys(numbers):
+            self.former[number](number, None)
+
+
+def handle(number: int, frame: FrameType | None) -> None:
+    """The handler of the package: let the signal wait, or pass it on."""
+    if _state.depth:
+        _state.waiting.append(number)
+    else:
+        _state.former[number](number, frame)
+
+
+_state = _State()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_state.note_thread)
+signals_can_wait = SignalsCanWait()
+uninterrupted = Uninterrupted()
