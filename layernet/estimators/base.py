@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
-from sklearn.utils import check_random_state, compute_sample_weight
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
@@ -76,7 +76,6 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
     # Those that only some subclasses have as parameters.
     power_t = 0.5
     max_fun = 15000
-    class_weight: Any = None
     exact_compatibility = False
 
     def _keep(self, arguments: dict[str, Any]) -> None:
@@ -154,7 +153,7 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
             given = X, y
             X, y = self._checked_data(X, y, reset=not continues)
             self._prepare_targets(y, continues, incremental, classes)
-            weights = self._weights_of(X, y, sample_weight, incremental)
+            weights = self._weights_of(X, y, sample_weight)
             random = self._random_state_for(continues)
             network = self._prepare_network(X, random, continues, init_from)
             validation = self._validation_set(X_val, y_val, sample_weight_val)
@@ -189,19 +188,10 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
             self.n_outputs_ = self._targets.n_outputs
             self.out_activation_ = self._targets.out_activation
 
-    def _weights_of(self, X, y, sample_weight, incremental):
-        weights = None
+    def _weights_of(self, X, y, sample_weight):
         if sample_weight is not None:
-            weights = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        if self.class_weight is not None:
-            if incremental and self.class_weight == "balanced":
-                raise ValueError(
-                    "class_weight='balanced' is not supported for partial_fit, which sees a part of the data. "
-                    "Give a dict: compute_class_weight('balanced', classes=classes, y=y)."
-                )
-            of_classes = compute_sample_weight(self.class_weight, y)
-            weights = of_classes if weights is None else weights * of_classes
-        return weights
+            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        return self._targets.sample_weights(y, sample_weight)
 
     def _random_state_for(self, continues):
         if not isinstance(self.random_state, Integral):
@@ -247,7 +237,7 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
         if X_val is None or y_val is None:
             raise ValueError("X_val and y_val must be given together.")
         X, y = self._checked_data(X_val, y_val, reset=False)
-        weights = self._weights_of(X, y, sample_weight_val, incremental=False)
+        weights = self._weights_of(X, y, sample_weight_val)
         return X, y, weights, (as_given(X_val, X), as_given(y_val, y))
 
     def _set_aside(self, X, y, weights, random, X_given, y_given):

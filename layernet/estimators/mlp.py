@@ -64,8 +64,11 @@ class MLPClassifier(ClassifierMethods, Perceptron):
         With "lbfgs": how often the loss is computed at most.
     loss : str or Loss, default="log_loss"
         "log_loss", "hinge", or a loss object.
-    class_weight : dict, "balanced" or None, default=None
-        Multiplied into the samples' weights.
+    class_weight : dict, list of dict, "balanced" or None, default=None
+        The weights of labels, multiplied into the samples' weights; a class that a dict leaves out weighs 1.
+        "balanced" for n_samples / (n_classes * samples of the class) in the training data. For several labels
+        a sample a list with a dict {0: weight, 1: weight} for each label, or "balanced" for each label by
+        itself: they become the loss's `pos_weight` and `neg_weight`.
     label_smoothing : float, default=0.0
         For the log loss.
     dropout : float or sequence of float, default=0.0
@@ -128,7 +131,7 @@ class MLPClassifier(ClassifierMethods, Perceptron):
     _parameter_constraints: dict = {
         **Perceptron._parameter_constraints,
         "loss": [StrOptions(set(CLASSIFIER_LOSSES)), Loss],
-        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "class_weight": [dict, list, tuple, StrOptions({"balanced"}), None],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
     }
 

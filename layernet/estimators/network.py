@@ -72,8 +72,11 @@ class NetworkClassifier(ClassifierMethods, _GivenNetwork):
         What the validation score is: a scorer of scikit-learn's or a function (estimator, X, y), "loss" for the
         validation loss with its sign turned, None for the accuracy. It gets the rows, of a data frame
         with their columns, and the sample weights if it takes them (with metadata routing: requests them).
-    class_weight : dict, "balanced" or None, default=None
-        Multiplied into the samples' weights.
+    class_weight : dict, list of dict, "balanced" or None, default=None
+        The weights of labels, multiplied into the samples' weights; a class that a dict leaves out weighs 1.
+        "balanced" for n_samples / (n_classes * samples of the class) in the training data. For several labels
+        a sample a list with a dict {0: weight, 1: weight} for each label, or "balanced" for each label by
+        itself: they become the loss's `pos_weight` and `neg_weight`.
     label_smoothing : float, default=0.0
         For the log loss.
     weight_averaging : float or None, default=None
@@ -127,7 +130,7 @@ class NetworkClassifier(ClassifierMethods, _GivenNetwork):
     _parameter_constraints: dict = {
         **_GivenNetwork._parameter_constraints,
         "loss": [StrOptions(set(CLASSIFIER_LOSSES)), Loss],
-        "class_weight": [dict, StrOptions({"balanced"}), None],
+        "class_weight": [dict, list, tuple, StrOptions({"balanced"}), None],
         "label_smoothing": NetworkEstimator._parameter_constraints["validation_fraction"],
     }
 

@@ -129,6 +129,11 @@ class ClassifierMethods(ClassifierMixin, NetworkEstimator):
         else:
             classes = None
         super()._prepare_targets(y, continues, incremental, classes)
+        if incremental and isinstance(self.class_weight, str):
+            raise ValueError(
+                "class_weight='balanced' is not supported for partial_fit, which sees a part of the data. "
+                "Give a dict: compute_class_weight('balanced', classes=classes, y=y)."
+            )
         self.classes_ = self._targets.classes
         if continues and self.warm_start and not incremental:
             found = unique_labels(y)
@@ -137,6 +142,7 @@ class ClassifierMethods(ClassifierMixin, NetworkEstimator):
                     "warm_start can only be used where `y` has the same classes as in the previous call to "
                     f"fit. Previously got {self.classes_}, `y` has {found}"
                 )
+        self._targets = self._targets.with_class_weight(self.class_weight, y)
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

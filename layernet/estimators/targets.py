@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from sklearn.utils import column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 
 from layernet.estimators.checks import require_in_range
+from layernet.estimators.class_weights import loss_with_label_weights, weights_of_classes
 from layernet.estimators.compatibility import AS_REPORTED
 from layernet.layers.saturating import logistic
 from layernet.layers.softmax import Softmax
@@ -62,11 +64,16 @@ class ClassTargets:
     ----------
     classes : ndarray of shape (n_classes,)
     loss : Loss
+        With the weights of labels.
+    class_weights : ndarray of shape (n_classes,) or None
+        The weight of each class.
     n_outputs : int
         How many outputs the network needs: one for two classes, unless the loss is a `CrossEntropy`.
     out_activation : {"softmax", "logistic", "identity"}
         What makes probabilities of the outputs; "identity" if the loss has none.
     """
+
+    class_weights: np.ndarray | None = None
 
     def __init__(
         self,
@@ -98,7 +105,8 @@ class ClassTargets:
             kind = CrossEntropy if n_classes > 2 and not self.is_multilabel else LogLoss
             kind = AS_REPORTED[kind] if exact else kind
             loss = kind(label_smoothing=label_smoothing)
-        self.loss = CLASSIFIER_LOSSES[loss]() if isinstance(loss, str) else loss
+        self.loss = self.loss_without_weights = CLASSIFIER_LOSSES[loss]() if isinstance(loss, str) else loss
+        self.who = who
         takes_class_numbers = isinstance(self.loss, (CrossEntropy, Hinge))
         if self.is_multilabel and takes_class_numbers:
             one_hot = (np.count_nonzero(np.asarray(y), axis=1) == 1).all()
@@ -131,16 +139,9 @@ class ClassTargets:
         """
         y = np.asarray(y)
         if self.is_multilabel:
-            if y.ndim != 2 or y.shape[1] != len(self.classes):
-                raise ValueError(f"y must have {len(self.classes)} labels for each sample, got {y.shape}.")
+            self._check_labels(y)
             return y.astype(dtype)
-        y = column_or_1d(y)
-        numbers = np.searchsorted(self.classes, y).clip(max=len(self.classes) - 1)
-        if not np.array_equal(self.classes[numbers], y):
-            raise ValueError(
-                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes}. 'y' has "
-                f"{np.unique(y)}."
-            )
+        numbers = self._class_numbers(y)
         if self.are_numbers:
             return numbers if self.n_outputs > 1 else numbers.astype(dtype)
         return np.eye(self.n_outputs, dtype=dtype)[numbers]
@@ -180,6 +181,50 @@ class ClassTargets:
         right = self.decode(outputs) == y
         return float(np.average(right.all(axis=1) if self.is_multilabel else right, weights=sample_weight))
 
+    def with_class_weight(self, class_weight: Any, y: np.ndarray) -> ClassTargets:
+        """The same targets with other weights: of each class, or of each label inside the loss.
+
+        Parameters
+        ----------
+        class_weight : dict, list of dict, "balanced" or None
+            As `MLPClassifier` takes it.
+        y : ndarray of shape (n_samples,) or (n_samples, n_labels)
+            Labels of the training data, which "balanced" counts.
+
+        Returns
+        -------
+        ClassTargets
+        """
+        weighted = copy.copy(self)
+        weighted.class_weights, weighted.loss = None, self.loss_without_weights
+        if class_weight is not None and self.is_multilabel:
+            self._check_labels(y)
+            weighted.loss = loss_with_label_weights(weighted.loss, class_weight, y, self.who)
+        elif class_weight is not None:
+            weighted.class_weights = weights_of_classes(class_weight, self.classes, y, self.who)
+        return weighted
+
+    def sample_weights(self, y: Any, sample_weight: np.ndarray | None) -> np.ndarray | None:
+        """The weights of samples times those of their classes; None if all are 1."""
+        if self.class_weights is None:
+            return sample_weight
+        of_classes = self.class_weights[self._class_numbers(y)]
+        return of_classes if sample_weight is None else sample_weight * of_classes
+
+    def _check_labels(self, y):
+        if y.ndim != 2 or y.shape[1] != len(self.classes):
+            raise ValueError(f"y must have {len(self.classes)} labels for each sample, got {y.shape}.")
+
+    def _class_numbers(self, y):
+        y = column_or_1d(y)
+        numbers = np.searchsorted(self.classes, y).clip(max=len(self.classes) - 1)
+        if not np.array_equal(self.classes[numbers], y):
+            raise ValueError(
+                f"`y` has classes not in `self.classes_`. `self.classes_` has {self.classes}. 'y' has "
+                f"{np.unique(y)}."
+            )
+        return numbers
+
     def _outputs_are_logits(self) -> bool:
         return self.out_activation != "identity" or isinstance(self.loss, Hinge)
 
@@ -217,6 +262,10 @@ class NumberTargets:
         if y.size != len(y) * self.n_outputs:
             raise ValueError(f"y must have {self.n_outputs} numbers for each sample, got {y.shape}.")
         return y.reshape(len(y), self.n_outputs)
+
+    def sample_weights(self, y: Any, sample_weight: np.ndarray | None) -> np.ndarray | None:
+        """The weights of samples, as they are."""
+        return sample_weight
 
     def decode(self, outputs: np.ndarray) -> np.ndarray:
         """The predicted numbers."""
