@@ -97,6 +97,15 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
         return parameters + training_html(self.network_, self.history_)
 
+    def _repr_mimebundle_(self, **kwargs) -> dict[str, str]:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if "text/html" in bundle and self.__sklearn_is_fitted__():
+            from layernet.inspection.training import training_svg
+
+            svg = training_svg(self.history_)
+            bundle |= {"image/svg+xml": svg} if svg else {}
+        return bundle
+
     def __sklearn_is_fitted__(self) -> bool:
         return "network_" in vars(self)
 

@@ -7,8 +7,13 @@ import math
 import struct
 import zlib
 from html import escape
+from typing import Any
 
 import numpy as np
+
+# Of what is above zero and of what is below, in every picture: two colors that most color-blind readers tell
+# apart, and that show on white and on black. Neither stands alone: a sign, a bar or a word says the same.
+PLUS, MINUS = "#d55e00", "#0072b2"
 
 WIDTH, HEIGHT = 460, 260
 LEFT, RIGHT, TOP, BOTTOM = 52, 12, 14, 40
@@ -22,8 +27,8 @@ def curves(
     Parameters
     ----------
     lines : dict of str to list of float
-        Values by the name of the curve; at most three curves, coloured by the page's variables
-        `--line-1` to `--line-3`.
+        Values by the name of the curve; at most two curves, which the page colors by its variables
+        `--line-1` and `--line-2`, and of which it dashes the second.
     horizontal : list of float
         Where the values are.
     title : str
@@ -49,7 +54,8 @@ def curves(
     def y(value):
         return TOP + (high - scale(value)) / ((high - low) or 1) * (HEIGHT - TOP - BOTTOM)
 
-    parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">']
+    label = escape(title)
+    parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}"><title>{label}</title>']
     powers = logarithmic and ticks[-1] >= 10 * ticks[0]
     labels = [f"{tick:g}" for tick in ticks] if powers else equally_precise(ticks)
     for tick, label in zip(ticks, labels, strict=True):
@@ -98,13 +104,13 @@ def equally_precise(ticks: list[float]) -> list[str]:
 
 
 def swatch(number: int) -> str:
-    """A short piece of the line `--line-1`, `--line-2` or `--line-3`, to stand before the name of its curve.
+    """A short piece of the line `--line-1`, or dashed of `--line-2`, to stand before the name of its curve.
 
-    The name itself keeps the colour of the text: what is vivid enough for a line is too faint for words.
+    The name itself keeps the color of the text: what is vivid enough for a line is too faint for words.
     """
     return (
         '<i style="display:inline-block;width:1.4em;vertical-align:middle;margin:0 .3em 0 .1em;'
-        f'border-top:3px solid var(--line-{number})"></i>'
+        f'border-top:3px {"solid" if number == 1 else "dashed"} var(--line-{number})"></i>'
     )
 
 
@@ -131,6 +137,53 @@ def picture(pixels: np.ndarray, description: str, size: int = 48) -> str:
     )
 
 
+def as_image(svg: str, description: str) -> str:
+    """A drawing as an image element, for pages that take drawings out of HTML; hidden where they stay.
+
+    Parameters
+    ----------
+    svg : str
+        A document of its own.
+    description : str
+        What is seen, for those who do not see it.
+
+    Returns
+    -------
+    str
+    """
+    encoded = base64.b64encode(svg.encode()).decode("ascii")
+    source = f"data:image/svg+xml;base64,{encoded}"
+    return f'<img class="layernet-image" alt="{escape(description)}" src="{source}">'
+
+
+def mimebundle(shown: Any, svg: str) -> dict[str, str]:
+    """What Jupyter stores of a figure: text, HTML and an image, of which every place shows the best it can.
+
+    Jupyter shows the HTML. Other programs, and sites that take drawings out of HTML, show the image.
+
+    Parameters
+    ----------
+    shown : object
+        With `__repr__` and `_repr_html_`.
+    svg : str
+        A document of its own.
+
+    Returns
+    -------
+    dict of str to str
+        By MIME type.
+    """
+    return {"text/plain": repr(shown), "text/html": shown._repr_html_(), "image/svg+xml": svg}
+
+
+def without_inline_drawings(html: str) -> str:
+    """HTML in which the images of `as_image` are hidden, by a rule that goes where drawings are taken out.
+
+    Sites that keep neither scripts nor drawings keep no style sheets either: there the image is seen.
+    """
+    return f"<style>.layernet-image {{ display: none; }}</style>{html}"
+
+
 def png(pixels: np.ndarray) -> bytes:
     """Encode an array of shape (height, width) or (height, width, 3), uint8, as a PNG file.
 
@@ -153,7 +206,7 @@ def _chunk(kind: bytes, content: bytes = b"") -> bytes:
 
 
 def signed_colors(values: np.ndarray) -> np.ndarray:
-    """Colours for values around zero: blue below, white at zero, red above, the same size both ways.
+    """Colors for values around zero: blue below, white at zero, orange above, the same size both ways.
 
     Parameters
     ----------
@@ -164,8 +217,8 @@ def signed_colors(values: np.ndarray) -> np.ndarray:
     ndarray of shape (height, width, 3), uint8
     """
     part = values / (np.abs(values).max() or 1)
-    red, blue = np.array([178, 24, 43]), np.array([33, 102, 172])
-    end = np.where(part[..., None] > 0, red, blue)
+    plus, minus = (np.array(list(bytes.fromhex(color[1:]))) for color in (PLUS, MINUS))
+    end = np.where(part[..., None] > 0, plus, minus)
     return (255 + np.abs(part[..., None]) * (end - 255)).round().astype(np.uint8)
 
 

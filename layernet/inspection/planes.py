@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from layernet.containers import chain_of
+from layernet.inspection.drawing import MINUS, PLUS
 from layernet.layer import Layer
 from layernet.layers import Dropout, GaussianNoise, HardSigmoid, LogSoftmax, Sigmoid, Softmax, Tanh
 from layernet.layers.saturating import logistic
 from layernet.training.loop import as_count
 from layernet.validation import as_float_array, require_finite
 
-# Colours that are told apart whatever one's eyes are like (Okabe and Ito, 2008), and a shape beside each.
+# Colors that are told apart whatever one's eyes are like (Okabe and Ito, 2008), and a shape beside each.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#555555")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
@@ -151,7 +152,7 @@ class Ending:
         return cls(kind, 0.0 if threshold is None else threshold)
 
     def draw(self, axes, horizontal, vertical, outputs, X, y, size: float) -> None:
-        """Draw the plane in the classes' colours, the boundaries between them, and the points."""
+        """Draw the plane in the classes' colors, the boundaries between them, and the points."""
         classes = classes_of(y, outputs.shape[2:])
         outputs = np.clip(np.nan_to_num(outputs), -1e30, 1e30)  # for when training is about to diverge
         extent = (horizontal[0], horizontal[-1], vertical[0], vertical[-1])
@@ -160,7 +161,7 @@ class Ending:
             if margin.min() < 0 < margin.max():
                 axes.contour(horizontal, vertical, margin, levels=[0], colors="black", linewidths=1)
         for k in np.unique(classes):
-            # From the eighth class on colours come again, each with another shape.
+            # From the eighth class on colors come again, each with another shape.
             marker, color = MARKERS[(k + k // len(COLORS)) % len(MARKERS)], COLORS[k % len(COLORS)]
             edge = {"markeredgecolor": "white", "markeredgewidth": size / 10}
             axes.plot(*X[classes == k].T, marker, color=color, markersize=size, **edge)
@@ -186,7 +187,7 @@ class Ending:
 
 
 def shaded(probabilities: np.ndarray) -> np.ndarray:
-    """The colour of the likeliest class at each point, the paler the less sure: white where all are alike."""
+    """The color of the likeliest class at each point, the paler the less sure: white where all are alike."""
     n_classes = probabilities.shape[-1]
     palette = np.array([as_rgb(COLORS[k % len(COLORS)]) for k in range(n_classes)])
     sure = (probabilities.max(axis=-1, keepdims=True) - 1 / n_classes) / (1 - 1 / n_classes)
@@ -223,13 +224,13 @@ def mosaic(maps: np.ndarray, bounds: tuple[float, float] | None) -> np.ndarray:
 
 
 def blue_to_orange(values: np.ndarray, bounds: tuple[float, float] | None) -> np.ndarray:
-    """Colours for values, as rows of red, green and blue from 0 to 1: blue is low, orange is high."""
+    """Colors for values, as rows of red, green and blue from 0 to 1: blue is low, orange is high."""
     if bounds is None:
         middle, reach = 0.0, np.abs(values).max() or 1.0
     else:
         middle, reach = (bounds[0] + bounds[1]) / 2, (bounds[1] - bounds[0]) / 2
     part = np.clip((values - middle) / reach, -1, 1)[..., None]
-    return 1 + np.abs(part) * (np.where(part > 0, as_rgb(COLORS[1]), as_rgb(COLORS[0])) - 1)
+    return 1 + np.abs(part) * (np.where(part > 0, as_rgb(PLUS), as_rgb(MINUS)) - 1)
 
 
 def as_rgb(color: str) -> np.ndarray:

@@ -28,7 +28,7 @@ p { margin: .3rem 0; max-width: 46rem; text-wrap: pretty }
 .charts figure { flex: 1 1 20rem; margin: 0; min-width: 0 }
 svg { width: 100%; height: auto; display: block } svg text { font-size: 12px; fill: var(--faint) }
 .grid { stroke: var(--rule) } polyline { fill: none; stroke-width: 2; stroke-linejoin: round }
-.line-1 { stroke: var(--line-1) } .line-2 { stroke: var(--line-2) }
+.line-1 { stroke: var(--line-1) } .line-2 { stroke: var(--line-2); stroke-dasharray: 7 4 }
 .keys span { display: inline-block; margin-right: .8em }
 img { image-rendering: pixelated; border: 1px solid var(--rule); background: #fff; display: block }
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(42px, 1fr)); gap: .35rem;
@@ -112,15 +112,23 @@ def first_weights(network: Layer, shape: tuple[int, int], most: int = 40) -> str
     """The weights of units of the first dense layer, each as a picture of the input's shape."""
     weights = next(layer for layer in network.walk() if isinstance(layer, Dense)).weights
     shown = min(most, weights.shape[1])
-    pictures = [
-        picture(signed_colors(weights[:, unit].reshape(shape)), f"weights of unit {unit}")
-        for unit in range(shown)
-    ]
+    pictures = []
+    for unit in range(shown):
+        description = described_weights(weights[:, unit], shape, unit)
+        pictures.append(picture(signed_colors(weights[:, unit].reshape(shape)), description))
     which = "all" if shown == weights.shape[1] else f"the first {shown} of"
     return (
-        "<p>Ink on a red pixel excites the unit, on a blue one it inhibits it; each picture has its own scale. "
+        "<p>Ink on an orange pixel excites the unit (its weight is positive), on a blue one it inhibits it; "
+        "each picture has its own scale. "
         f'These are {which} {weights.shape[1]} units.</p>\n<div class="pictures">{"".join(pictures)}</div>'
     )
+
+
+def described_weights(weights: np.ndarray, shape: tuple[int, int], unit: int) -> str:
+    """The weights of a unit in words: where the largest and the smallest are, with their signs."""
+    ends = [(weights[place], np.unravel_index(place, shape)) for place in (weights.argmax(), weights.argmin())]
+    said = [f"{value:+.2g} in row {row + 1}, column {column + 1}" for value, (row, column) in ends]
+    return f"weights of unit {unit}, from {said[1]} to {said[0]}"
 
 
 def confusion_table(targets: np.ndarray, predicted: np.ndarray, n_classes: int) -> str:

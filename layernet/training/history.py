@@ -156,7 +156,8 @@ class History(dict):
                 values = self._numbers(name)
                 # A line would have no segment at all between values that stand alone among NaN.
                 marker = "." if len(values) < 30 or np.isnan(values).any() else ""
-                place.plot(self["epoch"], values, label=name, marker=marker)
+                dashes = "--" if name.startswith("val_") else "-"
+                place.plot(self["epoch"], values, label=name, linestyle=dashes, marker=marker)
             place.set_xlabel("epoch")
             if names:
                 place.set_ylabel(names[0])

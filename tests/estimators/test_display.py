@@ -1,7 +1,11 @@
 """What Jupyter shows: scikit-learn's parameters, and once fitted the network and its losses."""
 
+import base64
+from xml.etree import ElementTree
+
 import pytest
 from html_page import Page
+from sklearn import config_context
 from sklearn.datasets import load_iris
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -29,6 +33,27 @@ def test_fitted_it_has_the_network_and_the_losses():
     assert MLPRegressor(solver="lbfgs", max_iter=3).fit(X, Y)._repr_html_().count("<polyline") == 1
     one_epoch = MLPClassifier((7,)).partial_fit(X, Y, classes=[0, 1, 2])
     assert "<polyline" not in one_epoch._repr_html_()
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_the_losses_are_an_image_as_well(early_stopping):
+    model = MLPClassifier((7,), max_iter=5, early_stopping=early_stopping, random_state=0)
+    assert set(model._repr_mimebundle_()) == {"text/plain", "text/html"}
+    bundle = model.fit(X, Y)._repr_mimebundle_()
+    root = ElementTree.fromstring(bundle["image/svg+xml"])
+    space = "{http://www.w3.org/2000/svg}"
+    lines = root.findall(f"{space}polyline")
+    assert [len(line.get("points").split()) for line in lines] == [5] * (1 + early_stopping)
+    assert "training loss from" in root.find(f"{space}title").text
+    assert "(dashed)" in bundle["image/svg+xml"] or not early_stopping
+    html = bundle["text/html"][bundle["text/html"].rindex("<style>") :]
+    (image,) = Page.read(html).all("img")
+    assert image["alt"].startswith("training loss from ")
+    assert base64.b64decode(image["src"].partition(",")[2]).decode() == bundle["image/svg+xml"]
+    with config_context(display="text"):
+        assert set(model._repr_mimebundle_()) == {"text/plain"}
+    assert "image/svg+xml" not in MLPClassifier((7,), max_iter=1).fit(X, Y)._repr_mimebundle_()
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -130,6 +130,6 @@ def test_png_is_read_back(random):
 
 def test_colors():
     colors = signed_colors(np.array([[-1.0, 0.0, 1.0]]))
-    assert colors.tolist() == [[[33, 102, 172], [255, 255, 255], [178, 24, 43]]]
+    assert colors.tolist() == [[[0, 114, 178], [255, 255, 255], [213, 94, 0]]]
     assert signed_colors(np.zeros((2, 2))).min() == 255
     assert shades(np.array([[0.0, 2.0]])).tolist() == [[255, 0]]

@@ -9,12 +9,14 @@ import numpy as np
 
 from layernet.inspection.graph.counting import numbers_of_paths
 from layernet.inspection.graph.equations import Derivation, Equation, Factor, ParameterDerivation, as_factor
-from layernet.inspection.graph.neurons import NeuronGraph
+from layernet.inspection.graph.marks import mark_of, ordinary_marks
+from layernet.inspection.graph.neurons import Link, NeuronGraph
 from layernet.inspection.graph.parameters import Place, one_of
 from layernet.inspection.graph.symbols import Derivative, number
 from layernet.validation import require_number
 
 MOST_PATHS = 10_000  # to write out; more are counted in no time, but nobody reads them
+SMALL_CHANGE = 0.01  # of a parameter, to compare a slope with what it says
 
 
 def levels(graph: NeuronGraph) -> Derivation:
@@ -23,34 +25,37 @@ def levels(graph: NeuronGraph) -> Derivation:
         (str(depth + 1), [equation_of(graph, depth, i) for i in graph.on_the_way(depth)])
         for depth in range(graph.target_place[0] - 1, -1, -1)
     ]
-    known = f"d{graph.target}/d... of the level above, worked out once and used again."
-    notes = [(f"In parentheses: {known}", f"In colour: {known}")] if len(groups) > 1 else []
+    has_skips = any(column.skips for column in graph.columns)
+    known = (
+        f"d{graph.target}/d... of {'a' if has_skips else 'the'} level above, worked out once and used again."
+    )
+    notes = [(f"In parentheses: {known}", f"Marked by a color and a line: {known}")] if len(groups) > 1 else []
     return Derivation(groups, notes)
 
 
 def equation_of(graph: NeuronGraph, depth: int, index: int) -> Equation:
     """The derivative of a neuron as the sum over the neurons behind it, whose derivatives are known."""
     products = []
-    for j in ends_of(graph, depth, index):
-        local = factor_on(graph, depth, index, j)
-        is_last = depth + 1 == graph.target_place[0]
-        products.append([local] if is_last else [known_factor(graph, depth + 1, j), local])
+    for link, j in ends_of(graph, depth, index):
+        local = factor_on(graph, link, index, j)
+        is_last = link.end == graph.target_place[0]
+        products.append([local] if is_last else [known_factor(graph, link.end, j), local])
     wanted = Derivative(graph.target_symbol, graph.columns[depth].symbols[index])
-    mark = color_of(depth, index) if depth else None  # those of the inputs are not used again
+    mark = mark_of(depth, index) if depth else None  # those of the inputs are not used again
     return Equation(wanted, float(graph.columns[depth].gradients[index]), products, mark)
 
 
-def ends_of(graph: NeuronGraph, depth: int, index: int) -> list[int]:
-    """The neurons of the next column that a neuron acts on; only the target where that is its column."""
+def ends_of(graph: NeuronGraph, depth: int, index: int) -> list[tuple[Link, int]]:
+    """The edges out of a neuron, of those to the target's column only that to the target: (link, end)."""
     last, target = graph.target_place
-    ends = [int(j) for j in np.flatnonzero(graph.columns[depth + 1].connected[index])]
-    return [j for j in ends if j == target] if depth + 1 == last else ends
+    edges = [(link, int(j)) for link in graph.links_from(depth) for j in np.flatnonzero(link.connected[index])]
+    return [(link, j) for link, j in edges if link.end < last or j == target]
 
 
-def factor_on(graph: NeuronGraph, depth: int, i: int, j: int, mark: int | None = None) -> Factor:
-    """The local derivative on an edge from a column to the next."""
-    before, column = graph.columns[depth], graph.columns[depth + 1]
-    return Factor(Derivative(column.symbols[j], before.symbols[i]), float(column.derivatives[i, j]), mark)
+def factor_on(graph: NeuronGraph, link: Link, i: int, j: int, mark: int | None = None) -> Factor:
+    """The local derivative on an edge."""
+    before, column = graph.columns[link.start], graph.columns[link.end]
+    return Factor(Derivative(column.symbols[j], before.symbols[i]), float(link.derivatives[i, j]), mark)
 
 
 def known_factor(graph: NeuronGraph, depth: int, index: int) -> Factor:
@@ -58,12 +63,7 @@ def known_factor(graph: NeuronGraph, depth: int, index: int) -> Factor:
     column = graph.columns[depth]
     derivative = Derivative(graph.target_symbol, column.symbols[index])
     is_sum = len(ends_of(graph, depth, index)) > 1
-    return Factor(derivative, float(column.gradients[index]), color_of(depth, index), True, is_sum)
-
-
-def color_of(depth: int, index: int) -> int:
-    """A colour for a neuron's derivative, the same wherever it occurs, and another on the next level."""
-    return index % 4 + 4 * (depth % 2)
+    return Factor(derivative, float(column.gradients[index]), mark_of(depth, index), True, is_sum)
 
 
 def paths(graph: NeuronGraph, name: str) -> Derivation:
@@ -81,13 +81,13 @@ def paths(graph: NeuronGraph, name: str) -> Derivation:
     ways = list(paths_from(graph, depth, index))
     uses = Counter(edge for way in ways for edge in way)
     repeated = [edge for edge, times in uses.items() if times > 1]
-    # An edge to the target has its neuron's colour, as in the levels; the others have those that are left.
-    marks = {(k, i, j): color_of(k, i) for k, i, j in repeated if k + 1 == last}
-    free = [mark for mark in range(8) if mark not in marks.values()] or list(range(8))
-    others = [edge for edge in repeated if edge not in marks]
-    marks |= {edge: free[place % len(free)] for place, edge in enumerate(others)}
+    # An edge to the target has its neuron's mark, as in the levels; the others have those that are left.
+    marks = {edge: mark_of(edge[0].start, edge[1]) for edge in repeated if edge[0].end == last}
+    taken = set(marks.values())
+    free = (mark for mark in ordinary_marks() if mark not in taken)
+    marks |= {edge: next(free) for edge in repeated if edge not in marks}
     products = [  # as on the slides, from the target to the neuron
-        [factor_on(graph, k, i, j, marks.get((k, i, j))) for k, i, j in reversed(way)] for way in ways
+        [factor_on(graph, *edge, marks.get(edge)) for edge in reversed(way)] for way in ways
     ]
     wanted = Derivative(graph.target_symbol, graph.columns[depth].symbols[index])
     value = float(sum(np.prod([factor.value for factor in product]) for product in products))
@@ -99,64 +99,118 @@ def paths(graph: NeuronGraph, name: str) -> Derivation:
     return Derivation([("", [Equation(wanted, value, products)])], [(note, note)])
 
 
-def paths_from(graph: NeuronGraph, depth: int, index: int) -> Iterator[list[tuple[int, int, int]]]:
-    """Each path from a neuron to the target, as edges (column of the start, start, end)."""
+def paths_from(graph: NeuronGraph, depth: int, index: int) -> Iterator[list[tuple[Link, int, int]]]:
+    """Each path from a neuron to the target, as edges (link, start, end)."""
     if (depth, index) == graph.target_place:
         yield []
         return
     if depth >= graph.target_place[0]:
         return
-    for j in ends_of(graph, depth, index):
-        for rest in paths_from(graph, depth + 1, j):
-            yield [(depth, index, j), *rest]
+    for link, j in ends_of(graph, depth, index):
+        for rest in paths_from(graph, link.end, j):
+            yield [(link, index, j), *rest]
 
 
 def parameter(graph: NeuronGraph, name: str, learning_rate: float) -> ParameterDerivation:
-    """A parameter's derivative by the chain rule, and the step of gradient descent."""
+    """A parameter's derivative by the chain rule, and with a loss the step of gradient descent."""
     place = graph.place_of_parameter(name)
     learning_rate = require_number("parameter", "learning_rate", learning_rate, at_least=0)
-    column, target = graph.columns[place.column], graph.target_symbol
-    layer, neuron = column.layers[0], column.symbols[place.neuron]
-    asks = one_of((1, len(column.symbols)), place.neuron, column.values.dtype)
-    column.backward(column.inputs[None], asks)
-    last = Factor(Derivative(neuron, place.symbol), float(layer.gradients[place.array][place.index]))
+    column = graph.columns[place.column]
+    layer = column.layers[0]
     column.backward(column.inputs[None], column.gradients[None])
     gradient = float(layer.gradients[place.array][place.index])
-
-    groups: list[tuple[str, list[Equation]]] = []
-    notes = []
-    if place.neuron not in graph.on_the_way(place.column):
-        products = []
-        notes.append(f"{neuron} does not act on {graph.target}.")
-    elif numbers_of_paths(graph)[place.column][place.neuron] == 1:
-        (way,) = paths_from(graph, place.column, place.neuron)
-        products = [[*(factor_on(graph, k, i, j) for k, i, j in reversed(way)), last]]
+    groups, notes = [], []
+    if place.neuron is None:
+        products = products_of_shared(graph, place)
     else:
-        products = [[known_factor(graph, place.column, place.neuron), last]]
-        groups.append(("", [equation_of(graph, place.column, place.neuron)]))
-    groups.insert(0, ("", [Equation(Derivative(target, place.symbol), gradient, products)]))
+        products, groups, notes = products_of_own(graph, place)
+    wanted = Derivative(graph.target_symbol, place.symbol)
+    groups.insert(0, ("", [Equation(wanted, gradient, products)]))
 
     before = float(layer.parameters[place.array][place.index])
     target_column, target_index = graph.target_place
+    # A step of gradient descent makes a loss smaller; an output need not become smaller.
+    has_loss = not graph.columns[target_column].is_neurons
+    step = -learning_rate * gradient if has_loss else 0.0
     derivation = ParameterDerivation(
         groups=groups,
         name=name,
         gradient=gradient,
         before=before,
-        learning_rate=learning_rate,
+        after=before + step,
+        learning_rate=learning_rate if has_loss else 0.0,
         target_before=float(graph.columns[target_column].values[target_index]),
-        target_after=target_with(graph, place, before - learning_rate * gradient),
+        target_after=target_with(graph, place, before + step),
     )
-    change = derivation.target_after - derivation.target_before
-    rate, slope = number(learning_rate), as_factor(gradient)
-    promised = number(-learning_rate * gradient**2)
-    notes += [
-        f"A step of gradient descent: {number(before)} \u2212 {rate} · {slope} = {number(derivation.after)}.",
-        f"With {place.symbol} of {neuron} alone moved, {graph.target} changes by {number(change)}; its slope "
-        f"promises \u2212{rate} · {slope}² = {promised}.",
-    ]
+    notes += notes_on_step(graph, place, derivation) if has_loss else notes_on_slope(graph, place, gradient)
     derivation.notes = [(note, note) for note in notes]
     return derivation
+
+
+def products_of_own(graph: NeuronGraph, place: Place) -> tuple[list, list, list[str]]:
+    """Of a parameter of one neuron: the products of its derivative, further equations, and notes."""
+    neuron = graph.columns[place.column].symbols[place.neuron]
+    last = own_factor(graph, place, place.neuron)
+    if place.neuron not in graph.on_the_way(place.column):
+        return [], [], [f"{neuron} does not act on {graph.target}."]
+    if numbers_of_paths(graph)[place.column][place.neuron] == 1:
+        (way,) = paths_from(graph, place.column, place.neuron)
+        return [[*(factor_on(graph, *edge) for edge in reversed(way)), last]], [], []
+    equation = equation_of(graph, place.column, place.neuron)
+    return [[known_factor(graph, place.column, place.neuron), last]], [("", [equation])], []
+
+
+def products_of_shared(graph: NeuronGraph, place: Place) -> list[list[Factor]]:
+    """Of a parameter that acts on several neurons: a product for each of them."""
+    products = []
+    for index in graph.on_the_way(place.column):
+        factor = own_factor(graph, place, index)
+        if factor.value:
+            is_target = (place.column, index) == graph.target_place
+            products.append([factor] if is_target else [known_factor(graph, place.column, index), factor])
+    return products
+
+
+def own_factor(graph: NeuronGraph, place: Place, index: int) -> Factor:
+    """The derivative of a neuron with respect to a parameter, by the layer's backward pass."""
+    column = graph.columns[place.column]
+    asks = one_of((1, len(column.symbols)), index, column.values.dtype)
+    column.backward(column.inputs[None], asks)
+    value = float(column.layers[0].gradients[place.array][place.index])
+    return Factor(Derivative(column.symbols[index], place.symbol), value)
+
+
+def notes_on_step(graph: NeuronGraph, place: Place, derivation: ParameterDerivation) -> list[str]:
+    """What a step of gradient descent does to the parameter, and to the loss."""
+    change = derivation.target_after - derivation.target_before
+    rate, slope = number(derivation.learning_rate), as_factor(derivation.gradient)
+    promised = number(-derivation.learning_rate * derivation.gradient**2)
+    before, after = number(derivation.before), number(derivation.after)
+    return [
+        f"A step of gradient descent: {before} \u2212 {rate} · {slope} = {after}.",
+        f"With {words_for(graph, place)} alone moved, {graph.target} changes by {number(change)}; its slope "
+        f"promises \u2212{rate} · {slope}² = {promised}.",
+    ]
+
+
+def notes_on_slope(graph: NeuronGraph, place: Place, gradient: float) -> list[str]:
+    """What the derivative of an output says, where there is no loss that a step could lower."""
+    value = graph.columns[graph.target_place[0]].values[graph.target_place[1]]
+    layer = graph.columns[place.column].layers[0]
+    moved = target_with(graph, place, float(layer.parameters[place.array][place.index]) + SMALL_CHANGE)
+    change, promised = number(moved - float(value)), number(SMALL_CHANGE * gradient)
+    return [
+        f"With {words_for(graph, place)} alone {number(SMALL_CHANGE)} larger, {graph.target} changes by "
+        f"{change}; its slope promises {promised}.",
+        f"{graph.target} is an output and no loss: for a step of gradient descent give a target and a loss.",
+    ]
+
+
+def words_for(graph: NeuronGraph, place: Place) -> str:
+    """A parameter in a sentence: "w1 of h2"."""
+    if place.neuron is None:
+        return str(place.symbol)
+    return f"{place.symbol} of {graph.columns[place.column].symbols[place.neuron]}"
 
 
 def target_with(graph: NeuronGraph, place: Place, value: float) -> float:
@@ -168,9 +222,7 @@ def target_with(graph: NeuronGraph, place: Place, value: float) -> float:
     before = array[place.index].copy()
     try:
         array[place.index] = value
-        row = graph.columns[place.column].inputs[None]
-        for column in graph.columns[place.column : last + 1]:
-            row = np.atleast_2d(column.forward(row))
-        return float(row[0, index])
+        row = graph.columns[place.column - 1].values
+        return float(graph.values_with(place.column - 1, row)[last][index])
     finally:
         array[place.index] = before

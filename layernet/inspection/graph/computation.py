@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from layernet.inspection.drawing import mimebundle
 from layernet.inspection.graph.chain_rule import levels, parameter, paths
 from layernet.inspection.graph.counting import Count, count_work
 from layernet.inspection.graph.dot import dot
@@ -61,15 +62,17 @@ class ComputationGraph(NeuronGraph):
         return paths(self, name)
 
     def parameter(self, name: str, learning_rate: float = 0.1) -> ParameterDerivation:
-        """The derivative with respect to a weight or a bias, and the step of gradient descent it leads to.
+        """The derivative with respect to a weight or a bias, and with a loss the step of gradient descent.
 
-        dL/dw1 = dL/dp dp/dh2 dh2/dw1, and w1 becomes w1 - learning_rate dL/dw1.
+        dL/dw1 = dL/dp dp/dh2 dh2/dw1, and w1 becomes w1 - learning_rate dL/dw1. Where the target is an output
+        there is no step, for nobody says that it should be smaller.
 
         Parameters
         ----------
         name : str
-            "h2.w1" is the first weight of h2, "h2.b" its bias; see `parameters`.
+            "h2.w1" is the first weight of h2, "h2.b" its bias; see `parameters` and `shared_parameters`.
         learning_rate : float, default=0.1
+            Of no effect without a loss.
 
         Returns
         -------
@@ -83,7 +86,9 @@ class ComputationGraph(NeuronGraph):
         return parameter(self, name, learning_rate)
 
     def count(self) -> Count:
-        """The work for the derivatives of all inputs, by paths and by back-propagation, counted by doing both.
+        """The work for the derivatives of all inputs, by paths and by back-propagation.
+
+        Up to two million paths are walked; of more the numbers alone are found, whatever the depth.
 
         Returns
         -------
@@ -133,3 +138,6 @@ class ComputationGraph(NeuronGraph):
 
     def _repr_html_(self) -> str:
         return figure_html(self)
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
+        return mimebundle(self, self.svg())

@@ -1,22 +1,21 @@
-"""The work for a gradient, by paths and by back-propagation: counted by doing both."""
+"""The work for a gradient, by paths and by back-propagation."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from layernet.inspection.graph.neurons import NeuronGraph
+from layernet.inspection.graph.neurons import Link, NeuronGraph
 
 # Paths that are multiplied out at a time: an index for each edge of each of them is kept.
 PATHS_AT_A_TIME = 1 << 14
-MOST_PATHS = 100_000_000  # to walk; more would take minutes
+MOST_WALKED = 2_000_000  # of more paths the numbers alone are found, without a walk
 
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """What one way to the derivatives of all inputs did.
+    """What one way to the derivatives of all inputs takes.
 
     Products begin with 1, so that an edge is one multiplication, as the lecture counts.
 
@@ -29,7 +28,7 @@ class Work:
     most_on_an_edge : int
         How often that was done for the edge that was used most.
     gradients : ndarray of shape (n_inputs,)
-        What came of it.
+        What came of it; of more than two million paths as back-propagation found it, for none is walked.
     """
 
     evaluations: int
@@ -40,7 +39,7 @@ class Work:
 
 @dataclass(frozen=True, eq=False)
 class Count:
-    """The work for the derivatives of all inputs, done in two ways.
+    """The work for the derivatives of all inputs, in two ways.
 
     Attributes
     ----------
@@ -81,14 +80,14 @@ class Count:
 class Tally:
     """The local derivatives of a graph, handed out with a note of how often each was asked for."""
 
-    def __init__(self, graph: NeuronGraph):
-        self.derivatives = [column.derivatives for column in graph.columns[1:]]
-        self.evaluations = [np.zeros(derivatives.shape, int) for derivatives in self.derivatives]
+    def __init__(self, links: list[Link]):
+        self.links = links
+        self.evaluations = [np.zeros(link.derivatives.shape, int) for link in links]
         self.multiplications = 0
 
-    def multiply(self, numbers: np.ndarray, level: int, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-        """Numbers times the derivatives on edges (starts[n], ends[n]) from one column to the next."""
-        derivatives, evaluations = self.derivatives[level], self.evaluations[level]
+    def multiply(self, numbers: np.ndarray, link: int, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+        """Numbers times the derivatives on edges (starts[n], ends[n]) of a link."""
+        derivatives, evaluations = self.links[link].derivatives, self.evaluations[link]
         edges = starts * derivatives.shape[1] + ends
         evaluations += np.bincount(edges, minlength=derivatives.size).reshape(derivatives.shape)
         self.multiplications += len(numbers)
@@ -102,79 +101,99 @@ class Tally:
 
 
 def count_work(graph: NeuronGraph) -> Count:
-    """Work out the derivatives of all inputs in both ways, and say what each took.
+    """What the derivatives of all inputs take in both ways.
 
-    Raises
-    ------
-    ValueError
-        If there are so many paths that walking them would take minutes.
+    Up to two million paths are walked, which gives their sum as well. Of more paths the edges are counted
+    without a walk: an edge lies on (paths from the inputs to its start) * (paths from its end to the target).
     """
     n_paths = int(numbers_of_paths(graph)[0].sum())
-    if n_paths > MOST_PATHS:
-        raise ValueError(
-            f"{n_paths:,} paths lead to {graph.target}, more than {MOST_PATHS:,}: walking them all would take "
-            "minutes. Count on a smaller network."
-        )
-    by_paths, by_back_propagation = sum_over_paths(graph), back_propagate(graph)
-    n_edges = sum(int(starts.size) for _, starts, _ in edges_to_target(graph))
+    by_back_propagation = back_propagate(graph)
+    if n_paths <= MOST_WALKED:
+        by_paths = sum_over_paths(graph)
+    else:
+        by_paths = work_of_paths(graph, by_back_propagation.gradients)
+    n_edges = sum(int(connected.sum()) for _, connected in links_to_target(graph))
     return Count(n_paths, n_edges, by_paths, by_back_propagation)
 
 
+def work_of_paths(graph: NeuronGraph, gradients: np.ndarray) -> Work:
+    """What it would take to multiply out all paths, found without walking one."""
+    to_target = numbers_of_paths(graph)
+    from_inputs = [np.zeros(len(column.symbols), dtype=object) for column in graph.columns]
+    from_inputs[0][:] = 1
+    total, most = 0, 0
+    for link, connected in links_to_target(graph):
+        from_inputs[link.end] = from_inputs[link.end] + from_inputs[link.start] @ connected.astype(object)
+        for i, j in np.argwhere(connected):
+            times = int(from_inputs[link.start][i] * to_target[link.end][j])
+            total, most = total + times, max(most, times)
+    return Work(total, total, most, gradients)
+
+
 def sum_over_paths(graph: NeuronGraph) -> Work:
-    """Multiply out each path from its one end to the other, and add up the products."""
-    tally, last = Tally(graph), graph.target_place[0]
+    """Multiply out each path by itself, from its input to the target, and add up the products."""
+    links = links_to_target(graph)
+    tally, last = Tally([link for link, _ in links]), graph.target_place[0]
     gradients = np.zeros(len(graph.columns[0].symbols))
-    for nodes in all_paths(graph):
-        products = np.ones(nodes.shape[1])
-        for level in range(last - 1, -1, -1):
-            products = tally.multiply(products, level, nodes[level], nodes[level + 1])
-        gradients += np.bincount(nodes[0], products, minlength=len(gradients))
+    inputs = np.array(graph.on_the_way(0), dtype=int)
+    # Paths that have come as far as a column: where they are, where they began, and their edges so far.
+    begun = [(0, inputs, inputs, [])]
+    while begun:
+        depth, nodes, origins, edges = begun.pop()
+        if depth == last:
+            products = np.ones(len(nodes))
+            for link, starts, ends in reversed(edges):
+                products = tally.multiply(products, link, starts, ends)
+            gradients += np.bincount(origins, products, minlength=len(gradients))
+        elif len(nodes) > PATHS_AT_A_TIME:
+            for part in np.array_split(np.arange(len(nodes)), -(-len(nodes) // PATHS_AT_A_TIME)):
+                so_far = [(link, starts[part], ends[part]) for link, starts, ends in edges]
+                begun.append((depth, nodes[part], origins[part], so_far))
+        else:
+            for number, (link, connected) in enumerate(links):
+                if link.start == depth:
+                    which, ends = np.nonzero(connected[nodes])
+                    so_far = [(n, starts[which], stops[which]) for n, starts, stops in edges]
+                    begun.append((link.end, ends, origins[which], [*so_far, (number, nodes[which], ends)]))
     return tally.work(gradients)
 
 
 def back_propagate(graph: NeuronGraph) -> Work:
-    """Go level by level from the target, and use each level's sums for the next."""
-    tally = Tally(graph)
-    gradients = np.zeros(len(graph.columns[graph.target_place[0]].symbols))
-    gradients[graph.target_place[1]] = 1
-    for level, starts, ends in edges_to_target(graph):
-        products = tally.multiply(gradients[ends], level, starts, ends)
-        gradients = np.bincount(starts, products, minlength=len(graph.columns[level].symbols))
-    return tally.work(gradients)
+    """Go column by column from the target, and use each column's sums for those before it."""
+    links = links_to_target(graph)
+    tally = Tally([link for link, _ in links])
+    gradients = [np.zeros(len(column.symbols)) for column in graph.columns]
+    last, index = graph.target_place
+    gradients[last][index] = 1
+    for number in range(len(links) - 1, -1, -1):
+        link, connected = links[number]
+        starts, ends = np.nonzero(connected)
+        products = tally.multiply(gradients[link.end][ends], number, starts, ends)
+        gradients[link.start] += np.bincount(starts, products, minlength=len(gradients[link.start]))
+    return tally.work(gradients[0])
 
 
-def edges_to_target(graph: NeuronGraph) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
-    """The edges on at least one path, as (column of the starts, starts, ends), from the target's on."""
-    for level in range(graph.target_place[0] - 1, -1, -1):
-        connected = np.zeros_like(graph.columns[level + 1].connected)
-        ends = graph.on_the_way(level + 1)
-        connected[:, ends] = graph.columns[level + 1].connected[:, ends]
-        yield level, *np.nonzero(connected)
-
-
-def all_paths(graph: NeuronGraph) -> Iterator[np.ndarray]:
-    """All paths from the inputs to the target, some at a time: a column a path, a row a level's neurons."""
-    last, target = graph.target_place
-    begun = [np.arange(len(graph.columns[0].symbols))[None]]
-    while begun:
-        paths = begun.pop()
-        level, n_paths = len(paths) - 1, paths.shape[1]
-        if level == last:
-            yield paths[:, paths[-1] == target]
-        elif n_paths > PATHS_AT_A_TIME:
-            begun += np.array_split(paths, -(-n_paths // PATHS_AT_A_TIME), axis=1)
-        else:
-            which, ends = np.nonzero(graph.columns[level + 1].connected[paths[-1]])
-            begun.append(np.concatenate([paths[:, which], ends[None]]))
+def links_to_target(graph: NeuronGraph) -> list[tuple[Link, np.ndarray]]:
+    """The edges on at least one path from an input to the target: each link, and which of its edges are."""
+    last = graph.target_place[0]
+    kept, reached = [], [np.zeros(len(column.symbols), bool) for column in graph.columns]
+    reached[0][:] = True
+    for link in graph.links:
+        if link.end <= last:
+            ends = np.zeros(link.connected.shape[1], bool)
+            ends[graph.on_the_way(link.end)] = True
+            connected = link.connected & ends & reached[link.start][:, None]
+            reached[link.end] |= connected.any(axis=0)
+            kept.append((link, connected))
+    return kept
 
 
 def numbers_of_paths(graph: NeuronGraph) -> list[np.ndarray]:
     """How many paths lead from each neuron to the target, column by column up to its own; none is walked."""
     end, place = graph.target_place
-    ways = np.zeros(len(graph.columns[end].symbols), dtype=object)  # whole numbers of any size
-    ways[place] = 1
-    numbers = [ways]
-    for column in graph.columns[end:0:-1]:
-        ways = column.connected.astype(object) @ ways
-        numbers.append(ways)
-    return numbers[::-1]
+    numbers = [np.zeros(len(column.symbols), dtype=object) for column in graph.columns[: end + 1]]
+    numbers[end][place] = 1  # whole numbers of any size
+    for link in reversed(graph.links):
+        if link.end <= end:
+            numbers[link.start] = numbers[link.start] + link.connected.astype(object) @ numbers[link.end]
+    return numbers

@@ -3,68 +3,107 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from html import escape
 
-from layernet.inspection.graph.layout import NODE_HEIGHT, NODE_WIDTH, Layout, lay_out
-from layernet.inspection.graph.neurons import NeuronGraph
+import numpy as np
+
+from layernet.inspection.drawing import MINUS, PLUS, as_image, without_inline_drawings
+from layernet.inspection.graph.layout import LANE, NODE_HEIGHT, NODE_WIDTH, Layout, lay_out
+from layernet.inspection.graph.neurons import Link, NeuronGraph
+from layernet.inspection.graph.structure import Column
 from layernet.inspection.graph.symbols import Symbol, number
+from layernet.layer import Layer
 from layernet.losses.loss import BoundLoss
 
-# Two colours that most colour-blind readers tell apart, and that show on white and on black.
-ADDS, TAKES_AWAY, NEITHER = "#d55e00", "#0072b2", "#888888"
+ADDS, TAKES_AWAY, NEITHER = PLUS, MINUS, "#888888"
 
 FONT = "system-ui, sans-serif"
 LONGEST_NAME = 25  # letters above a column
 LETTER_WIDTH = 7
+MOST_DESCRIBED = 8  # neurons of a column, in words
+BAR = 6  # half the length of the bar across an edge that takes away
 
-# In a file of its own the picture cannot take the page's text colour.
+# In a file of its own the picture cannot take the page's text color.
 OWN_COLORS = """<style>
-svg { color: #1f2328; }
+svg { color: #1f2328; background: #ffffff; }
 @media (prefers-color-scheme: dark) { svg { color: #e6edf3; background: #0d1117; } }
 </style>"""
 
 LEGEND_WIDTH = 560
+# What these layers do in inference mode.
+IN_INFERENCE = {
+    "BatchNorm": "takes its running averages",
+    "Dropout": "lets everything pass",
+    "GaussianNoise": "adds nothing",
+}
 
 
 def graph_svg(graph: NeuronGraph, layout: Layout, document: bool = False) -> str:
-    """The graph as an SVG element that takes its text colour from the page.
+    """The graph as an SVG element that takes its text color from the page.
 
     Parameters
     ----------
     graph : NeuronGraph
     layout : Layout
     document : bool, default=False
-        Whether it is to stand alone, with colours of its own.
+        Whether it is to stand alone, with colors of its own.
 
     Returns
     -------
     str
     """
-    height = layout.height + (28 if document else 0)
+    notes = [legend_text(graph), *notes_on(graph)]
+    height = layout.height + (12 + 16 * len(notes) if document else 0)
     width = max(layout.width, LEGEND_WIDTH) if document else layout.width
-    parts = [opening(width, height, f"The graph of a network: {graph!r}"[:120], document)]
+    parts = [opening(width, height, label_of(graph), document, description_of(graph))]
     parts += column_names(graph, layout)
     parts += draw_edges(graph, layout)
     parts += draw_nodes(graph, layout)
     for x, y, hidden in layout.folded.values():
         parts.append(svg_text(x, y - 10, "⋮", 18) + svg_text(x, y + 10, f"{hidden} with smaller ∂", 10.5))
     if document:
-        parts.append(svg_text(width / 2, height - 12, legend_text(graph), 11))
+        for line, note in enumerate(reversed(notes)):
+            parts.append(svg_text(width / 2, height - 12 - 16 * line, note, 11))
     return "\n".join([*parts, "</svg>"])
 
 
-def opening(width: float, height: float, label: str, document: bool) -> str:
-    """The start of an SVG element of a natural size, which shrinks a little where there is no room."""
+def opening(width: float, height: float, label: str, document: bool, description: str = "") -> str:
+    """The start of an SVG element of a natural size, which shrinks a little where there is no room.
+
+    Its label and its description are for those who do not see it.
+    """
     namespace = ' xmlns="http://www.w3.org/2000/svg"' if document else ""
     style = (
         ""
         if document
         else f' style="width:100%;height:auto;max-width:{width:.0f}px;min-width:{0.72 * width:.0f}px"'
     )
+    words = f"<title>{escape(label)}</title>" + (f"<desc>{escape(description)}</desc>" if description else "")
     return (
         f'<svg{namespace} viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}" '
-        f'role="img" aria-label="{escape(label)}"{style}>' + (OWN_COLORS if document else "")
+        f'role="img" aria-label="{escape(label)}"{style}>' + words + (OWN_COLORS if document else "")
     )
+
+
+def label_of(graph: NeuronGraph) -> str:
+    """What the picture is, in a line: its alternative text."""
+    sizes = [len(column.symbols) for column in graph.columns if column.is_neurons]
+    skips = " with skip connections" if any(column.skips for column in graph.columns) else ""
+    return (
+        f"The graph of a network of {' - '.join(map(str, sizes))} neurons{skips}: values, and derivatives of "
+        f"{graph.target}"
+    )
+
+
+def description_of(graph: NeuronGraph) -> str:
+    """What is seen in the picture, in words."""
+    said = []
+    for column in graph.columns:
+        rows = zip(column.symbols, column.values, column.gradients, strict=True)
+        nodes = [f"{s} = {short(v)} (d{graph.target}/d{s} = {short(g)})" for s, v, g in rows]
+        said.append(", ".join(nodes[:MOST_DESCRIBED]) + (", ..." if len(nodes) > MOST_DESCRIBED else ""))
+    return "; ".join(said)
 
 
 def column_names(graph: NeuronGraph, layout: Layout) -> list[str]:
@@ -72,7 +111,9 @@ def column_names(graph: NeuronGraph, layout: Layout) -> list[str]:
     names = ["inputs"]
     for column in graph.columns[1:]:
         layers = [layer.loss if isinstance(layer, BoundLoss) else layer for layer in column.layers]
-        names.append(", ".join(type(layer).__name__ for layer in layers))
+        name = ", ".join(type(layer).__name__ for layer in layers)
+        name += "".join(f" + {graph.columns[source].symbols[0].letter}" for source in column.skips)
+        names.append(f"{shortened(name, LONGEST_NAME - 1)}†" if depends_on_mode(column) else name)
     names = [shortened(name, LONGEST_NAME) for name in names]
     places = [
         next(x for (k, _), (x, _) in layout.centers.items() if k == column) for column in range(len(names))
@@ -89,48 +130,76 @@ def column_names(graph: NeuronGraph, layout: Layout) -> list[str]:
 def draw_edges(graph: NeuronGraph, layout: Layout) -> list[str]:
     """A line for every edge between neurons that are shown."""
     flows = {}
-    for k, j in layout.centers:
-        if k == 0:
-            continue
-        column = graph.columns[k]
-        for i in range(len(graph.columns[k - 1].symbols)):
-            if column.connected[i, j] and (k - 1, i) in layout.centers:
-                flows[k, i, j] = float(column.gradients[j] * column.derivatives[i, j])
+    for link in graph.links:
+        gradients = graph.columns[link.end].gradients
+        for i, j in np.argwhere(link.connected):
+            if (link.start, i) in layout.centers and (link.end, j) in layout.centers:
+                flows[link, int(i), int(j)] = float(gradients[j] * link.derivatives[i, j])
     largest = max(map(abs, flows.values()), default=0.0)
     parts = []
-    for (k, i, j), flow in flows.items():
-        column, start, end = graph.columns[k], graph.columns[k - 1].symbols[i], graph.columns[k].symbols[j]
-        derivative = float(column.derivatives[i, j])
-        color = ADDS if flow > 0 else TAKES_AWAY if flow < 0 else NEITHER
+    for (link, i, j), flow in flows.items():
+        start, end = graph.columns[link.start].symbols[i], graph.columns[link.end].symbols[j]
+        derivative = float(link.derivatives[i, j])
+        dense = None if link.is_skip else graph.columns[link.end].dense
         # By the root, for gradients of early layers are small: their lines would all be hairlines.
         width = 1 + 4 * math.sqrt(abs(flow) / largest) if largest else 1
-        (ax, ay), (bx, by) = layout.centers[k - 1, i], layout.centers[k, j]
-        ax, bx = ax + NODE_WIDTH / 2, bx - NODE_WIDTH / 2
-        weight = "" if column.dense is None else f"weight {number(column.dense.weights[i, j])}, "
+        how = f"weight {number(dense.weights[i, j])}, " if dense is not None else ""
+        how = "around the layers between, " if link.is_skip else how
         hint = (
-            f"{start} to {end}: {weight}d{end}/d{start} = {number(derivative)}; "
+            f"{start} to {end}: {how}d{end}/d{start} = {number(derivative)}; "
             f"d{graph.target}/d{end} times it is {number(flow)}"
         )
-        dashes = "" if flow else ' stroke-dasharray="3 4"'
-        label = ""
-        if layout.has_edge_numbers:
-            angle = math.degrees(math.atan2(by - ay, bx - ax))
-            # Along the line near its start, where the lines from one neuron have parted and others are far.
-            turned = f"translate({ax:.1f} {ay:.1f}) rotate({angle:.1f})"
-            label = svg_text(
-                0.16 * math.hypot(bx - ax, by - ay),
-                -3 - width / 2,
-                short(derivative),
-                10.5,
-                transform=turned,
-                anchor="start",
-            )
-        parts.append(
-            f'<g class="edge" data-edge="{start}-{end}"><title>{escape(hint)}</title>'
-            f'<line x1="{ax:.1f}" y1="{ay:.1f}" x2="{bx:.1f}" y2="{by:.1f}" '
-            f'stroke="{color}" stroke-width="{width:.1f}"{dashes}/>{label}</g>'
-        )
+        label = short(derivative) if layout.has_edge_numbers else ""
+        draw = skip_line if link.is_skip else straight_line
+        line = draw(layout, link, i, j, flow, width, label)
+        parts.append(f'<g class="edge" data-edge="{start}-{end}"><title>{escape(hint)}</title>{line}</g>')
     return parts
+
+
+def stroke(flow: float, width: float) -> str:
+    """How an edge is drawn, by the sign and the size of what flows back."""
+    color = ADDS if flow > 0 else TAKES_AWAY if flow < 0 else NEITHER
+    return f'stroke="{color}" stroke-width="{width:.1f}"' + ("" if flow else ' stroke-dasharray="3 4"')
+
+
+def straight_line(layout: Layout, link: Link, i: int, j: int, flow: float, width: float, label: str) -> str:
+    """An edge to the next column; one that takes away has a bar across, near its start."""
+    (ax, ay), (bx, by) = layout.centers[link.start, i], layout.centers[link.end, j]
+    ax, bx = ax + NODE_WIDTH / 2, bx - NODE_WIDTH / 2
+    length, angle = math.hypot(bx - ax, by - ay), math.degrees(math.atan2(by - ay, bx - ax))
+    turned = f"translate({ax:.1f} {ay:.1f}) rotate({angle:.1f})"
+    line = f'<line x1="{ax:.1f}" y1="{ay:.1f}" x2="{bx:.1f}" y2="{by:.1f}" {stroke(flow, width)}/>'
+    if flow < 0:
+        reach = BAR + width / 2
+        line += (
+            f'<path class="minus" d="M{0.11 * length:.1f} {-reach:.1f}v{2 * reach:.1f}" '
+            f'transform="{turned}" stroke="{TAKES_AWAY}" stroke-width="2"/>'
+        )
+    if label:
+        # Along the line near its start, where the lines from one neuron have parted and others are far.
+        line += svg_text(0.16 * length, -3 - width / 2, label, 10.5, transform=turned, anchor="start")
+    return line
+
+
+def skip_line(layout: Layout, link: Link, i: int, j: int, flow: float, width: float, label: str) -> str:
+    """An edge around columns: up between two columns, along above all neurons, and down again."""
+    (ax, ay), (bx, by) = layout.centers[link.start, i], layout.centers[link.end, j]
+    lane, width = layout.lanes[link.start, link.end, i], min(width, 2.0)
+    # Each in a place of its own beside the columns, the outer ones nearer to the neurons, so that none cross.
+    beside = NODE_WIDTH / 2 + 12 + 4 * min(round((lane - min(layout.lanes.values())) / LANE), 5)
+    up, down = ax + beside, bx - beside
+    path = f"M{ax + NODE_WIDTH / 2:.1f} {ay - 12:.1f}H{up:.1f}V{lane:.1f}H{down:.1f}V{by - 12:.1f}"
+    line = (
+        f'<path class="skip" d="{path}H{bx - NODE_WIDTH / 2:.1f}" fill="none" stroke-linejoin="round" '
+        f"{stroke(flow, width)}/>"
+    )
+    if flow < 0:
+        x, reach = ax + NODE_WIDTH / 2 + 5, BAR + width / 2 - 2
+        line += (
+            f'<path class="minus" d="M{x:.1f} {ay - 12 - reach:.1f}v{2 * reach:.1f}" '
+            f'stroke="{TAKES_AWAY}" stroke-width="2"/>'
+        )
+    return line
 
 
 def draw_nodes(graph: NeuronGraph, layout: Layout) -> list[str]:
@@ -173,7 +242,7 @@ def svg_text(
     transform: str = "",
     anchor: str = "middle",
 ) -> str:
-    """A line of text at a point, in the page's colour."""
+    """A line of text at a point, in the page's color."""
     more = (f' class="{css}"' if css else "") + (f' transform="{transform}"' if transform else "")
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" font-family="{FONT}" '
@@ -191,9 +260,28 @@ def shortened(words: str, length: int) -> str:
     return words if len(words) <= length else words[: length - 1] + "…"
 
 
+def depends_on_mode(column: Column) -> bool:
+    """Whether a layer of a column does something else in training."""
+    return any(inner.sees_batch for layer in column.layers for inner in layer.walk())
+
+
+def notes_on(graph: NeuronGraph) -> list[str]:
+    """What else has to be said of a picture, a sentence each: that some layers are not as in training."""
+    layers = [layer for column in graph.columns for layer in column.layers]
+    note = note_on_mode(layers)
+    return [f"† {note}"] if note else []
+
+
+def note_on_mode(layers: Iterable[Layer]) -> str:
+    """Which of some layers are in inference mode, where they do something else than in training."""
+    kinds = dict.fromkeys(type(inner) for layer in layers for inner in layer.walk() if inner.sees_batch)
+    names = [f"{kind.__name__} {IN_INFERENCE.get(kind.__name__, 'as in prediction')}" for kind in kinds]
+    return f"In inference mode, not as in training: {'; '.join(names)}." if names else ""
+
+
 def legend_text(graph: NeuronGraph) -> str:
     """What the lines mean, in a line."""
-    return f"Orange edges add to the derivative of {graph.target} at their start, blue ones take away from it."
+    return f"Orange edges add to the derivative of {graph.target} at their start; blue ones (barred) subtract."
 
 
 def legend_html(graph: NeuronGraph) -> str:
@@ -204,11 +292,16 @@ def legend_html(graph: NeuronGraph) -> str:
         f'<span style="border-bottom:3px solid {color}">{name}</span>'
         for color, name in ((ADDS, "Orange"), (TAKES_AWAY, "blue"))
     )
+    skips = ""
+    if any(column.skips for column in graph.columns):
+        skips = " An edge that leads around columns is a skip connection: its local derivative is 1."
+    notes = "".join(f"<br>{escape(note)}" for note in notes_on(graph))
     return (
         f'<div style="font:0.85em/1.4 {FONT};max-width:48em">In each neuron: its value, and after ∂ the '
         f"derivative of {target} with respect to it{numbers}. What flows back along an edge, the derivative "
         "at its end times its own, is a part of the derivative at its start. "
-        f"{orange} edges add to it, {blue} ones take away from it; the wider, the more.</div>"
+        f"{orange} edges add to it, {blue} ones take away from it (a bar lies across); the wider, the more."
+        f"{skips}{notes}</div>"
     )
 
 
@@ -223,5 +316,9 @@ def figure_html(graph: NeuronGraph) -> str:
     -------
     str
     """
-    picture = graph_svg(graph, lay_out(graph))
-    return f'<div class="layernet-graph"><div style="overflow-x:auto">{picture}</div>{legend_html(graph)}</div>'
+    layout = lay_out(graph)
+    image = as_image(graph_svg(graph, layout, document=True), label_of(graph))
+    return without_inline_drawings(
+        f'<div class="layernet-graph"><div style="overflow-x:auto">{graph_svg(graph, layout)}</div>'
+        f"{image}{legend_html(graph)}</div>"
+    )

@@ -6,7 +6,10 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from layernet.inspection.graph.marks import TINTS, style_of
 from layernet.inspection.graph.symbols import Derivative, latex_number, number
+
+__all__ = ["TINTS", "Derivation", "Equation", "Factor", "ParameterDerivation"]
 
 # Of the equations of a level, and of the products of a sum: up to eight are shown, of more the three largest.
 MOST_SHOWN, LARGEST = 8, 3
@@ -26,19 +29,6 @@ STYLE = """<style>
 .layernet-derivation .note { font-family: system-ui, sans-serif; font-size: 0.85em; line-height: 1.5; }
 </style>"""
 
-# Translucent, so that the page's own text colour reads on them on a light page and on a dark one. Neither
-# orange nor blue, which mean something in the graph; the first four for one level, the others for the next.
-TINTS = [
-    "rgba(0,158,115,.30)",
-    "rgba(204,121,167,.36)",
-    "rgba(240,228,66,.38)",
-    "rgba(128,128,128,.32)",
-    "rgba(136,96,208,.32)",
-    "rgba(60,190,200,.30)",
-    "rgba(150,180,60,.36)",
-    "rgba(160,120,80,.36)",
-]
-
 
 @dataclass(frozen=True)
 class Factor:
@@ -49,7 +39,7 @@ class Factor:
     derivative : Derivative
     value : float
     mark : int or None
-        Which colour it has, where it is one that is used again; the same for the same derivative.
+        How it is marked, where it is one that is used again; the same for the same derivative.
     is_known : bool
         Whether the level above worked it out.
     is_sum : bool
@@ -62,12 +52,12 @@ class Factor:
     is_known: bool = False
     is_sum: bool = False
 
-    def text(self, marked: bool = False) -> str:
-        """In plain letters; marked, all that is known is in parentheses, and what is repeated in brackets."""
+    def text(self, with_marks: bool = False) -> str:
+        """In plain letters; with marks, all that is known is in parentheses, what is repeated in brackets."""
         text = str(self.derivative)
-        if self.is_sum or (marked and self.is_known):
+        if self.is_sum or (with_marks and self.is_known):
             return f"({text})"
-        return f"[{text}]" if marked and self.mark is not None else text
+        return f"[{text}]" if with_marks and self.mark is not None else text
 
     @property
     def latex(self) -> str:
@@ -78,9 +68,9 @@ class Factor:
 
     @property
     def html(self) -> str:
-        """In HTML; what is used again has a colour."""
+        """In HTML; what is used again has a color and a line."""
         html = f"({self.derivative.html})" if self.is_sum else self.derivative.html
-        return html if self.mark is None else tinted(html, self.mark)
+        return html if self.mark is None else marked(html, self.mark)
 
 
 @dataclass(frozen=True)
@@ -95,7 +85,7 @@ class Equation:
         The sum; a single product of the derivative itself where it is a local one, none where it is zero
         because nothing leads to the target.
     mark : int or None
-        The colour of the left side.
+        The mark of the left side.
     """
 
     derivative: Derivative
@@ -127,7 +117,9 @@ class Equation:
         if self.is_plain:
             return [f"{self.derivative} = {number(self.value)}"]
         products, rest = self._to_show()
-        symbols = " + ".join(" ".join(factor.text(marked=True) for factor in product) for product in products)
+        symbols = " + ".join(
+            " ".join(factor.text(with_marks=True) for factor in product) for product in products
+        )
         numbers = " + ".join(" · ".join(map(shown_factor, product)) for product in products)
         left = str(self.derivative)
         return [f"{left} = {symbols}{rest}", f"{'':{len(left)}} = {numbers}{rest} = {number(self.value)}"]
@@ -157,8 +149,8 @@ class Equation:
 
     @property
     def html(self) -> str:
-        """The formula with its numbers; what is used again has a colour of its own."""
-        left = self.derivative.html if self.mark is None else tinted(self.derivative.html, self.mark)
+        """The formula with its numbers; what is used again has a color and a line of its own."""
+        left = self.derivative.html if self.mark is None else marked(self.derivative.html, self.mark)
         if self.is_plain:
             return f'<div class="equation">{left} = {number(self.value)}</div>'
         products, rest = self._to_show()
@@ -187,7 +179,7 @@ class Derivation:
     groups : list of (str, list of Equation)
         The number of the level, or nothing, and its equations.
     notes : list of (str, str)
-        What is said below them: in plain text, and where there are colours.
+        What is said below them: in plain text, and where there are colors.
     """
 
     def __init__(self, groups: list[tuple[str, list[Equation]]], notes: list[tuple[str, str]] = ()):
@@ -260,7 +252,7 @@ class Derivation:
 
 
 class ParameterDerivation(Derivation):
-    """The derivative with respect to a parameter, and the step of gradient descent.
+    """The derivative with respect to a parameter, and with a loss the step of gradient descent.
 
     Attributes
     ----------
@@ -273,6 +265,8 @@ class ParameterDerivation(Derivation):
     learning_rate : float
     target_before, target_after : float
         The target's value, and its value after this one parameter was moved.
+
+    Where an output is derived, and no loss, there is no step: the rate is 0, and all stays as it was before.
     """
 
     def __init__(
@@ -281,6 +275,7 @@ class ParameterDerivation(Derivation):
         name: str,
         gradient: float,
         before: float,
+        after: float,
         learning_rate: float,
         target_before: float,
         target_after: float,
@@ -290,7 +285,7 @@ class ParameterDerivation(Derivation):
         self.gradient = gradient
         self.before = before
         self.learning_rate = learning_rate
-        self.after = before - learning_rate * gradient
+        self.after = after
         self.target_before = target_before
         self.target_after = target_after
 
@@ -315,9 +310,9 @@ def worth_showing(sizes: list[float]) -> list[int]:
 
 
 def shown_factor(factor: Factor, in_html: bool = False) -> str:
-    """The number of a factor, as it stands in a product; in HTML with its colour."""
+    """The number of a factor, as it stands in a product; in HTML with its mark."""
     shown = as_factor(factor.value)
-    return tinted(shown, factor.mark) if in_html and factor.mark is not None else shown
+    return marked(shown, factor.mark) if in_html and factor.mark is not None else shown
 
 
 def as_factor(value: float) -> str:
@@ -330,6 +325,6 @@ def in_parentheses_if_negative(text: str) -> str:
     return f"({text})" if text.startswith(("-", "\u2212")) else text
 
 
-def tinted(html: str, mark: int) -> str:
-    """HTML with one of a few background colours."""
-    return f'<span class="used" style="background:{TINTS[mark % len(TINTS)]}">{html}</span>'
+def marked(html: str, mark: int) -> str:
+    """HTML with a mark: one of a few background colors, and lines."""
+    return f'<span class="used" style="{style_of(mark)}">{html}</span>'

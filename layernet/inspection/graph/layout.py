@@ -13,6 +13,7 @@ NODE_WIDTH, NODE_HEIGHT = 82, 56  # of a neuron: room for its name, value and gr
 MARGIN, TOP, BOTTOM = 34, 42, 10
 ROW, ROW_WITH_NUMBERS = 74, 104
 COLUMN, COLUMN_WITH_NUMBERS = 160, 204
+LANE = 7  # between the lines that lead around a body, above all neurons
 MOST_WITH_NUMBERS = 2  # neurons a column; with more the numbers would lie on each other
 
 
@@ -29,6 +30,8 @@ class Layout:
         Of the neurons that are shown, by column and index.
     folded : dict of int to (float, float, int)
         Of a column that is folded: where to say it, and how many neurons are not shown.
+    lanes : dict of (int, int, int) to float
+        The height of the line that leads around columns, by its first column, its last, and the neuron.
     """
 
     width: int
@@ -36,6 +39,7 @@ class Layout:
     has_edge_numbers: bool
     centers: dict[tuple[int, int], tuple[float, float]] = field(default_factory=dict)
     folded: dict[int, tuple[float, float, int]] = field(default_factory=dict)
+    lanes: dict[tuple[int, int, int], float] = field(default_factory=dict)
 
 
 def lay_out(graph: NeuronGraph) -> Layout:
@@ -53,9 +57,12 @@ def lay_out(graph: NeuronGraph) -> Layout:
     rows = [len(s) + (len(s) < len(c.symbols)) for s, c in zip(shown, graph.columns, strict=True)]
     has_edge_numbers = max(rows) <= MOST_WITH_NUMBERS
     across, down = (COLUMN_WITH_NUMBERS, ROW_WITH_NUMBERS) if has_edge_numbers else (COLUMN, ROW)
-    height = TOP + (max(rows) - 1) * down + NODE_HEIGHT + BOTTOM
+    lanes = lanes_of_skips(graph, shown)
+    top = TOP + (LANE * (1 + max(lanes.values())) if lanes else 0)
+    height = top + (max(rows) - 1) * down + NODE_HEIGHT + BOTTOM
     layout = Layout(2 * MARGIN + (len(shown) - 1) * across + NODE_WIDTH, height, has_edge_numbers)
-    middle = TOP + NODE_HEIGHT / 2 + (max(rows) - 1) * down / 2
+    layout.lanes = {edge: TOP + LANE * lane for edge, lane in lanes.items()}
+    middle = top + NODE_HEIGHT / 2 + (max(rows) - 1) * down / 2
     for k, neurons in enumerate(shown):
         x = MARGIN + NODE_WIDTH / 2 + k * across
         first = middle - (rows[k] - 1) * down / 2
@@ -65,6 +72,31 @@ def lay_out(graph: NeuronGraph) -> Layout:
         if hidden:
             layout.folded[k] = (x, first + (rows[k] - 1) * down, hidden)
     return layout
+
+
+def lanes_of_skips(graph: NeuronGraph, shown: list[list[int]]) -> dict[tuple[int, int, int], int]:
+    """A lane for every edge that leads around columns, counted from above: no two meet in one.
+
+    Parameters
+    ----------
+    graph : NeuronGraph
+    shown : list of list of int
+        The neurons of each column that are drawn.
+
+    Returns
+    -------
+    dict of (int, int, int) to int
+        By the first column, the last, and the neuron.
+    """
+    lanes: dict[tuple[int, int, int], int] = {}
+    # The longest first, so that they lie outside of the others.
+    skips = sorted((link for link in graph.links if link.is_skip), key=lambda link: link.start - link.end)
+    for link in skips:
+        others = [lane for (start, end, _), lane in lanes.items() if start < link.end and link.start < end]
+        first = max(others, default=-1) + 1
+        both = [i for i in shown[link.start] if i in shown[link.end]]
+        lanes |= {(link.start, link.end, neuron): first + place for place, neuron in enumerate(both)}
+    return lanes
 
 
 def neurons_to_show(graph: NeuronGraph, depth: int) -> list[int]:

@@ -10,7 +10,12 @@ from functools import cached_property
 import numpy as np
 
 from layernet.containers import Sequential
-from layernet.inspection.graph.parameters import Place, layers_with_other_parameters, places_of_parameters
+from layernet.inspection.graph.parameters import (
+    Place,
+    layers_with_shared_parameters,
+    places_of_parameters,
+    places_of_shared_parameters,
+)
 from layernet.inspection.graph.structure import Column
 from layernet.inspection.graph.symbols import Symbol, number
 
@@ -56,6 +61,28 @@ class Edge:
     weight: float | None
 
 
+@dataclass(frozen=True, eq=False)
+class Link:
+    """All edges from one column to another.
+
+    Attributes
+    ----------
+    start, end : int
+        The two columns.
+    connected : ndarray of bool, of shape (n_start, n_end)
+    derivatives : ndarray of that shape
+        d end[j] / d start[i].
+    is_skip : bool
+        Whether these lead around the body of a `Residual`: the derivative on each is 1.
+    """
+
+    start: int
+    end: int
+    connected: np.ndarray
+    derivatives: np.ndarray
+    is_skip: bool
+
+
 class NeuronGraph:
     """The neurons of a network at one sample, and the edges between them.
 
@@ -92,9 +119,12 @@ class NeuronGraph:
         for column in self.columns:
             column.gradients = np.zeros_like(column.values)
         self.columns[last].gradients[index] = 1
-        for before, column in zip(self.columns[last - 1 :: -1], self.columns[last:0:-1], strict=True):
+        for depth in range(last, 0, -1):
+            column, before = self.columns[depth], self.columns[depth - 1]
             gradient = column.gradients[None] if column.is_neurons else column.gradients[0]
-            before.gradients = column.backward(column.inputs[None], gradient)[0]
+            before.gradients += column.backward(column.inputs[None], gradient)[0]
+            for source in column.skips:
+                self.columns[source].gradients += column.gradients
 
     # --- what is in it ---
 
@@ -123,24 +153,52 @@ class NeuronGraph:
     def edges(self) -> list[Edge]:
         """All edges, those from the inputs first."""
         edges = []
-        for before, column in zip(self.columns, self.columns[1:], strict=False):
-            for i, j in np.argwhere(column.connected):
-                weight = None if column.dense is None else float(column.dense.weights[i, j])
-                derivative = float(column.derivatives[i, j])
-                edges.append(Edge(str(before.symbols[i]), str(column.symbols[j]), derivative, weight))
+        for link in self.links:
+            starts, ends = self.columns[link.start].symbols, self.columns[link.end].symbols
+            dense = None if link.is_skip else self.columns[link.end].dense
+            for i, j in np.argwhere(link.connected):
+                weight = None if dense is None else float(dense.weights[i, j])
+                edges.append(Edge(str(starts[i]), str(ends[j]), float(link.derivatives[i, j]), weight))
         return edges
+
+    @cached_property
+    def links(self) -> list[Link]:
+        """The edges between columns, in the order of the columns where they end."""
+        links = []
+        for end, column in enumerate(self.columns[1:], start=1):
+            links.append(Link(end - 1, end, column.connected, column.derivatives, False))
+            same_place = np.eye(len(column.symbols), dtype=bool)
+            ones = same_place.astype(column.values.dtype)
+            links += [Link(source, end, same_place, ones, True) for source in column.skips]
+        return links
+
+    def links_from(self, depth: int) -> list[Link]:
+        """The edges out of a column, as far as the target's."""
+        return [link for link in self.links if link.start == depth and link.end <= self.target_place[0]]
 
     @property
     def parameters(self) -> list[str]:
         """The names of weights and biases: "h2.w1" is the first weight of h2, "h2.b" its bias.
 
-        A parameter that belongs to no single neuron has no name here: one inside a `Residual`, for instance.
+        Parameters that belong to no single neuron are among the `shared_parameters`.
         """
         return list(self._parameter_places)
+
+    @property
+    def shared_parameters(self) -> list[str]:
+        """The names of parameters that act on several neurons: "h.factor[0]" is the first of h's `factor`.
+
+        Those of a layer that mixes its neurons, and those of layers deep inside a `Concat`.
+        """
+        return list(self._shared_places)
 
     @cached_property
     def _parameter_places(self) -> dict[str, Place]:
         return places_of_parameters(self.columns)
+
+    @cached_property
+    def _shared_places(self) -> dict[str, Place]:
+        return places_of_shared_parameters(self.columns, self._parameter_places)
 
     def place(self, name: str) -> tuple[int, int]:
         """Column and index of a neuron.
@@ -163,12 +221,16 @@ class NeuronGraph:
             If there is none of this name; the message lists the near ones.
         """
         places = self._parameter_places
-        if name not in places:
-            message = unknown("parameter", name, near_parameters(str(name), list(self._places), list(places)))
-            others = layers_with_other_parameters(self.columns)
-            message += f" Those of {', '.join(others)} belong to no single neuron." if others else ""
-            raise KeyError(message)
-        return places[name]
+        if name in places:
+            return places[name]
+        if name in self._shared_places:
+            return self._shared_places[name]
+        message = unknown("parameter", name, near_parameters(str(name), list(self._places), list(places)))
+        others = layers_with_shared_parameters(self.columns, self._shared_places)
+        if others:
+            example = next(iter(self._shared_places))
+            message += f" Those of {', '.join(others)} belong to no single neuron: ask for {example}, ..."
+        raise KeyError(message)
 
     def __str__(self) -> str:
         widths = [max(len(str(s)) for c in self.columns for s in c.symbols), 12]
@@ -186,16 +248,33 @@ class NeuronGraph:
         sizes = "-".join(str(len(column.symbols)) for column in self.columns if column.is_neurons)
         return f"<{type(self).__name__} {sizes}: derivatives of {self.target}>"
 
+    @cached_property
+    def _reaches(self) -> list[np.ndarray]:
+        """Of each column, from which neurons a path leads to the target."""
+        last, index = self.target_place
+        reaches = [np.zeros(len(column.symbols), bool) for column in self.columns]
+        reaches[last][index] = True
+        for link in reversed(self.links):
+            if link.end <= last:
+                reaches[link.start] |= link.connected @ reaches[link.end]
+        return reaches
+
     def on_the_way(self, depth: int) -> list[int]:
         """The neurons of a column from which a path leads to the target, by their indices."""
-        last, index = self.target_place
-        if depth > last:
-            return []
-        reached = np.zeros(len(self.columns[last].symbols), bool)
-        reached[index] = True
-        for column in self.columns[last:depth:-1]:
-            reached = column.connected @ reached
-        return [int(i) for i in np.flatnonzero(reached)]
+        return [int(i) for i in np.flatnonzero(self._reaches[depth])]
+
+    def values_with(self, depth: int, row: np.ndarray) -> list[np.ndarray]:
+        """The values of all columns up to the target's, if those of one column were others.
+
+        Parameters
+        ----------
+        depth : int
+        row : ndarray of shape (n_neurons,)
+        """
+        values = [column.values for column in self.columns[:depth]] + [row]
+        for column in self.columns[depth + 1 : self.target_place[0] + 1]:
+            values.append(column.values_from(values))
+        return values
 
 
 def unknown(kind: str, name: str, known: list[str]) -> str:

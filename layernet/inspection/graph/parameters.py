@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from layernet.inspection.graph.structure import Column
+from layernet.containers import Concat, chain_of
+from layernet.inspection.graph.structure import Column, connections, is_at_most_one_to_one
 from layernet.inspection.graph.symbols import Symbol
 from layernet.layer import Layer
+from layernet.layers import Dense
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,7 @@ class Place:
     Attributes
     ----------
     column, neuron : int
-        The neuron that it belongs to.
+        The neuron that it belongs to; None for a neuron where it acts on several of the column.
     array : str
         The layer's name for the array that it is in.
     index : tuple of int
@@ -28,7 +30,7 @@ class Place:
     """
 
     column: int
-    neuron: int
+    neuron: int | None
     array: str
     index: tuple[int, ...]
     symbol: Symbol
@@ -48,15 +50,82 @@ def places_of_parameters(columns: list[Column]) -> dict[str, Place]:
     places = {}
     for k, column in enumerate(columns):
         arrays = own_arrays(column)
+        dense = dense_of_neurons(column)
         for j, neuron in enumerate(column.symbols):
-            if column.dense is not None:
+            if j in dense:
+                layer, prefix, local = dense[j]
                 for i in range(len(column.inputs)):
-                    places[f"{neuron}.w{i + 1}"] = Place(k, j, "weights", (i, j), Symbol("w", i + 1))
-                if column.dense.use_bias:
-                    places[f"{neuron}.b"] = Place(k, j, "bias", (j,), Symbol("b"))
+                    places[f"{neuron}.w{i + 1}"] = Place(
+                        k, j, f"{prefix}weights", (i, local), Symbol("w", i + 1)
+                    )
+                if layer.use_bias:
+                    places[f"{neuron}.b"] = Place(k, j, f"{prefix}bias", (local,), Symbol("b"))
             for name in arrays:
                 places[f"{neuron}.{name}"] = Place(k, j, name, (j,), Symbol(name))
     return places
+
+
+def places_of_shared_parameters(columns: list[Column], own: dict[str, Place]) -> dict[str, Place]:
+    """Every parameter that acts on more than one neuron of a column, by name: "h.factor[0]".
+
+    Parameters
+    ----------
+    columns : list of Column
+    own : dict of str to Place
+        Those that belong to single neurons.
+
+    Returns
+    -------
+    dict of str to Place
+    """
+    places = {}
+    taken = {(place.column, place.array) for place in own.values()}
+    for k, column in enumerate(columns):
+        for name, array in parameters_of(column).items():
+            if (k, name) in taken:
+                continue
+            first = column.symbols[0]
+            letter = f"{first.letter}{'' if first.layer is None else first.layer}"
+            for index in np.ndindex(array.shape):
+                entry = f"{name}[{', '.join(map(str, index))}]"
+                places[f"{letter}.{entry}"] = Place(k, None, name, index, Symbol(entry))
+    return places
+
+
+def parameters_of(column: Column) -> dict[str, np.ndarray]:
+    """The arrays of a column's first layer, the only one that may have some."""
+    return dict(column.layers[0].parameters) if column.layers else {}
+
+
+def dense_of_neurons(column: Column) -> dict[int, tuple[Dense, str, int]]:
+    """For each neuron that is a weighted sum: the layer, how its arrays are named, and its place in them.
+
+    That is all neurons of a dense column, and those of dense layers that stand in a `Concat`, with activations
+    or without.
+    """
+    if column.dense is not None:
+        return {j: (column.dense, "", j) for j in range(len(column.symbols))}
+    found, first = {}, 0
+    concat = column.layers[0] if column.layers and type(column.layers[0]) is Concat else None
+    for number, branch in enumerate(concat.layers if concat else []):
+        dense, *others = chain_of(branch)
+        n_neurons = branch.output_shape[0]
+        if isinstance(dense, Dense) and act_one_to_one(others, np.ones(dense.units, column.values.dtype)):
+            prefix = f"{number}."
+            while branch is not dense:
+                branch, prefix = branch.layers[0], f"{prefix}0."
+            found |= {first + j: (dense, prefix, j) for j in range(n_neurons)}
+        first += n_neurons
+    return found
+
+
+def act_one_to_one(layers: list[Layer], row: np.ndarray) -> bool:
+    """Whether layers have no parameters, and hand on each neuron by itself."""
+    for layer in layers:
+        if layer.has_parameters or not is_at_most_one_to_one(connections(layer, row)):
+            return False
+        row = layer.forward_pass(row[None])[0]
+    return True
 
 
 def own_arrays(column: Column) -> list[str]:
@@ -77,14 +146,9 @@ def own_arrays(column: Column) -> list[str]:
     return [name for name in names if not others[name].any()]
 
 
-def layers_with_other_parameters(columns: list[Column]) -> list[str]:
-    """The layers with parameters that belong to no single neuron, and so have no name here."""
-    others = []
-    for column in columns:
-        if column.dense is None:
-            named = set(own_arrays(column))
-            others += [repr(layer) for layer in column.layers if set(layer.parameters) - named]
-    return others
+def layers_with_shared_parameters(columns: list[Column], shared: dict[str, Place]) -> list[str]:
+    """The layers with parameters that belong to no single neuron."""
+    return [repr(columns[k].layers[0]) for k in dict.fromkeys(place.column for place in shared.values())]
 
 
 def one_of(shape: tuple[int, ...], index: int, dtype: np.dtype) -> np.ndarray:

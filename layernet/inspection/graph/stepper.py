@@ -8,12 +8,13 @@ from html import escape
 
 import numpy as np
 
-from layernet.inspection.graph.chain_rule import equation_of
-from layernet.inspection.graph.drawing import graph_svg, legend_html
+from layernet.inspection.drawing import as_image, mimebundle, without_inline_drawings
+from layernet.inspection.graph.chain_rule import ends_of, equation_of
+from layernet.inspection.graph.drawing import graph_svg, label_of, legend_html
 from layernet.inspection.graph.equations import STYLE as EQUATIONS_STYLE
 from layernet.inspection.graph.equations import as_factor
 from layernet.inspection.graph.layout import Layout, lay_out
-from layernet.inspection.graph.neurons import NeuronGraph
+from layernet.inspection.graph.neurons import Link, NeuronGraph
 from layernet.inspection.graph.symbols import number
 from layernet.losses.loss import BoundLoss
 
@@ -37,7 +38,9 @@ STYLE = """<style>
 .layernet-stepper.ready .edge.past { opacity: 0.6; }
 .layernet-stepper.ready .edge.now { opacity: 1; }
 .layernet-stepper.ready .edge.back text { opacity: 1; }
-.layernet-stepper.ready .edge:not(.back) line { stroke: currentColor; stroke-width: 1.5px; }
+.layernet-stepper.ready .edge:not(.back) line,
+.layernet-stepper.ready .edge:not(.back) .skip { stroke: currentColor; stroke-width: 1.5px; }
+.layernet-stepper.ready .edge:not(.back) .minus { opacity: 0; }
 .layernet-stepper.ready .value, .layernet-stepper.ready .gradient { visibility: hidden; }
 .layernet-stepper.ready .has-value .value,
 .layernet-stepper.ready .has-gradient .gradient { visibility: visible; }
@@ -57,8 +60,9 @@ SCRIPT = """<script>
     var now = 0, timer = null;
     function list(step, name) { return (step.getAttribute(name) || "").split(" ").filter(Boolean); }
     function mark(kind, key, css) {
-      var found = root.querySelector("[data-" + kind + '="' + key + '"]');
-      if (found) { found.classList.add(css); }
+      root.querySelectorAll("[data-" + kind + '="' + key + '"]').forEach(function (part) {
+        part.classList.add(css);
+      });
     }
     function show(index) {
       now = Math.max(0, Math.min(steps.length - 1, index));
@@ -183,11 +187,24 @@ class Stepper:
             f'data-edges="{" ".join(step.edges)}">{step.html}</li>\n'
             for step in self.steps
         )
-        return (
+        return without_inline_drawings(
             f'{EQUATIONS_STYLE}{STYLE}<div class="layernet-stepper layernet-derivation">{CONTROLS}'
             f'<div class="picture" style="overflow-x:auto">{graph_svg(self.graph, self.layout)}</div>'
+            f"{as_image(self.svg(), label_of(self.graph))}"
             f"<ol>{items}</ol>{legend_html(self.graph)}</div>{SCRIPT}"
         )
+
+    def svg(self) -> str:
+        """The graph as an SVG document of its own: all values and derivatives, as after the last step.
+
+        Returns
+        -------
+        str
+        """
+        return graph_svg(self.graph, self.layout, document=True)
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
+        return mimebundle(self, self.svg())
 
     def __repr__(self) -> str:
         forward = sum(step.forward for step in self.steps)
@@ -205,31 +222,24 @@ def node_names(graph: NeuronGraph, depth: int, indices: Iterable[int]) -> list[s
     return [str(graph.columns[depth].symbols[i]) for i in indices]
 
 
-def edges_between(
-    graph: NeuronGraph, layout: Layout, depth: int, pairs: Iterable[tuple[int, int]]
-) -> list[str]:
-    """The names of edges from a column to the next, of those that are shown."""
-    before, column = graph.columns[depth], graph.columns[depth + 1]
-    return [
-        f"{before.symbols[i]}-{column.symbols[j]}"
-        for i, j in pairs
-        if column.connected[i, j] and (depth, i) in layout.centers and (depth + 1, j) in layout.centers
-    ]
+def edges_of(graph: NeuronGraph, layout: Layout, edges: Iterable[tuple[Link, int, int]]) -> list[str]:
+    """The names of edges, of those that are shown; each name once."""
+    names = {
+        f"{graph.columns[link.start].symbols[i]}-{graph.columns[link.end].symbols[j]}": None
+        for link, i, j in edges
+        if (link.start, i) in layout.centers and (link.end, j) in layout.centers
+    }
+    return list(names)
 
 
 def forward_step(graph: NeuronGraph, layout: Layout, depth: int, neurons: list[int]) -> Step:
     """Neurons of a column get their values."""
-    n_before = len(graph.columns[depth - 1].symbols)
-    pairs = [(i, j) for i in range(n_before) for j in neurons]
+    into = [link for link in graph.links if link.end == depth]
+    edges = [(link, int(i), j) for link in into for j in neurons for i in np.flatnonzero(link.connected[:, j])]
     said = (
         weighted_sum(graph, depth, neurons[0]) if len(neurons) == 1 else f"all {len(neurons)} neurons at once"
     )
-    return Step(
-        True,
-        node_names(graph, depth, neurons),
-        edges_between(graph, layout, depth - 1, pairs),
-        f"Forward: {said}",
-    )
+    return Step(True, node_names(graph, depth, neurons), edges_of(graph, layout, edges), f"Forward: {said}")
 
 
 def weighted_sum(graph: NeuronGraph, depth: int, neuron: int) -> str:
@@ -251,18 +261,20 @@ def weighted_sum(graph: NeuronGraph, depth: int, neuron: int) -> str:
         inner, layers = " + ".join(products), layers[1:]
     for layer in layers:
         inner = f"{type(layer).__name__}({inner})"
+    inner += "".join(f" + {graph.columns[source].symbols[neuron].html}" for source in column.skips)
     return f"{column.symbols[neuron].html} = {inner} = <strong>{number(column.values[neuron])}</strong>"
 
 
 def backward_step(graph: NeuronGraph, layout: Layout, depth: int, neurons: list[int]) -> Step:
     """Neurons of a column get their gradients from the level above."""
-    ends = graph.on_the_way(depth + 1)
-    pairs = [(i, j) for i in neurons for j in ends]
+    edges = [
+        (link, i, j) for i in neurons for link, j in ends_of(graph, depth, i) if j in graph.on_the_way(link.end)
+    ]
     if len(neurons) == 1:
         said = f"Backward: {equation_of(graph, depth, neurons[0]).html}"
     else:
         said = f"Backward: all {len(neurons)} derivatives of level {depth + 1}, from those of the level above"
-    return Step(False, node_names(graph, depth, neurons), edges_between(graph, layout, depth, pairs), said)
+    return Step(False, node_names(graph, depth, neurons), edges_of(graph, layout, edges), said)
 
 
 def target_in_words(loss: BoundLoss) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from layernet.containers import chain_of
+from layernet.containers import Residual, chain_of
 from layernet.inspection.graph.symbols import Symbol
 from layernet.layer import Layer
 from layernet.layers import Dense
@@ -43,6 +43,8 @@ class Column:
         The local derivative on each edge, from the same passes.
     connected : ndarray of bool, of that shape
         Where there is an edge.
+    skips : list of int
+        The columns whose values are added to these, one to one: where a `Residual` ends, that where it begins.
     """
 
     layers: list[Layer]
@@ -52,6 +54,7 @@ class Column:
     gradients: np.ndarray | None = None
     derivatives: np.ndarray | None = None
     connected: np.ndarray | None = None
+    skips: list[int] = field(default_factory=list)
 
     @property
     def dense(self) -> Dense | None:
@@ -63,6 +66,11 @@ class Column:
         for layer in self.layers:
             rows = layer.forward_pass(rows)
         return rows
+
+    def values_from(self, values: Sequence[np.ndarray]) -> np.ndarray:
+        """What the neurons put out, given the values of all columns before this one."""
+        outputs = np.reshape(self.forward(values[-1][None]), -1)
+        return outputs + sum(values[source] for source in self.skips) if self.skips else outputs
 
     def backward(self, rows: np.ndarray, grad_output: np.ndarray) -> np.ndarray:
         """Pass a gradient back through the column's layers, by their own backward passes."""
@@ -111,29 +119,67 @@ def columns_of(network: Layer, sample: np.ndarray, names: Sequence[str] | None =
     if sample.ndim != 1:
         raise NotNeuronsError(f"the inputs have the shape {sample.shape} and are no row")
     columns = [Column([], values=sample)]
-    n_neurons = len(sample)
-    for layer in chain_of(network):
-        row = columns[-1].values
-        outputs = layer.forward_pass(row[None])
-        is_loss = isinstance(layer, BoundLoss)
-        if outputs.ndim != 2 and not is_loss:
-            shape = outputs.shape[1:]
-            raise NotNeuronsError(f"the outputs of {layer!r} have the shape {shape} and are no row of neurons")
-        n_neurons += outputs.size
-        if n_neurons > MOST_NEURONS:
-            raise NotNeuronsError(f"it has more than {MOST_NEURONS} neurons")
-        connected = np.ones((len(row), 1), bool) if is_loss else connections(layer, row)
-        joins = not (is_loss or layer.has_parameters or len(columns) == 1)
-        if joins and is_at_most_one_to_one(connected):
-            columns[-1].layers.append(layer)  # the activation of the neurons before it
-            n_neurons -= outputs.size
-        else:
-            columns.append(Column([layer], inputs=row, connected=connected))
-        columns[-1].values = np.reshape(outputs, -1)
+    add_layers(columns, network, 1)
     for column in columns[1:]:
         column.derivatives = column.jacobian(column.inputs)
     name_columns(columns, names)
     return columns
+
+
+def add_layers(columns: list[Column], network: Layer, n_closed: int) -> int:
+    """Add the columns of a network to those before it.
+
+    Parameters
+    ----------
+    columns : list of Column
+        The inputs first; new ones come behind.
+    network : Layer
+        The body of a `Residual` becomes columns of its own, the last of which has a skip from where it begins.
+    n_closed : int
+        So many columns an activation cannot join: it acts on a sum, or stands at the beginning of a body.
+
+    Returns
+    -------
+    int
+        How many are closed now.
+    """
+    for layer in chain_of(network):
+        if is_plain_residual(layer):
+            source = len(columns) - 1
+            add_layers(columns, layer.body, len(columns))
+            columns[-1].skips.append(source)
+            columns[-1].values = columns[-1].values + columns[source].values
+            n_closed = len(columns)
+        else:
+            add_layer(columns, layer, n_closed)
+    return n_closed
+
+
+def is_plain_residual(layer: Layer) -> bool:
+    """Whether a layer adds its inputs to what its body makes of them, and nothing else."""
+    if not isinstance(layer, Residual):
+        return False
+    passes = ("forward_pass", "backward_pass", "record", "backward_from")
+    return all(getattr(type(layer), name) is getattr(Residual, name) for name in passes)
+
+
+def add_layer(columns: list[Column], layer: Layer, n_closed: int) -> None:
+    """Add a layer as a column, or to the last one if it is the activation of its neurons."""
+    row = columns[-1].values
+    outputs = layer.forward_pass(row[None])
+    is_loss = isinstance(layer, BoundLoss)
+    if outputs.ndim != 2 and not is_loss:
+        shape = outputs.shape[1:]
+        raise NotNeuronsError(f"the outputs of {layer!r} have the shape {shape} and are no row of neurons")
+    connected = np.ones((len(row), 1), bool) if is_loss else connections(layer, row)
+    joins = not (is_loss or layer.has_parameters or len(columns) <= n_closed)
+    if joins and is_at_most_one_to_one(connected):
+        columns[-1].layers.append(layer)  # the activation of the neurons before it
+    else:
+        columns.append(Column([layer], inputs=row, connected=connected))
+    columns[-1].values = np.reshape(outputs, -1)
+    if sum(len(column.values) for column in columns) > MOST_NEURONS:
+        raise NotNeuronsError(f"it has more than {MOST_NEURONS} neurons")
 
 
 def connections(layer: Layer, row: np.ndarray) -> np.ndarray:

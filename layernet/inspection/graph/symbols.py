@@ -37,7 +37,8 @@ class Symbol:
     @property
     def latex(self) -> str:
         """In LaTeX."""
-        letter = self.letter if len(self.letter) == 1 else rf"\mathrm{{{self.letter}}}"
+        word = self.letter.replace("_", r"\_")
+        letter = word if len(word) == 1 else rf"\mathrm{{{word}}}"
         layer = "" if self.layer is None else f"^{{({self.layer})}}"
         return f"{letter}{layer}{'' if self.index is None else f'_{{{self.index}}}'}"
 

@@ -84,19 +84,24 @@ def verify(graph: NeuronGraph) -> Verification:
     Step: Press et al. (2007), Numerical recipes, section 5.7.
     """
     last, index = graph.target_place
-    by_edges, all_terms = [], np.zeros(len(graph.columns[last].symbols))
-    all_terms[index] = 1
-    for before, column in zip(graph.columns[last - 1 :: -1], graph.columns[last:0:-1], strict=True):
-        terms = np.abs(column.derivatives) @ np.abs(column.gradients)
-        sums = column.derivatives @ column.gradients
-        by_edges.append(worst(sums, before.gradients, before.symbols, terms.max()))
-        all_terms = np.abs(column.derivatives) @ all_terms
+    links = [link for link in graph.links if link.end <= last]
+    sums, sizes, all_terms = ([np.zeros(len(c.symbols)) for c in graph.columns[: last + 1]] for _ in range(3))
+    all_terms[last][index] = 1
+    for link in reversed(links):
+        gradients = graph.columns[link.end].gradients
+        sums[link.start] += link.derivatives @ gradients
+        sizes[link.start] += np.abs(link.derivatives) @ np.abs(gradients)
+        all_terms[link.start] += np.abs(link.derivatives) @ all_terms[link.end]
+    by_edges = [
+        worst(found, column.gradients, column.symbols, size.max())
+        for found, size, column in zip(sums[:last], sizes, graph.columns, strict=False)
+    ]
     differences = {"level by level, over the edges": largest(by_edges)}
     if numbers_of_paths(graph)[0].sum() <= MOST_PATHS:
         inputs = graph.columns[0]
         by_paths = sum_over_paths(graph).gradients
         differences["as sums over all paths"] = worst(
-            by_paths, inputs.gradients, inputs.symbols, all_terms.max()
+            by_paths, inputs.gradients, inputs.symbols, all_terms[0].max()
         )
     differences["central differences of every node"] = largest([of_nodes(graph, k) for k in range(last)])
     moved = of_parameters(graph)
@@ -162,10 +167,14 @@ class Target:
 
     def __init__(self, graph: NeuronGraph, depth: int):
         last, self.index = graph.target_place
+        self.before = [column.values.astype(np.float64) for column in graph.columns[:depth]]
         columns = graph.columns[depth + 1 : last + 1]
         layers = copy.deepcopy([layer for column in columns for layer in column.layers])
+        # One vector for all parameters; it is not passed through as a chain, for columns may have skips.
         network = Sequential(layers).build(graph.columns[depth].values.shape)
         self.network = network.astype(np.float64) if network.has_parameters else network
+        layers = iter(self.network.layers)
+        self.columns = [replace(column, layers=[next(layers) for _ in column.layers]) for column in columns]
 
     @property
     def names(self) -> list[str]:
@@ -177,7 +186,10 @@ class Target:
         ]
 
     def __call__(self, row: np.ndarray) -> float:
-        return float(np.reshape(self.network.forward_pass(row[None]), -1)[self.index])
+        values = [*self.before, row]
+        for column in self.columns:
+            values.append(column.values_from(values))
+        return float(values[-1][self.index])
 
 
 @dataclass(frozen=True)

@@ -203,7 +203,7 @@ def draw_histograms(axes: Any, looks: list[Look], name: str) -> None:
     # The root, or a heap at 0 would leave all else white.
     axes.pcolormesh(
         [times[0] - half[1], *between, times[-1] + half[0]], edges, np.sqrt(shares).T,
-        cmap="Blues", vmin=0, rasterized=True,
+        cmap="Greys", vmin=0, rasterized=True,
     )  # fmt: skip
     axes.set_title(name, fontsize=10)
     axes.set_xlabel("epoch")

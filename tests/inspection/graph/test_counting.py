@@ -1,9 +1,9 @@
-"""The work by paths and by back-propagation, counted by doing both."""
+"""The work by paths and by back-propagation, counted by doing both, and without a walk."""
 
 import numpy as np
 import pytest
 
-from layernet import BatchNorm, Dense, Sequential, Tanh, computation_graph, lecture_graph
+from layernet import BatchNorm, Dense, Residual, Sequential, Tanh, computation_graph, lecture_graph
 from layernet.inspection.graph import chain_rule, counting
 
 
@@ -100,16 +100,62 @@ def test_the_table():
     )
 
 
-def test_too_many_paths_are_refused_before_one_is_walked(monkeypatch):
+def test_many_paths_are_counted_and_none_is_walked(monkeypatch):
     def walk(*arguments):
         raise AssertionError("a path was walked")
 
-    for module in (counting, chain_rule):
-        for name in ("all_paths", "paths_from"):
-            monkeypatch.setattr(module, name, walk, raising=False)
+    monkeypatch.setattr(counting, "sum_over_paths", walk)
+    monkeypatch.setattr(chain_rule, "paths_from", walk)
     graph = tower(14, 8)
-    with pytest.raises(ValueError, match=r"4,398,046,511,104 paths lead to p, more than 100,000,000"):
-        graph.count()
+    count = graph.count()
+    assert count.paths == 8**14 == 4_398_046_511_104
+    assert count.by_paths.evaluations == count.by_paths.multiplications == 8**14 * 15
+    assert count.by_paths.most_on_an_edge == 8**13
+    assert count.by_back_propagation.multiplications == count.edges == 8 + 13 * 64 + 8
+    np.testing.assert_allclose(count.by_paths.gradients, graph.columns[0].gradients, rtol=1e-9)
+    assert "4,398,046,511,104 paths over 848 edges" in str(count)
     with pytest.raises(ValueError, match="too many to write out"):
         graph.paths("x1")
     assert graph.verify()
+
+
+def test_numbers_beyond_64_bits():
+    count = tower(60, 4).count()
+    assert count.paths == 4**60
+    assert count.by_paths.evaluations == 4**60 * 61
+    assert count.by_paths.most_on_an_edge == 4**59
+
+
+def residuals(depth, inputs):
+    blocks = [Residual(Sequential([Dense(3), Tanh(), Dense(inputs)])) for _ in range(depth)]
+    network = Sequential([*blocks, BatchNorm(), Dense(2)]).build(inputs, random_state=depth)
+    return computation_graph(network, np.linspace(-1, 1, inputs + 1)[1:], of="p2")
+
+
+@pytest.mark.parametrize(("depth", "inputs"), [(1, 1), (1, 3), (2, 2), (3, 2)])
+def test_skips_count_as_edges(depth, inputs):
+    graph = residuals(depth, inputs)
+    count = graph.count()
+    walks = [by_recursion(graph, f"x{i + 1}") for i in range(inputs)]
+    np.testing.assert_allclose(count.by_paths.gradients, [total for total, _, _ in walks], rtol=1e-12)
+    assert count.by_paths.evaluations == sum(evaluated for _, evaluated, _ in walks)
+    assert count.by_back_propagation.multiplications == count.edges
+    found = counting.work_of_paths(graph, graph.columns[0].gradients)
+    assert (found.evaluations, found.multiplications, found.most_on_an_edge) == (
+        count.by_paths.evaluations,
+        count.by_paths.multiplications,
+        count.by_paths.most_on_an_edge,
+    )
+    # Through each block go 1 path around it and 3 for each neuron that it ends in.
+    assert count.paths == inputs * (1 + 3 * inputs) ** depth
+
+
+@pytest.mark.parametrize("graph", [lecture_graph(target=1), tower(3, 4, 2), tower(1, 2)])
+def test_the_recurrence_counts_what_the_walk_does(graph):
+    walked = counting.sum_over_paths(graph)
+    found = counting.work_of_paths(graph, walked.gradients)
+    assert (found.evaluations, found.multiplications, found.most_on_an_edge) == (
+        walked.evaluations,
+        walked.multiplications,
+        walked.most_on_an_edge,
+    )

@@ -5,7 +5,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from layernet import Adam, Dense, ReLU, Sequential, Sigmoid, Softplus, Tanh, computation_graph, lecture_graph
+from layernet import (
+    Adam,
+    Dense,
+    ReLU,
+    Residual,
+    Sequential,
+    Sigmoid,
+    Softplus,
+    Tanh,
+    computation_graph,
+    lecture_graph,
+)
+from layernet.inspection.graph.chain_rule import target_with
+from layernet.inspection.graph.marks import mark_of, style_of
+from layernet.inspection.graph.symbols import number
 
 # As on the slides, with the indices that are garbled in the copies in circulation put right.
 LEVELS = """\
@@ -112,7 +126,7 @@ def test_repeated_factors_are_marked():
     assert "[dp/dh1] dh1/dz1 [dz1/dx1]" in str(derivation)
 
 
-def test_the_same_derivative_has_the_same_colour_on_both_levels():
+def test_the_same_derivative_has_the_same_mark_on_both_levels():
     equations = lecture_graph(target=1).levels()
     marks = {str(equation.derivative): equation.mark for equation in equations}
     for equation in equations:
@@ -205,6 +219,52 @@ def test_a_parameter_of_a_neuron_that_does_not_act_on_the_target():
     own = computation_graph(network, [0.3, -0.7, 1.2], of="h1").parameter("h1.w1")
     assert own.symbolic == "dh1/dw1"
     assert own.gradient != 0
+
+
+def test_without_a_loss_there_is_a_slope_and_no_step():
+    graph = lecture_graph()
+    for name in graph.parameters:
+        derivation = graph.parameter(name, learning_rate=0.5)
+        assert derivation.gradient != 0
+        assert derivation.after == derivation.before
+        assert derivation.target_after == derivation.target_before == graph.node("p").value
+        assert derivation.learning_rate == 0
+        for text in (str(derivation), derivation._repr_html_()):
+            assert "A step of gradient descent" not in text
+            assert "p is an output and no loss: for a step of gradient descent give a target" in text
+    said = str(graph.parameter("h2.w1"))
+    place = graph.place_of_parameter("h2.w1")
+    moved = target_with(graph, place, -1.0 + 0.01) - graph.node("p").value
+    assert f"With w1 of h2 alone 0.01 larger, p changes by {number(moved)}; its slope promises" in said
+    with_loss = computation_graph(graph.network, [1.0, -0.5], 1.0, "mean_squared_error", of="p")
+    assert "no loss" in str(with_loss.parameter("h2.w1"))
+
+
+@pytest.mark.parametrize("units", [5, 6, 7, 8, 12, 40])
+def test_no_mark_comes_twice_in_an_equation(units):
+    body = Residual(Sequential([Dense(units), Tanh(), Dense(units), Tanh(), Dense(units)]))
+    network = Sequential([Dense(units), Tanh(), body, Dense(units), Tanh(), Dense(2)]).build(2, random_state=0)
+    graph = computation_graph(network, [0.5, -1.0], 1, "cross_entropy")
+    derivations = [graph.levels()]
+    if units == 5:
+        small = Sequential([Dense(5), Tanh(), Dense(3), Tanh(), Dense(2)]).build(2, random_state=0)
+        derivations.append(computation_graph(small, [0.5, -1.0], 1, "cross_entropy").paths("x1"))
+    for derivation in derivations:
+        for equation in derivation:
+            styles = {}
+            for factor in [f for product in equation.products for f in product]:
+                if factor.mark is not None:
+                    styles.setdefault(str(factor.derivative), set()).add(style_of(factor.mark))
+            used = [style for each in styles.values() for style in each]
+            used += [style_of(equation.mark)] if equation.mark is not None else []
+            assert len(set(used)) == len(used) == len(styles) + (equation.mark is not None)
+
+
+def test_marks_are_lines_as_well_as_colors():
+    assert len({style_of(mark_of(depth, index)) for depth in range(10) for index in range(400)}) == 4000
+    assert all("border-bottom" in style_of(mark_of(0, index)) for index in range(20))
+    html = lecture_graph().levels()._repr_html_()
+    assert "Marked by a color and a line" in html
 
 
 def test_the_step_says_what_the_slope_promises():

@@ -250,11 +250,159 @@ class Roll(Layer):
 
 
 def test_parameters_of_no_single_neuron_are_named_when_one_is_asked_for():
-    graph = graph_of(Residual(Sequential([Dense(2), Tanh()])), Roll(), Dense(1))
-    assert graph.parameters == ["p.w1", "p.w2", "p.b"]
-    with pytest.raises(KeyError, match=r"Those of Residual\(.*, Roll\(\) belong to no single neuron"):
+    graph = graph_of(Dense(2), Roll(), Dense(1))
+    assert graph.parameters == ["z1.w1", "z1.w2", "z1.b", "z2.w1", "z2.w2", "z2.b", "p.w1", "p.w2", "p.b"]
+    assert graph.shared_parameters == ["h.factor[0]", "h.factor[1]"]
+    with pytest.raises(KeyError, match=r"Those of Roll\(\) belong to no single neuron: ask for h.factor\[0\]"):
         graph.parameter("h1.factor")
+    assert graph.parameter("h.factor[0]").symbolic == "dp/dfactor[0] = dp/dh2 dh2/dfactor[0]"
     assert graph.verify()
+
+
+class Halved(Residual):
+    """Not a plain sum: its body counts for half."""
+
+    def record(self, inputs):
+        outputs, record = self.body.record(inputs)
+        return inputs + outputs / 2, record
+
+    def backward_from(self, record, grad_output):
+        return grad_output + self.body.backward_from(record, grad_output / 2)
+
+
+def block(*layers):
+    return Residual(Sequential(list(layers)))
+
+
+NESTED = {
+    "one": [Dense(3), Tanh(), block(Dense(4), Tanh(), Dense(3)), Dense(1)],
+    "of one layer": [Residual(Dense(2)), Dense(1)],
+    "of an activation": [Dense(3), Residual(Tanh()), Dense(2)],
+    "ends in an activation": [block(Dense(3), Tanh(), Dense(2), Sigmoid()), Tanh(), Dense(1)],
+    "in another": [block(Dense(3), Tanh(), block(Dense(4), Tanh(), Dense(3)), Dense(2)), Dense(1)],
+    "two that end together": [block(Dense(2), Tanh(), block(Dense(3), Dense(2))), Dense(1)],
+    "one after the other": [Dense(2), block(Dense(2), Tanh()), block(Tanh(), Dense(2)), Dense(1)],
+    "first and last": [block(Dense(3), Tanh(), Dense(2)), Dense(2), block(Dense(1), Dense(2))],
+    "around a Concat": [Residual(Concat([Dense(1), Sequential([Dense(3), Tanh(), Dense(1)])])), Dense(1)],
+    "not a plain sum": [Dense(2), Halved(Sequential([Dense(3), Tanh(), Dense(2)])), Dense(1)],
+}
+
+
+@pytest.mark.parametrize("with_loss", [False, True])
+@pytest.mark.parametrize("case", NESTED)
+def test_residuals_are_drawn_with_their_skips_and_bodies(case, with_loss):
+    layers = copy.deepcopy(NESTED[case])
+    given = {"target": 0.5, "loss": "mean_squared_error"} if with_loss else {}
+    network = Sequential(layers).build(2, random_state=3)
+    if with_loss and network.output_shape[0] != 1:
+        given["target"] = [0.5] * network.output_shape[0]
+    graph = computation_graph(network, [0.7, -0.4], **given)
+    assert graph.verify(), graph.verify()
+
+    whole = graph.network
+    last = graph.columns[graph.target_place[0]]
+    outputs = whole.forward_pass(graph.columns[0].values[None])
+    np.testing.assert_allclose(np.ravel(outputs), last.values, rtol=1e-12)
+    asks = None if with_loss else np.eye(len(last.symbols))[[graph.target_place[1]]]
+    grad_inputs = whole.backward_pass(graph.columns[0].values[None], *([] if with_loss else [asks]))
+    np.testing.assert_allclose(graph.columns[0].gradients, grad_inputs[0], rtol=1e-12)
+
+    # Back-propagation over the edges, by hand.
+    gradients = dict.fromkeys((node.name for node in graph.nodes), 0.0)
+    gradients[graph.target] = 1.0
+    for edge in reversed(graph.edges):
+        gradients[edge.start] += gradients[edge.end] * edge.derivative
+    for node in graph.nodes:
+        assert gradients[node.name] == pytest.approx(node.gradient, rel=1e-9, abs=1e-15)
+    for equation in graph.levels():
+        total = sum(np.prod([factor.value for factor in product]) for product in equation.products)
+        assert total == pytest.approx(equation.value, rel=1e-9, abs=1e-15)
+    assert graph.paths("x1").equations[0].value == pytest.approx(graph.node("x1").gradient, rel=1e-9)
+
+    # Every parameter can be asked for, and its derivative is the network's.
+    names = graph.parameters + graph.shared_parameters
+    assert len(names) == len(set(names)) == network.parameter_vector.size
+    found = [graph.parameter(name).gradient for name in names]
+    np.testing.assert_allclose(np.sort(found), np.sort(whole.gradient_vector), rtol=1e-9, atol=1e-15)
+    for name in names:
+        equation = graph.parameter(name).equations[0]
+        total = sum(np.prod([factor.value for factor in product]) for product in equation.products)
+        assert total == pytest.approx(equation.value, rel=1e-9, abs=1e-15)
+
+
+def test_a_skip_is_an_edge_of_slope_1_around_the_body():
+    graph = graph_of(Dense(2), Tanh(), block(Dense(3), Tanh(), Dense(2)), Dense(1))
+    assert [len(column.symbols) for column in graph.columns] == [2, 2, 3, 2, 1]
+    around = [edge for edge in graph.edges if edge.start[0] == "v" and edge.end[0] == "h"]
+    assert [(edge.start, edge.end, edge.derivative, edge.weight) for edge in around] == [
+        ("v1", "h1", 1.0, None),
+        ("v2", "h2", 1.0, None),
+    ]
+    assert graph.levels()["dp/dv1"].symbolic == (
+        "dp/dv1 = (dp/dz1) dz1/dv1 + (dp/dz2) dz2/dv1 + (dp/dz3) dz3/dv1 + dp/dh1 dh1/dv1"
+    )
+    assert "z2.w1" in graph.parameters
+    svg = graph.svg()
+    assert svg.count('class="skip"') == 2
+    assert "with skip connections" in svg
+    assert ">Dense + v</text>" in svg
+    assert "around the layers between" in svg
+    steps = graph.steps().steps
+    assert "v1-h1" in next(step for step in steps if step.nodes == ["h1"] and step.forward).edges
+    assert "+ v<sub>1</sub>" in next(step for step in steps if step.nodes == ["h1"] and step.forward).html
+    assert "v1-h1" in next(step for step in steps if step.nodes == ["v1"] and not step.forward).edges
+    assert graph.dot().count("->") == len(graph.edges)
+
+
+def test_what_is_not_a_plain_sum_stays_one_column():
+    graph = graph_of(Dense(2), Halved(Sequential([Dense(3), Tanh(), Dense(2)])), Dense(1))
+    assert [len(column.symbols) for column in graph.columns] == [2, 2, 2, 1]
+    assert not any(column.skips for column in graph.columns)
+    assert "h.0.2.weights[2, 1]" in graph.shared_parameters
+
+
+def test_neurons_beside_each_other_have_their_parameters():
+    sides = Concat(
+        [Sequential([Dense(2), Tanh()]), Dense(1, use_bias=False), Sequential([Dense(2), Softmax()])]
+    )
+    graph = graph_of(sides, Dense(1))
+    assert [name for name in graph.parameters if name.startswith("h")] == [
+        "h1.w1", "h1.w2", "h1.b", "h2.w1", "h2.w2", "h2.b", "h3.w1", "h3.w2",
+    ]  # fmt: skip
+    # The softmax mixes its neurons.
+    shared = [name.partition("[")[0] for name in graph.shared_parameters]
+    assert shared == ["h.2.0.weights"] * 4 + ["h.2.0.bias"] * 2
+
+
+def test_layers_that_differ_in_training_are_said_to_be_in_inference_mode():
+    plain = graph_of(Dense(2), Tanh(), Dense(1))
+    for text in (plain.svg(), plain._repr_html_()):
+        assert "inference" not in text
+    said = (
+        "In inference mode, not as in training: BatchNorm takes its running averages; "
+        "Dropout lets everything pass."
+    )
+    graph = graph_of(Dense(2), BatchNorm(), Tanh(), Dropout(0.5), block(Dense(2), Dropout(0.1)), Dense(1))
+    for text in (graph.svg(), graph._repr_html_(), graph.steps()._repr_html_()):
+        assert f"† {said}" in text
+        assert ">BatchNorm, Tanh, Dropout†</text>" in text
+    layers = graph_of(Reshape((2, 3)), block(BatchNorm(), Dropout(0.5)), Flatten(), Dense(1), inputs=6)
+    for text in (layers.svg(), layers._repr_html_(), str(layers)):
+        assert "In inference mode" in " ".join(text.split())
+
+
+def test_layers_with_more_axes_have_their_skips_too():
+    network = Sequential([Reshape((2, 3)), block(Tanh(), block(Sigmoid())), Flatten(), Dense(2)])
+    network.build(6, random_state=0)
+    graph = computation_graph(network, np.arange(6.0) / 6, 1, "cross_entropy")
+    assert isinstance(graph, LayerGraph)
+    assert [node.skip for node in graph.nodes] == [None] * 4 + [2, 1] + [None] * 3
+    gradient = graph.network.backward_pass(np.arange(6.0)[None] / 6)
+    assert graph.nodes[0].gradient == pytest.approx(np.sqrt(np.mean(gradient**2)))
+    inside = network[0].forward_pass(np.arange(6.0)[None] / 6)
+    assert graph.nodes[2].value == pytest.approx(np.sqrt(np.mean(np.tanh(inside) ** 2)))
+    assert graph.svg().count('class="skip"') == 2
+    assert graph.dot().count("->") == len(graph.nodes) - 1 + 2
 
 
 def test_edges_are_where_something_acts():

@@ -1,5 +1,6 @@
 """Pictures of graphs: SVG, DOT, and the steps for a notebook."""
 
+import base64
 import re
 from xml.etree import ElementTree
 
@@ -7,7 +8,18 @@ import numpy as np
 import pytest
 from html_page import Page
 
-from layernet import Dense, ReLU, Sequential, Tanh, computation_graph, lecture_graph
+from layernet import (
+    Dense,
+    Dropout,
+    Flatten,
+    ReLU,
+    Reshape,
+    Residual,
+    Sequential,
+    Tanh,
+    computation_graph,
+    lecture_graph,
+)
 from layernet.inspection.graph.equations import TINTS
 from layernet.inspection.graph.layout import MOST_SHOWN, NODE_HEIGHT, NODE_WIDTH, lay_out
 
@@ -72,6 +84,58 @@ def test_the_legend_names_the_colours_as_they_are():
     html = lecture_graph(target=1)._repr_html_()
     assert re.search(r'solid #d55e00">Orange</span> edges add to it', html)
     assert re.search(r'solid #0072b2">blue</span> ones take away', html)
+
+
+def test_a_bar_says_what_takes_away():
+    graph = lecture_graph(target=1)
+    flows = {f"{e.start}-{e.end}": graph.node(e.end).gradient * e.derivative for e in graph.edges}
+    assert 0 < sum(flow < 0 for flow in flows.values()) < len(flows)
+    for group in groups(graph.svg(), "edge"):
+        bars = [part for part in group if part.get("class") == "minus"]
+        assert len(bars) == (flows[group.get("data-edge")] < 0)
+
+
+def large_text(svg):
+    root = ElementTree.fromstring(svg)
+    return [root.find(f"{{http://www.w3.org/2000/svg}}{name}").text for name in ("title", "desc")]
+
+
+def test_figures_are_images_as_well(large):
+    layers = Sequential([Reshape((2, 2)), Residual(Tanh()), Flatten(), Dense(2)]).build(4, random_state=0)
+    chain = computation_graph(layers, np.ones(4), 1, "cross_entropy")
+    graph = lecture_graph(target=1)
+    for figure in (graph, large, chain, graph.steps(), large.steps()):
+        bundle = figure._repr_mimebundle_(include=None, exclude=None)
+        assert list(bundle) == ["text/plain", "text/html", "image/svg+xml"]
+        assert bundle["text/plain"] == repr(figure)
+        assert bundle["text/html"] == figure._repr_html_()
+        title, description = large_text(bundle["image/svg+xml"])
+        assert "network" in title
+        assert len(description) > 40
+        # Where drawings are taken out of HTML, and style sheets with them, an image is left that says the same.
+        assert "<style>.layernet-image { display: none; }</style>" in bundle["text/html"]
+        stripped = re.sub(r"<(svg|style|script)\b.*?</\1>", "", bundle["text/html"], flags=re.DOTALL)
+        (image,) = Page.read(stripped).all("img")
+        assert "network" in image["alt"]
+        kind, _, content = image["src"].partition(",")
+        assert kind == "data:image/svg+xml;base64"
+        assert base64.b64decode(content).decode() == bundle["image/svg+xml"]
+    assert "x1 = 1 (dL/dx1 = " in large_text(graph.svg())[1]
+
+
+def test_jupyter_stores_both_and_shows_the_html():
+    formatters = pytest.importorskip("IPython.core.formatters")
+    data, _ = formatters.DisplayFormatter().format(lecture_graph())
+    assert "<svg" in data["text/html"]
+    assert data["image/svg+xml"] == lecture_graph().svg()
+
+
+def test_tables_and_equations_need_no_image():
+    graph = lecture_graph(target=1)
+    network = Sequential([Dense(3), Dropout(0.1), Dense(1)]).build(2, random_state=0)
+    history = network.fit(np.ones((4, 2)), np.ones((4, 1)), loss="mean_squared_error", epochs=2, random_state=0)
+    for shown in (graph.levels(), graph.paths("x1"), graph.parameter("h1.b"), network, history):
+        assert "<svg" not in shown._repr_html_()
 
 
 def test_legends_fit_into_small_files():
