@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from sklearn.callback import CallbackSupportMixin, with_callbacks
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, validate_data
@@ -21,14 +20,15 @@ from layernet.estimators.convergence import Convergence
 from layernet.estimators.fitted import FLOAT_TYPES, FittedNetwork
 from layernet.estimators.hooks import TaskHooks
 from layernet.estimators.parameters import NestedParameters
-from layernet.estimators.rows import ShuffledRows, row_numbers
+from layernet.estimators.progress import progress
+from layernet.estimators.rows import ShuffledRows, row_numbers, split_rows
 from layernet.estimators.scoring import as_given, scorer_of
 from layernet.estimators.starting import copy_parameters, loss_without_learning, unchanged_on_failure
 from layernet.layer import Layer
 from layernet.layers.noise import NoiseLayer
 from layernet.losses import Loss
 from layernet.optimizers import Optimizer
-from layernet.training import DivergenceError, ProgressBar, Run
+from layernet.training import DivergenceError, Run
 from layernet.training.averaging import WeightAverage
 from layernet.training.callbacks import Callback, as_callbacks
 from layernet.training.data import TrainingData, outputs_in_blocks, select_rows
@@ -39,6 +39,11 @@ from layernet.user_warnings import warn_user
 
 # A loss so many times that of a network that has learned nothing is no loss to return a model with.
 DIVERGED = 100
+# scikit-learn's words for the same, for those who look for them.
+NOT_FINITE = (
+    "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
+    "preprocessed."
+)
 # What only further training needs, and what a fit that starts anew must not keep of the one before.
 TRAINING_STATE = ("_optimizer", "_average", "_convergence")
 CURVES_AND_BESTS = ("validation_loss_curve_", "best_loss_", "best_validation_score_")
@@ -249,10 +254,8 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
                 f"of {X.shape[0]} samples, and early_stopping=True needs samples to validate on and others to "
                 "train on. Give another fraction (the default is 0.1), or fit(..., X_val=..., y_val=...)."
             )
-        stratify = y if self.n_outputs_ == 1 and not self._takes_numbers else None
-        rows, held_out = train_test_split(
-            np.arange(X.shape[0]), random_state=random, test_size=self.validation_fraction, stratify=stratify
-        )
+        two_classes = y if self.n_outputs_ == 1 and not self._takes_numbers else None
+        rows, held_out = split_rows(X.shape[0], self.validation_fraction, random, two_classes)
         if len(held_out) < 2:
             raise ValueError(
                 "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
@@ -291,12 +294,18 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
         run = Run(network, self._targets.loss, optimizer, epochs, -(-n_samples // batch_size))
         run.penalty = self.alpha
         run.history.directions["val_score"] = True
-        callbacks = [*as_callbacks(self.callbacks), *hooks, *([ProgressBar()] if self.verbose else [])]
+        callbacks = [*as_callbacks(self.callbacks), *hooks, *([progress()] if self.verbose else [])]
         untrained_loss = loss_without_learning(network, self._targets.loss, data)
-        if optimizer is None:
-            self._train_by_lbfgs(run, data, validation, callbacks)
-        else:
-            self._train_by_descent(run, data, batch_size, validation, callbacks, random, continues, incremental)
+        try:
+            if optimizer is None:
+                self._train_by_lbfgs(run, data, validation, callbacks)
+            else:
+                self._train_by_descent(
+                    run, data, batch_size, validation, callbacks, random, continues, incremental
+                )
+        except DivergenceError as error:
+            error.args = (f"{error} {NOT_FINITE}",)
+            raise
         losses = run.history.get("loss", [])
         if losses and losses[-1] > DIVERGED * untrained_loss and not self.exact_compatibility:
             raise DivergenceError(

@@ -46,7 +46,7 @@ class MLPClassifier(ClassifierMethods, Perceptron):
     tol : float, default=1e-4
         An epoch that is not better by it counts towards `n_iter_no_change`.
     verbose : bool, default=False
-        Whether to show a progress bar.
+        Whether to show a progress bar; where there is no terminal and no notebook, a line for each epoch.
     warm_start : bool, default=False
         Whether `fit` goes on from where the last fit ended, with the optimizer's memory.
     momentum : float, default=0.9
@@ -216,7 +216,7 @@ class MLPRegressor(RegressorMethods, Perceptron):
     tol : float, default=1e-4
         An epoch that is not better by it counts towards `n_iter_no_change`.
     verbose : bool, default=False
-        Whether to show a progress bar.
+        Whether to show a progress bar; where there is no terminal and no notebook, a line for each epoch.
     warm_start : bool, default=False
         Whether `fit` goes on from where the last fit ended, with the optimizer's memory.
     momentum : float, default=0.9

@@ -94,7 +94,7 @@ class NetworkClassifier(ClassifierMethods, _GivenNetwork):
     engine : {"auto", "compiled", "formulas"}, default="auto"
         How steps are carried out; see `MLPClassifier`.
     verbose : bool, default=False
-        Whether to show a progress bar.
+        Whether to show a progress bar; where there is no terminal and no notebook, a line for each epoch.
 
     Attributes
     ----------

@@ -1,10 +1,11 @@
-"""Rows of data: their order in an epoch, and a number that equal rows share."""
+"""Rows of data: which of them are held out, their order in an epoch, and a number that equal rows share."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
+from sklearn.model_selection import train_test_split
 
 from layernet.training.batches import batches
 
@@ -30,6 +31,55 @@ class ShuffledRows:
         self.random.shuffle(order)
         self.rows = order if self.rows is None else self.rows[order]
         return self.rows
+
+
+def split_rows(
+    n_samples: int, fraction: float, random: np.random.RandomState, y: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows to train on, and rows to hold out, drawn as scikit-learn draws them.
+
+    Parameters
+    ----------
+    n_samples : int
+    fraction : float
+        Of the rows, to hold out.
+    random : numpy.random.RandomState
+    y : ndarray of shape (n_samples,) or None
+        Labels of two classes, of which both parts get the same shares.
+
+    Returns
+    -------
+    tuple of ndarray of int
+
+    Raises
+    ------
+    ValueError
+        If a class has too few samples for both parts.
+
+    Examples
+    --------
+    >>> split_rows(6, 0.4, np.random.RandomState(0), np.array([0, 0, 0, 0, 1, 1]))
+    (array([2, 4, 3]), array([5, 1, 0]))
+    """
+    classes = [] if y is None else np.unique(y)
+    try:
+        return tuple(
+            train_test_split(
+                np.arange(n_samples),
+                random_state=random,
+                test_size=fraction,
+                stratify=None if y is None else (y == classes[-1])[:, None],  # scikit-learn's column
+            )
+        )
+    except ValueError as error:
+        if y is None:
+            raise
+        counts = " and ".join(f"{(y == one).sum()} of class {one}" for one in classes)
+        raise ValueError(
+            f"early_stopping=True needs both classes in the samples to train on and in those to validate on, "
+            f"got {counts}, of which validation_fraction={fraction:g} is held out. Give more samples, or "
+            f"fit(..., X_val=..., y_val=...). scikit-learn says: {error}"
+        ) from None
 
 
 def row_numbers(X: Any, dtype: np.dtype | None = None) -> np.ndarray:

@@ -33,8 +33,10 @@ from layernet.training.metrics import as_metrics, directions_of
 from layernet.validation import as_generator
 
 
-class DivergenceError(ArithmeticError):
+class DivergenceError(ArithmeticError, ValueError):
     """Training came to a loss or a gradient that is no finite number.
+
+    It is a ValueError too, which scikit-learn raises in the same case.
 
     Attributes
     ----------
