@@ -6,7 +6,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from layernet.losses.loss import Loss
 from layernet.optimizers.optimizer import Optimizer
 from layernet.representation import Described
 from layernet.schedules import Schedule
+from layernet.training.copies import SharingCopies
 from layernet.training.history import History
 
 
@@ -73,17 +74,38 @@ class Run:
         self.stop_reason = reason
 
 
-class Callback(Described):
+class Callback(SharingCopies, Described):
     """Something that looks on while a network trains; define those methods that you need.
 
     In all of them the network is in inference mode, and rows may be passed through it. A function that is
     assigned to an object, `callback.on_epoch_end = function`, is called in the place of its class's method.
+
+    `clone` and a grid search copy an estimator's callbacks. A callback that holds what cannot be copied, a file
+    or a trial of a hyperparameter optimizer for instance, declares it in `shared`.
+
+    Attributes
+    ----------
+    shared : tuple of str
+        Names of attributes whose values copies share with the original; the class says which. A pickle, and so
+        a worker process, has None in their place.
 
     Examples
     --------
     >>> class PrintLoss(Callback):
     ...     def on_epoch_end(self, run):
     ...         print(f"epoch {run.epoch}: {run.history['loss'][-1]:.2f}")
+
+    With an open file, which all copies write to:
+
+    >>> class WriteLoss(Callback):
+    ...     shared = ("file",)
+    ...     def __init__(self, file):
+    ...         self.file = file
+    ...     def on_epoch_end(self, run):
+    ...         print(run.history["loss"][-1], file=self.file)
+    >>> import copy, sys
+    >>> copy.deepcopy(WriteLoss(sys.stdout)).file is sys.stdout
+    True
     """
 
     def on_train_begin(self, run: Run) -> None:
@@ -269,15 +291,21 @@ class ProgressBar(Callback):
 
     Parameters
     ----------
+    file : text file, default=None
+        Where to write; None for the standard error stream. Copies write to the same file.
     **options
-        For tqdm: `file=`, `leave=`, ...
+        For tqdm: `leave=`, `mininterval=`, ...
     """
 
-    def __init__(self, **options: Any):
+    shared = ("file", "_bar")
+
+    def __init__(self, file: TextIO | None = None, **options: Any):
+        self.file = file
         self.options = options
 
     def __repr__(self) -> str:
-        return f"ProgressBar({', '.join(f'{name}={value!r}' for name, value in self.options.items())})"
+        arguments = ({} if self.file is None else {"file": self.file}) | self.options
+        return f"ProgressBar({', '.join(f'{name}={value!r}' for name, value in arguments.items())})"
 
     _bar = None
 
@@ -288,7 +316,10 @@ class ProgressBar(Callback):
             from tqdm.auto import tqdm
 
             self._bar = tqdm(
-                total=run.epochs * run.steps_per_epoch, unit="step", **{"leave": True, **self.options}
+                total=run.epochs * run.steps_per_epoch,
+                unit="step",
+                file=self.file,
+                **{"leave": True, **self.options},
             )
 
     def on_batch_end(self, run):
@@ -305,6 +336,7 @@ class ProgressBar(Callback):
     def on_train_end(self, run):
         if self._bar is not None:  # another callback may have failed before this one began
             self._bar.close()
+            self._bar = None
 
 
 def rises(monitor: str | Callable[[Layer], float], run: Run, stated: bool | None, who: str) -> bool:
