@@ -44,6 +44,11 @@ class Sequential(Layer):
         self.layers = as_layers(layers, more, "Sequential")
         refuse_repeated(self)
 
+    @property
+    def accepts_sparse(self) -> bool:
+        """Whether the first layer accepts sparse rows."""
+        return bool(self.layers) and self.layers[0].accepts_sparse
+
     def append(self, layer: Layer) -> None:
         """Add a layer at the end, before the network is built.
 
@@ -184,6 +189,11 @@ class Concat(Layer):
         self.layers = as_layers(layers, more, "Concat")
         refuse_repeated(self)
 
+    @property
+    def accepts_sparse(self) -> bool:
+        """Whether all layers accept sparse rows."""
+        return all(layer.accepts_sparse for layer in self.layers)
+
     def create_parameters(self, input_shape):
         if not self.layers:
             raise ValueError("An empty Concat computes nothing: give it at least one layer.")
@@ -198,12 +208,19 @@ class Concat(Layer):
         return np.concatenate(outputs, axis=-1), records
 
     def backward_from(self, records, grad_output):
-        ends = np.cumsum([layer.output_shape[-1] for layer in self.layers])
-        parts = np.split(grad_output, ends[:-1], axis=-1)
+        parts = self._parts_of(grad_output)
         return sum(
             layer.backward_from(record, part)
             for layer, record, part in zip(self.layers, records, parts, strict=True)
         )
+
+    def parameter_gradients(self, records, grad_output):
+        for layer, record, part in zip(self.layers, records, self._parts_of(grad_output), strict=True):
+            layer.parameter_gradients(record, part)
+
+    def _parts_of(self, grad_output):
+        ends = np.cumsum([layer.output_shape[-1] for layer in self.layers])
+        return np.split(grad_output, ends[:-1], axis=-1)
 
 
 def chain_of(network: Layer) -> Iterator[Layer]:
@@ -229,6 +246,22 @@ def chain_of(network: Layer) -> Iterator[Layer]:
         return
     for layer in network:
         yield from chain_of(layer)
+
+
+def first_layers(network: Layer) -> Iterator[Layer]:
+    """The layers inside a network, none of them a container, that are given the network's own inputs.
+
+    Examples
+    --------
+    >>> from layernet import Dense, ReLU
+    >>> list(first_layers(Sequential([Concat([Dense(2), Sequential([Dense(3), ReLU()])]), Dense(1)])))
+    [Dense(2), Dense(3)]
+    """
+    if not network.layers:
+        yield network
+        return
+    for layer in network.layers[:1] if isinstance(network, Sequential) else network.layers:
+        yield from first_layers(layer)
 
 
 def as_layers(layers: Sequence[Layer] | Layer, more: Sequence[Layer], container: str) -> list[Layer]:

@@ -5,12 +5,17 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from layernet.sparse import are_sparse_rows, as_sparse_rows, is_sparse
+from layernet.validation import as_float_array
+
 if TYPE_CHECKING:
     from layernet.layer import Layer
+
+PASSES = ("forward_pass", "backward_pass", "record", "backward_from", "parameter_gradients")
 
 
 def with_checked_inputs(formula):
@@ -29,7 +34,7 @@ def with_checked_gradient(formula):
     @functools.wraps(formula)
     def checked(self, inputs, grad_output):
         inputs = inputs if fits(self, inputs) else self.admit_inputs(inputs)
-        output_shape = (len(inputs), *self.infer_output_shape(inputs.shape[1:]))
+        output_shape = (inputs.shape[0], *self.infer_output_shape(inputs.shape[1:]))
         return formula(self, inputs, self.admit_gradient(grad_output, output_shape, inputs.dtype))
 
     return checked
@@ -44,12 +49,42 @@ def forward_unchecked(layer: Layer, inputs: np.ndarray) -> np.ndarray:
 
 def fits(layer: Layer, inputs) -> bool:
     """Whether inputs can go into a layer's formula as they are: the common case, decided quickly."""
+    if inputs.__class__ is np.ndarray:
+        return inputs.dtype is layer.dtype and inputs.ndim > 1 and inputs.shape[1:] == layer.input_shape
     return (
-        inputs.__class__ is np.ndarray
-        and inputs.dtype is layer.dtype
-        and inputs.ndim > 1
+        are_sparse_rows(inputs)
+        and layer.accepts_sparse
+        and inputs.dtype == layer.dtype
         and inputs.shape[1:] == layer.input_shape
     )
+
+
+def admitted(layer: Layer, inputs: Any) -> Any:
+    """Inputs as a layer's formulas take them; see `Layer.admit_inputs`."""
+    name = f"inputs of {type(layer).__name__}"
+    if is_sparse(inputs):
+        inputs = as_sparse_rows(inputs, layer.dtype, layer.has_parameters, name)
+        if not layer.accepts_sparse:
+            inputs = inputs.toarray()
+    else:
+        inputs = as_float_array(inputs, layer.dtype, layer.has_parameters, name)
+    if inputs.ndim == 0:
+        raise ValueError(f"{layer!r} expects inputs of shape (n_samples, ...), got a single number.")
+    if layer.input_shape is None:
+        layer.build(inputs.shape[1:], dtype=inputs.dtype)
+        return inputs.astype(layer.dtype, copy=False) if layer.has_parameters else inputs
+    if layer.has_parameters and inputs.shape[1:] != layer.input_shape:
+        raise ValueError(
+            f"{layer!r} expects inputs of shape {with_samples(layer.input_shape)}, got {inputs.shape}. "
+            f"It was built for {describe_shape(layer.input_shape)}; call build again or check the data."
+        )
+    return inputs
+
+
+def inherit_no_declaration(cls: type[Layer]) -> None:
+    """Have a class that defines a pass say for itself whether it accepts sparse rows."""
+    if "accepts_sparse" not in vars(cls) and any(name in vars(cls) for name in PASSES):
+        cls.accepts_sparse = False  # what was declared is true of the passes that it replaces
 
 
 @contextmanager

@@ -60,7 +60,7 @@ class Holder(Described):
         if not decay:
             self._without_decay = self._without_decay | {name}
         initial = checked_copy(given, shape, self.dtype, f"{self!r}.{name}")
-        self._views = {**self._views, name: initial, f"grad_{name}": np.zeros_like(initial)}
+        self._views = {**self._views, name: initial, f"grad_{name}": np.zeros(initial.shape, initial.dtype)}
         vars(self).update(self._views)
         self.has_parameters = True
 
@@ -191,11 +191,14 @@ class Holder(Described):
         """Move the layer's own parameters into a segment of a vector, and look at them from there on."""
         views = {}
         start = segment.start
+        # Gradients that were never in a vector are zeros, as those of a new one are: memory that nobody has
+        # touched, of which a layer of sparse rows with many features may need a part only.
         for name, shape in self.parameter_shapes.items():
             size = int(np.prod(shape))
             for prefix, vector in (("", segment.vector.values), ("grad_", segment.vector.gradients)):
                 view = vector[start : start + size].reshape(shape)
-                view[...] = self._views[prefix + name]
+                if prefix == "" or self.segment is not None:
+                    view[...] = self._views[prefix + name]
                 views[prefix + name] = view
             segment.vector.decayed[start : start + size] = name not in self._without_decay
             start += size
@@ -254,7 +257,7 @@ class Holder(Described):
     def __setstate__(self, state: dict[str, Any]) -> None:
         values = state.pop("_values")
         vars(self).update(state)
-        self._views = {**values, **{f"grad_{name}": np.zeros_like(v) for name, v in values.items()}}
+        self._views = {**values, **{f"grad_{name}": np.zeros(v.shape, v.dtype) for name, v in values.items()}}
         vars(self).update(self._views)
         if self.input_shape is not None:
             self.dtype = np.dtype(self.dtype.type)  # unpickled types are equal to NumPy's own, but not the same

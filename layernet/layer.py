@@ -10,15 +10,16 @@ import numpy as np
 
 from layernet.guards import (
     Pass,
+    admitted,
     describe_shape,
     fits,
     forward_unchecked,
+    inherit_no_declaration,
     refuse_incomplete,
     refuse_repeated,
     unchanged_on_error,
     with_checked_gradient,
     with_checked_inputs,
-    with_samples,
 )
 from layernet.holder import Holder, NotBuiltError
 from layernet.interrupts import uninterrupted
@@ -62,6 +63,10 @@ class Layer(Holder):
         Without the batch axis, which comes first in every array.
     dtype : numpy.dtype, or None before `build`
         The type that the parameters have and that the layer computes in.
+    accepts_sparse : bool
+        Whether the passes take sparse rows as well: a `scipy.sparse.csr_array` of the layer's type in the place
+        of the inputs. Every other layer is given dense batches. A class that defines a pass says so for itself:
+        it does not inherit the declaration.
     has_parameters : bool
         Whether this layer or one inside it has parameters, and so is tied to the shape it was built for.
 
@@ -102,6 +107,7 @@ class Layer(Holder):
     batch_rows: np.ndarray | None = None
     batch_full_rows: int | None = None
     batch_mean_weight: float | None = None
+    accepts_sparse = False
     output_shape: tuple[int, ...] | None = None
     _is_abstract = True
 
@@ -110,6 +116,7 @@ class Layer(Holder):
         cls._is_abstract = abstract
         if not abstract:
             refuse_incomplete(cls, Layer, FORWARD, BACKWARD)
+        inherit_no_declaration(cls)
         for name in ("forward_pass", "record"):
             if name in vars(cls):
                 setattr(cls, name, with_checked_inputs(vars(cls)[name]))
@@ -123,7 +130,7 @@ class Layer(Holder):
 
         Parameters
         ----------
-        inputs : array-like of shape (n_samples, ...)
+        inputs : array-like or sparse matrix of shape (n_samples, ...)
             float32 or float64; integers and booleans are converted to the layer's type.
 
         Returns
@@ -417,6 +424,8 @@ class Layer(Holder):
     def admit_inputs(self, inputs: Any) -> np.ndarray:
         """Inputs as the formulas take them: converted, and checked; an unbuilt layer is built for them.
 
+        Sparse rows stay sparse for a layer that accepts them, and become an array for any other.
+
         Raises
         ------
         TypeError
@@ -424,18 +433,7 @@ class Layer(Holder):
         ValueError
             If the shape is not the one that the layer was built for.
         """
-        inputs = as_float_array(inputs, self.dtype, self.has_parameters, f"inputs of {type(self).__name__}")
-        if inputs.ndim == 0:
-            raise ValueError(f"{self!r} expects inputs of shape (n_samples, ...), got a single number.")
-        if self.input_shape is None:
-            self.build(inputs.shape[1:], dtype=inputs.dtype)
-            return inputs.astype(self.dtype, copy=False) if self.has_parameters else inputs
-        if self.has_parameters and inputs.shape[1:] != self.input_shape:
-            raise ValueError(
-                f"{self!r} expects inputs of shape {with_samples(self.input_shape)}, got {inputs.shape}. "
-                f"It was built for {describe_shape(self.input_shape)}; call build again or check the data."
-            )
-        return inputs
+        return admitted(self, inputs)
 
     def admit_gradient(self, grad_output: Any, output_shape: tuple[int, ...], dtype) -> np.ndarray:
         """A gradient as the formulas take it: converted, and of the outputs' shape or refused."""

@@ -23,14 +23,14 @@ class ParameterVector:
     Attributes
     ----------
     values, gradients : ndarray of shape (n_parameters,)
-    decayed : ndarray of shape (n_parameters,)
-        1 where weight decay applies, 0 where it does not (biases, scales of a normalisation).
+    decayed : ndarray of bool, of shape (n_parameters,)
+        Whether weight decay applies: not to biases, nor to scales of a normalisation.
     """
 
     def __init__(self, size: int, dtype: np.dtype):
         self.values = np.zeros(size, dtype)
         self.gradients = np.zeros(size, dtype)
-        self.decayed = np.zeros(size, dtype)
+        self.decayed = np.zeros(size, np.bool_)
 
 
 class Segment(NamedTuple):

@@ -244,13 +244,6 @@ def test_integers_booleans_and_lists_are_converted():
     assert small_net(dtype=np.float32).forward_pass(np.ones((1, 3))).dtype == np.float32
 
 
-def test_sparse_inputs_are_refused_by_name():
-    from scipy.sparse import csr_array
-
-    with pytest.raises(TypeError, match=r"must be a dense array, got the sparse csr_array. Use .toarray()"):
-        small_net().forward_pass(csr_array(np.eye(3)))
-
-
 @pytest.mark.parametrize("layer", [Dense(2).build(3), Sigmoid(), small_net()], ids=["Dense", "Sigmoid", "net"])
 def test_gradients_that_do_not_fit(layer):
     outputs = layer.forward_pass(np.ones((4, 3)))

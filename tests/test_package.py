@@ -23,6 +23,7 @@ ORDER = [
     "user_warnings",
     "representation",
     "validation",
+    "sparse",
     "initializers",
     "hints",
     "parameters",

@@ -34,6 +34,7 @@ from layernet.interrupts import uninterrupted
 from layernet.layer import Layer
 from layernet.losses.loss import Loss
 from layernet.optimizers.optimizer import Optimizer
+from layernet.sparse import is_sparse
 
 # A run is as many steps as take about this many multiplications, so that Ctrl-C is heard within a fraction of a
 # second.
@@ -232,17 +233,16 @@ class CompiledPlan:
     def _what_the_machine_can_gather(self):
         """The data as matrices, by name; None if Python has to make the batches."""
         data, dtype = self.data, self.network.dtype
-        is_sparse = getattr(data.inputs, "format", None) == "csr"
-        if not is_sparse and not isinstance(data.inputs, np.ndarray):
+        sparse = is_sparse(data.inputs)
+        if not sparse and not isinstance(data.inputs, np.ndarray):
             return None
         target_type = np.dtype(np.int64) if holds_classes(data.targets) else dtype
-        arrays = [(data.targets, target_type), (data.inputs.data if is_sparse else data.inputs, dtype)]
+        arrays = [(data.targets, target_type), (data.inputs.data if sparse else data.inputs, dtype)]
         for array, kind in arrays:
             if array.dtype != kind or not array.flags.c_contiguous or not array.flags.aligned:
                 return None
         matrices = {"targets": data.targets.reshape(data.n_samples, -1)}
-        if is_sparse:
-            data.inputs.check_format(full_check=True)  # kernels look where the indices say
+        if sparse:
             matrices["values"] = data.inputs.data.reshape(1, -1)
             matrices["columns"] = data.inputs.indices.astype(np.int64).reshape(1, -1)
             matrices["starts"] = data.inputs.indptr.astype(np.int64).reshape(1, -1)
@@ -392,9 +392,10 @@ class CompiledPlan:
         """Put a batch that the machine cannot gather into the buffers."""
         program = self._programs[0]
         inputs, targets, weights, _, numbers = self.data.batch(rows)
-        n_rows = len(inputs)
+        n_rows = inputs.shape[0]
         step = self._steps[0]
-        step.inputs[:n_rows] = inputs.reshape(n_rows, -1)
+        dense = inputs.toarray() if is_sparse(inputs) else inputs
+        step.inputs[:n_rows] = dense.reshape(n_rows, -1)
         step.targets[:n_rows] = targets.reshape(n_rows, -1)
         if weights is not None:
             program.weights[:n_rows, 0] = weights / self._unit

@@ -19,6 +19,7 @@ from layernet.engine.threads import SMALL_PRODUCT, blas_on_one_thread, n_workers
 from layernet.guards import fits, with_samples
 from layernet.layer import Layer
 from layernet.losses.loss import BoundLoss
+from layernet.sparse import as_sparse_rows, is_sparse
 from layernet.user_warnings import warn_user
 from layernet.validation import FLOAT_TYPES
 
@@ -112,7 +113,7 @@ class InferencePlan:
 
         Parameters
         ----------
-        inputs : array-like of shape (n_samples, ...)
+        inputs : array-like or sparse matrix of shape (n_samples, ...)
             Converted and checked as `forward_pass` does.
 
         Returns
@@ -159,6 +160,9 @@ class InferencePlan:
         return CompiledWorker(self.network) if self.is_compiled else FormulaWorker(self.network)
 
     def _outputs_of(self, inputs, worker):
+        if is_sparse(inputs):  # blocks of them are given to the layers, which make them dense or not
+            rows = as_sparse_rows(inputs, self.network.dtype, False, f"inputs of {type(self.network).__name__}")
+            return FormulaWorker(self.network).outputs_of(rows)
         if not fits(worker, inputs):
             array = np.asarray(inputs)
             if not worker.takes(array):
@@ -345,12 +349,13 @@ class FormulaWorker:
     def outputs_of(self, inputs: np.ndarray) -> np.ndarray:
         """The outputs, a block after the other."""
         forward_pass, rows = self._forward_pass, MOST_ROWS
+        n_samples = inputs.shape[0]
         first = forward_pass(inputs[:rows])
-        if len(inputs) <= rows:
+        if n_samples <= rows:
             return first
-        outputs = np.empty((len(inputs), *first.shape[1:]), first.dtype)
+        outputs = np.empty((n_samples, *first.shape[1:]), first.dtype)
         outputs[:rows] = first
-        for start in range(rows, len(inputs), rows):
+        for start in range(rows, n_samples, rows):
             outputs[start : start + rows] = forward_pass(inputs[start : start + rows])
         return outputs
 

@@ -6,9 +6,11 @@ for any other.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +19,7 @@ from layernet.engine.threads import blas_on_one_thread, has_small_products
 from layernet.interrupts import uninterrupted
 from layernet.layer import Layer
 from layernet.losses.loss import Loss, weight_factors, weighted_rows, weighted_sum
-from layernet.optimizers.optimizer import Optimizer
+from layernet.optimizers.optimizer import BLOCK_SIZE, Optimizer
 
 
 class NotFiniteError(ArithmeticError):
@@ -86,7 +88,8 @@ class FormulaPlan:
 
     def ready(self) -> AbstractContextManager:
         """A context for all epochs of a training: matrix products get as many threads as suit them."""
-        return blas_on_one_thread(has_small_products(self.network, self.batch_size))
+        has_sparse_batches = self.data is not None and self.data.has_sparse_batches
+        return blas_on_one_thread(has_small_products(self.network, self.batch_size, has_sparse_batches))
 
     def epoch(self, order: np.ndarray | None, one_by_one: bool) -> Iterator[Steps]:
         """See the rows of an epoch, a batch a step.
@@ -113,7 +116,7 @@ class FormulaPlan:
             stop = min(start + self.batch_size, n_rows)
             inputs, targets, *rest = self.data.batch(slice(start, stop) if order is None else order[start:stop])
             loss, outputs = self.step(inputs, targets, *rest)
-            yield Steps([loss], [len(inputs)], targets, outputs)
+            yield Steps([loss], [inputs.shape[0]], targets, outputs)
 
     def step(
         self,
@@ -127,10 +130,15 @@ class FormulaPlan:
 
         Takes and returns what `gradients_of` does.
         """
-        value, outputs = self.gradients_of(inputs, targets, weights, normalizer, rows)
+        value, outputs, scale = self._gradients_without_penalty(inputs, targets, weights, normalizer, rows)
+        optimizer = self.optimizer
+        complete = functools.partial(self._add_penalty, scale) if self.penalty else None
+        if complete is not None and not takes_blocks(optimizer):
+            self._add_penalty(scale)
+            complete = None
         with uninterrupted:
-            self.optimizer.move_all(
-                self.parameters, self.gradients, self.optimizer.decayed_entries(self.decayed)
+            optimizer.move_all(
+                self.parameters, self.gradients, optimizer.decayed_entries(self.decayed), complete
             )
             try:
                 self.network.end_step()
@@ -182,6 +190,16 @@ class FormulaPlan:
         NotFiniteError
             If the loss or a gradient is not finite; the parameters are left as they were.
         """
+        value, outputs, scale = self._gradients_without_penalty(inputs, targets, weights, normalizer, rows)
+        self._add_penalty(scale)
+        return value, outputs
+
+    def _gradients_without_penalty(self, inputs, targets, weights, normalizer, rows):
+        """The loss, the outputs, and what the weights are multiplied by to give the penalty's gradient.
+
+        That gradient is finite where the loss is, which has the squares of the weights in it.
+        """
+        scale = 0.0
         mean_weight = None if self.data is None or weights is None else self.data.mean_weight
         tell_of_batch(self.layers_that_see_the_batch, weights, rows, self.batch_size, mean_weight)
         outputs, record = self.network.record(inputs)
@@ -197,12 +215,26 @@ class FormulaPlan:
             raise NotFiniteError(f"the loss is {value}")
         grad_output = weighted_rows(self.loss.gradient_from(loss_record, targets), factors)
         self.network.parameter_gradients(record, grad_output)
-        if self.penalty:
-            for run, part in zip(self.penalized, weights_only, strict=True):
-                self.gradients[run] += scale * part
         if not all_finite(self.gradients):
             raise NotFiniteError("a gradient is not finite")
-        return value, outputs
+        return value, outputs, scale
+
+    def _add_penalty(self, scale, block=None):
+        """Add the penalty's gradient to that of a block of parameters, or of all, a block at a time."""
+        if block is None:
+            for start in range(0, len(self.parameters) if self.penalty else 0, BLOCK_SIZE):
+                self._add_penalty(scale, slice(start, start + BLOCK_SIZE))
+            return
+        for run in self.penalized:
+            start, stop = max(run.start, block.start), min(run.stop, block.stop)
+            if start < stop:
+                self.gradients[start:stop] += scale * self.parameters[start:stop]
+
+
+def takes_blocks(optimizer: Optimizer) -> bool:
+    """Whether an optimizer can be given gradients that are completed block by block."""
+    has_own_step = type(optimizer).step is not Optimizer.step or "step" in vars(optimizer)
+    return optimizer.clip_norm is None and not has_own_step
 
 
 def tell_of_batch(
@@ -220,8 +252,9 @@ def tell_of_batch(
 
 def runs_of_ones(mask: np.ndarray) -> list[slice]:
     """Where a mask of 0 and 1 has its ones, as slices: a few views where indices would be a copy."""
-    edges = np.flatnonzero(np.diff(mask, prepend=0, append=0))
-    return [slice(int(start), int(stop)) for start, stop in edges.reshape(-1, 2)]
+    edges = np.flatnonzero(mask[1:] != mask[:-1]) + 1
+    places = [0, *edges.tolist(), len(mask)]
+    return [slice(start, stop) for start, stop in pairwise(places) if start < stop and mask[start]]
 
 
 def all_finite(vector: np.ndarray) -> bool:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import math
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from layernet.containers import first_layers
 from layernet.layer import Layer
 
 # Multiplications in the largest product of a step, below which one thread is as fast or faster: 200 x 64 x 100
@@ -19,7 +21,7 @@ SMALL_PRODUCT = 4_000_000
 ROWS_OF_A_WORKER = 32
 
 
-def has_small_products(network: Layer, batch_size: int) -> bool:
+def has_small_products(network: Layer, batch_size: int, is_sparse: bool = False) -> bool:
     """Whether no matrix product of a step is worth a second thread.
 
     Parameters
@@ -27,12 +29,20 @@ def has_small_products(network: Layer, batch_size: int) -> bool:
     network : Layer
         Built.
     batch_size : int
+    is_sparse : bool, default=False
+        Whether the network is given sparse rows; what multiplies these is not BLAS.
 
     Returns
     -------
     bool
     """
-    sizes = [parameter.size for parameter in network.parameters.values()]
+    apart = {id(layer) for layer in first_layers(network)} if is_sparse else set()
+    sizes = [
+        math.prod(shape)
+        for layer in network.walk()
+        if id(layer) not in apart
+        for shape in layer.parameter_shapes.values()
+    ]
     return batch_size * max(sizes, default=0) <= SMALL_PRODUCT
 
 

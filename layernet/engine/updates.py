@@ -130,7 +130,9 @@ def add_update(
     table = program.fixed(longest_run, len(columns(np.ones(1), np.ones(1, np.int64))))
     for part in parts:
         values, pushes = program.vector(parameters[part]), program.vector(gradients[part])
-        where = program.vector(np.ones_like(parameters[part]) if decayed is None else decayed[part])
+        where = program.vector(
+            np.ones_like(parameters[part]) if decayed is None else decayed[part].astype(parameters.dtype)
+        )
         if is_prepared:
             prepared = program.fixed(*pushes.shape)
             program.do(kernels.prepare, pushes, values, where, prepared, lengths, constants)

@@ -227,7 +227,10 @@ def types_stay(case: Case) -> None:
 
 
 def any_layout_goes(case: Case) -> None:
-    """Fortran-ordered, strided and read-only arrays, and lists, give what contiguous arrays give."""
+    """Fortran-ordered, strided and read-only arrays, and lists, give what contiguous arrays give.
+
+    So do sparse rows, if the layer declares that it accepts them.
+    """
     plain = case.backward(case.layer(), case.inputs, case.grad_output)
     for layout, change in LAYOUTS.items():
         inputs, grad_output = change(case.inputs), change(case.grad_output)
@@ -235,6 +238,8 @@ def any_layout_goes(case: Case) -> None:
         changed = case.backward(case.layer(), inputs, grad_output)
         for name, gradient in plain.items():
             require_close(gradient, changed[name], case, f"gradient of {name} for {layout} arrays")
+    if case.built.accepts_sparse:
+        compare_sparse_rows(case)
 
 
 def any_batch_goes(case: Case) -> None:
@@ -351,6 +356,26 @@ LAWS: list[Callable[[Case], None]] = [
     only_a_step_changes_state,
     misfits_are_refused,
 ]
+
+
+def compare_sparse_rows(case: Case) -> None:
+    """Raise an error if sparse rows give anything else than the same rows as an array."""
+    from scipy.sparse import csr_array
+
+    few = np.where(np.abs(case.inputs) > 0.5, case.inputs, 0)  # about 4 of 10 are zeros
+    few[0] = few[:, 0] = 0  # a row and a feature without entries
+    rows, layer, only = csr_array(few), case.layer(), case.layer()
+    plain = case.backward(case.layer(), few, case.grad_output)
+    with case.mode(layer), case.mode(only):
+        outputs, grad_inputs = layer.forward_pass(rows), layer.backward_pass(rows, case.grad_output)
+        only.parameter_gradients(only.record(rows)[1], case.grad_output)
+    require_close(case.forward(case.layer(), few), outputs, case, "outputs of sparse rows")
+    found = {"inputs": grad_inputs, **layer.gradients}
+    for name, gradient in plain.items():
+        assert isinstance(found[name], np.ndarray), f"sparse rows gave a gradient of {name} that is no array"
+        require_close(gradient, found[name], case, f"gradient of {name} for sparse rows")
+    require_all_equal(layer.gradients, only.gradients, "of backward_pass and parameter_gradients")
+    assert np.array_equal(rows.toarray(), few), "a pass wrote to the sparse rows"
 
 
 def _strided(array: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from layernet.layer import Layer
 from layernet.losses.loss import Loss
 from layernet.optimizers.optimizer import Optimizer
 from layernet.schedules import ExponentialSchedule
+from layernet.sparse import is_sparse
 from layernet.training.callbacks import Callback, LearningRateSchedule
 from layernet.training.data import select_rows
 from layernet.training.loop import DivergenceError, as_count, fit
@@ -351,11 +352,10 @@ def suggest(rates: np.ndarray, smoothed: np.ndarray, noise: float = 0.0) -> floa
 
 def enough_rows(X: Any, y: Any, n_needed: int, random: np.random.Generator) -> tuple[Any, Any]:
     """The data, or of large ones as many rows as are needed, drawn at random."""
-    if hasattr(X, "toarray"):  # sparse, which `fit` refuses with the reason
-        return X, y
-    X = np.asarray(X)
-    if X.ndim == 0 or len(X) <= n_needed or len(y) != len(X):
+    X = X.tocsr() if is_sparse(X) else np.asarray(X)
+    n_rows = X.shape[0] if X.ndim else 0
+    if n_rows <= n_needed or len(y) != n_rows:
         return X, y
     # By a generator of its own: the initial parameters are those that `fit` draws from the same random state.
-    rows = random.spawn(1)[0].choice(len(X), n_needed, replace=False)
+    rows = random.spawn(1)[0].choice(n_rows, n_needed, replace=False)
     return select_rows(X, rows), np.asarray(y)[rows]

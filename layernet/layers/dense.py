@@ -7,6 +7,7 @@ import functools
 import numpy as np
 
 from layernet.layer import Layer
+from layernet.sparse import write_weight_gradient
 
 
 class Dense(Layer):
@@ -17,6 +18,9 @@ class Dense(Layer):
     - grad_weights = inputs\ :sup:`T` @ G, summed over the batch by the product itself,
     - grad_bias = sum of the rows of G,
     - grad_inputs = G @ weights\ :sup:`T`.
+
+    Sparse rows are multiplied as they are: what a pass costs is counted by the entries that are there, and
+    grad_weights is computed for the features that occur in the batch and 0 for the others.
 
     Parameters
     ----------
@@ -57,6 +61,8 @@ class Dense(Layer):
     Rumelhart, Hinton and Williams (1986), Learning representations by back-propagating errors.
     """
 
+    accepts_sparse = True
+
     def __init__(
         self,
         units: int,
@@ -92,7 +98,10 @@ class Dense(Layer):
         return grad_output @ self.weights.T
 
     def parameter_gradients(self, inputs, grad_output):
-        np.matmul(inputs.T, grad_output, out=self.grad_weights)
+        if isinstance(inputs, np.ndarray):
+            np.matmul(inputs.T, grad_output, out=self.grad_weights)
+        else:
+            write_weight_gradient(inputs, grad_output, self.grad_weights)
         if self.use_bias:
             # The sum of the rows, as a product: twice as fast as a sum that runs down columns.
             np.matmul(row_of_ones(len(grad_output), grad_output.dtype), grad_output, out=self.grad_bias)

@@ -95,23 +95,33 @@ class Optimizer(Described):
             network.end_step()
 
     def move_all(
-        self, parameters: np.ndarray, gradients: np.ndarray, decayed: np.ndarray | None = None
+        self,
+        parameters: np.ndarray,
+        gradients: np.ndarray,
+        decayed: np.ndarray | None = None,
+        complete: Callable[[slice], None] | None = None,
     ) -> None:
         """Do a `step`; if one of your own fails, the parameters and the memory are put back.
 
         Takes what `step` does, and is called where signals wait.
         """
         if self._is_of_the_package and "step" not in vars(self):
-            self.step(parameters, gradients, decayed)
+            self.step(parameters, gradients, decayed, complete)
             return
-        with unchanged_on_failure(self, parameters):
-            self.step(parameters, gradients, decayed)
+        with unchanged_on_failure(self, parameters):  # a step of one's own takes no `complete`
+            self.step(parameters, gradients, decayed, *([] if complete is None else [complete]))
 
     def decayed_entries(self, decayed: np.ndarray) -> np.ndarray | None:
         """A network's `decayed`, where this optimizer heeds it; None where it makes no difference."""
         return None if self.decay_biases or not self.weight_decay else decayed
 
-    def step(self, parameters: np.ndarray, gradients: np.ndarray, decayed: np.ndarray | None = None) -> None:
+    def step(
+        self,
+        parameters: np.ndarray,
+        gradients: np.ndarray,
+        decayed: np.ndarray | None = None,
+        complete: Callable[[slice], None] | None = None,
+    ) -> None:
         """Move a vector of parameters, in place.
 
         Parameters
@@ -122,6 +132,9 @@ class Optimizer(Described):
             Left as they are.
         decayed : ndarray of shape (n_parameters,), default=None
             1 where weight decay applies, 0 where it does not; None applies it everywhere.
+        complete : callable, default=None
+            Called with the slice of each block before the block is moved: adds what is still missing from its
+            gradients while the block is in the cache. Not for `clip_norm`, which needs all gradients at first.
 
         Raises
         ------
@@ -150,6 +163,8 @@ class Optimizer(Described):
             self.steps += 1
             for start in range(0, parameters.size, BLOCK_SIZE):
                 block = slice(start, start + BLOCK_SIZE)
+                if complete is not None:
+                    complete(block)
                 values, gradient = parameters[block], gradients[block]
                 if self.clip_value is not None:
                     gradient = np.clip(gradient, -self.clip_value, self.clip_value)

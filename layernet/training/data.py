@@ -11,6 +11,12 @@ import numpy as np
 
 from layernet.layer import Layer
 from layernet.losses.loss import Loss, as_weights
+from layernet.sparse import (
+    as_sparse_rows,
+    is_sparse,
+    is_worth_keeping_sparse,
+    require_finite_entries,
+)
 from layernet.training.batches import batches
 from layernet.validation import FLOAT_TYPES, as_float_array, require_finite
 
@@ -28,6 +34,9 @@ EVALUATION_BATCH_NUMBERS = 2**24
 class TrainingData:
     """Inputs, targets and weights as the steps of training take them, checked once for all batches.
 
+    A sparse `X` stays sparse. Batches are sparse rows if the network accepts them and so little is in them that
+    this is faster, and arrays if not.
+
     A memory-mapped `X` that would be larger than `IN_MEMORY_LIMIT` in the network's type is left on disk; its
     rows are read, and converted, a batch at a time. Of `y` there may be a copy in memory, in the type and the
     shape that the loss takes.
@@ -37,7 +46,7 @@ class TrainingData:
     network : Layer
         Built with the shape and the type of the inputs if it is not built yet.
     loss : Loss
-    X : array-like of shape (n_samples, ...)
+    X : array-like or sparse matrix of shape (n_samples, ...)
     y : array-like of shape (n_samples, ...)
     sample_weight : array-like of shape (n_samples,) or None
     random : numpy.random.Generator or None
@@ -45,8 +54,8 @@ class TrainingData:
 
     Attributes
     ----------
-    inputs : ndarray, sparse matrix or SelectedRows of shape (n_samples, ...)
-        An array is of the network's type, unless it is a large one on disk.
+    inputs : ndarray, csr_array or SelectedRows of shape (n_samples, ...)
+        Of the network's type, unless it is a large array on disk.
     dtype : numpy.dtype
         What the inputs of each batch are converted to if they are not of it.
     targets : ndarray of shape (n_samples, ...)
@@ -79,16 +88,17 @@ class TrainingData:
         ----------
         network : Layer
             Built.
-        X : scipy.sparse matrix in CSR format, or SelectedRows, of shape (n_samples, n_features)
+        X : sparse matrix or SelectedRows of shape (n_samples, n_features)
             Finite numbers.
         """
         data = cls.__new__(cls)
-        data.inputs = X if isinstance(X, SelectedRows) else X.astype(network.dtype, copy=False)
+        data.inputs = X if isinstance(X, SelectedRows) else as_sparse_rows(X, network.dtype, True, "X")
         data._add_targets(network, loss, y, sample_weight)
         return data
 
     def _add_targets(self, network, loss, y, sample_weight):
         self.dtype = network.dtype
+        self.network = network
         self.n_samples = self.inputs.shape[0]
         self.targets = check_targets(network, loss, y, self.n_samples, "y")
         given = None if sample_weight is None else as_weights(sample_weight, self.n_samples)
@@ -103,16 +113,24 @@ class TrainingData:
         numbers = None if self.rows is None else self.rows[rows]
         if self.weights is None:
             return inputs, targets, None, None, numbers
-        normalizer = None if self.normalize_each_batch else len(inputs) * self.mean_weight
+        normalizer = None if self.normalize_each_batch else inputs.shape[0] * self.mean_weight
         return inputs, targets, self.weights[rows], normalizer, numbers
+
+    @property
+    def has_sparse_batches(self) -> bool:
+        """Whether batches are sparse rows."""
+        return is_sparse(self.inputs) and stays_sparse(self.network, self.inputs)
 
     def largest_input(self) -> float:
         """The largest absolute value among the inputs, found a block at a time."""
+        if is_sparse(self.inputs):
+            return float(abs(self.inputs.data).max(initial=0))
         block_size = rows_in_a_block(self.inputs)
         return max(float(abs(self._inputs_of(rows)).max()) for rows in batches(self.n_samples, block_size))
 
     def _inputs_of(self, rows):
-        return dense_rows(self.inputs[rows]).astype(self.dtype, copy=False)
+        inputs = self.inputs if isinstance(rows, slice) and rows == slice(None) else self.inputs[rows]
+        return (inputs if self.has_sparse_batches else dense_rows(inputs)).astype(self.dtype, copy=False)
 
 
 class SelectedRows:
@@ -187,7 +205,7 @@ def outputs_in_blocks(
     ----------
     network : Layer
     inputs : ndarray, sparse matrix or SelectedRows of shape (n_samples, ...)
-        An array of another type than the network's is converted a block at a time.
+        Those of another type than the network's are converted a block at a time.
     decode : callable, default=None
         What to make of the outputs of each block; None leaves them.
 
@@ -197,9 +215,12 @@ def outputs_in_blocks(
     """
 
     def of(rows):
-        outputs = network.forward_pass(dense_rows(rows))
+        outputs = network.forward_pass(rows if stay_sparse else dense_rows(rows))
         return outputs if decode is None else decode(outputs)
 
+    stay_sparse = is_sparse(inputs) and stays_sparse(network, inputs)
+    if is_sparse(inputs):
+        inputs = as_sparse_rows(inputs, network.dtype, False, "X")
     n_samples, block_size = inputs.shape[0], rows_in_a_block(inputs)
     if n_samples <= block_size:
         return of(inputs)
@@ -212,27 +233,39 @@ def rows_in_a_block(inputs: Any) -> int:
 
 
 def dense_rows(inputs: Any) -> np.ndarray:
-    """Rows of a sparse matrix, or selected ones, as an array; an array as it is."""
+    """Sparse rows, or selected ones, as an array; an array as it is."""
     if isinstance(inputs, np.ndarray):
         return inputs
     return np.asarray(inputs) if isinstance(inputs, SelectedRows) else inputs.toarray()
 
 
-def check_inputs(network: Layer, X: Any, name: str) -> np.ndarray:
-    """Inputs as an array of finite numbers with at least one row.
+def stays_sparse(network: Layer, rows: Any) -> bool:
+    """Whether batches of a sparse matrix are given to a network as they are: if it accepts them and it pays."""
+    return network.accepts_sparse and is_worth_keeping_sparse(rows)
+
+
+def check_inputs(network: Layer, X: Any, name: str) -> Any:
+    """Inputs as an array, or as sparse rows, of finite numbers with at least one row.
 
     Parameters
     ----------
     network : Layer
-    X : array-like of shape (n_samples, ...)
+    X : array-like or sparse matrix of shape (n_samples, ...)
     name : str
         What they are, for errors.
 
     Returns
     -------
-    ndarray
+    ndarray or csr_array
         Of the network's type, or of a float type if it has none yet; a large array on disk as it is.
     """
+    if is_sparse(X):
+        with np.errstate(over="ignore"):
+            inputs = as_sparse_rows(X, network.dtype, network.has_parameters, name)
+        if inputs.shape[0] == 0:
+            raise ValueError(f"{name} must have at least one sample, got the shape {inputs.shape}.")
+        require_finite_entries(inputs, name)
+        return inputs
     if stays_on_disk(X, network.dtype):
         inputs = np.asarray(X)
         # No row of it: what the type is, or will be.
@@ -247,14 +280,17 @@ def check_inputs(network: Layer, X: Any, name: str) -> np.ndarray:
     return inputs
 
 
-def admit_inputs(network: Layer, inputs: np.ndarray) -> np.ndarray:
-    """Checked inputs as a built network takes them; a large array on disk is only refused if it does not fit.
+def admit_inputs(network: Layer, inputs: Any) -> Any:
+    """Checked inputs as a built network takes them; sparse rows and a large array on disk stay what they are.
 
     Raises
     ------
     ValueError
         If the shape is not the one that the network was built for.
     """
+    if is_sparse(inputs):
+        network.admit_inputs(np.broadcast_to(network.dtype.type(0), inputs.shape))
+        return inputs.astype(network.dtype, copy=False)
     if stays_on_disk(inputs, network.dtype):
         network.admit_inputs(np.broadcast_to(network.dtype.type(0), inputs.shape))  # a shape without memory
         return inputs

@@ -59,7 +59,7 @@ def minimize(
     batch = data.batch(slice(None))
     # Weights first, then biases: the order changes nothing but the last digit of every sum over parameters,
     # which is then scikit-learn's.
-    order = np.argsort(-plan.network.decayed, kind="stable")
+    order = np.argsort(~plan.network.decayed, kind="stable")
 
     def loss_and_gradient(parameters):
         plan.parameters[order] = parameters

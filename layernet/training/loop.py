@@ -17,6 +17,7 @@ from layernet.layer import Layer
 from layernet.losses.loss import Loss, as_weights
 from layernet.optimizers.optimizer import Optimizer
 from layernet.representation import find_by_name
+from layernet.sparse import is_sparse
 from layernet.training.averaging import WeightAverage
 from layernet.training.batches import checked_order
 from layernet.training.callbacks import Callback, ProgressBar, Run, Snapshot, as_callbacks, has_own
@@ -77,9 +78,10 @@ def fit(
     network : Layer
         Built with the shape and the type of `X` if it is not built yet. Training goes on from the
         parameters that it has.
-    X : array-like of shape (n_samples, ...)
+    X : array-like or sparse matrix of shape (n_samples, ...)
         Finite numbers; converted once to the network's type, or, if a memory-mapped array would be larger than
-        `layernet.training.data.IN_MEMORY_LIMIT` then, a batch at a time.
+        `layernet.training.data.IN_MEMORY_LIMIT` then, a batch at a time. Sparse rows stay sparse for a network
+        that accepts them (`Layer.accepts_sparse`), and are made dense a batch at a time for any other.
     y : array-like of shape (n_samples, ...)
         Targets as the loss takes them.
     loss : str or Loss
@@ -308,7 +310,7 @@ def evaluate(
     ----------
     network : Layer
         Built.
-    X : array-like of shape (n_samples, ...)
+    X : array-like or sparse matrix of shape (n_samples, ...)
     y : array-like of shape (n_samples, ...)
     sample_weight : array-like of shape (n_samples,), default=None
         For the loss; metrics weigh all samples the same.
@@ -323,7 +325,7 @@ def evaluate(
     loss = find_by_name(Loss, loss, "loss")
     metrics = as_metrics(metrics, loss)
     with network.inference_mode():
-        outputs = outputs_in_blocks(network, np.asarray(X))
+        outputs = outputs_in_blocks(network, X if is_sparse(X) else np.asarray(X))
     values = {"loss": float(loss.bind(y, sample_weight).forward_pass(outputs))}
     targets = loss.prepare(y, outputs.shape[1:], outputs.dtype)
     return {**values, **{name: metric_value(metric(targets, outputs)) for name, metric in metrics.items()}}
@@ -340,8 +342,9 @@ def check_validation(network: Layer, loss: Loss, validation_data: Any) -> tuple:
         raise ValueError("validation_data must be a tuple (X, y) or (X, y, sample_weight).")
     X, y, *weights = validation_data
     inputs = admit_inputs(network, check_inputs(network, X, "X of validation_data"))
-    check_targets(network, loss, y, len(inputs), "y of validation_data")
-    return (inputs, y, *(as_weights(weight, len(inputs)) for weight in weights if weight is not None))
+    n_samples = inputs.shape[0]
+    check_targets(network, loss, y, n_samples, "y of validation_data")
+    return (inputs, y, *(as_weights(weight, n_samples) for weight in weights if weight is not None))
 
 
 def admit_batch_size(network: Layer, n_rows: int) -> None:

@@ -221,11 +221,20 @@ def test_what_forward_pass_refuses_is_refused_in_the_same_words(inputs, way):
     assert_agrees(predict, network, samples(network, 2))  # an error leaves the plan as it was
 
 
-def test_a_sparse_matrix_is_refused_in_the_same_words(way):
-    from scipy.sparse import csr_array
+@pytest.mark.parametrize("n_rows", [0, 1, 3, 2500])
+@pytest.mark.parametrize("form", ["csr_array", "csc_matrix", "coo_array"])
+@pytest.mark.parametrize("layers", [(), (Tanh(),)], ids=["accepted", "made dense"])
+def test_a_sparse_matrix_gives_what_it_gives_in_dense_form(layers, form, n_rows, way):
+    from scipy import sparse
 
-    with pytest.raises(TypeError, match="must be a dense array, got the sparse csr_array"):
-        small_network().compile_for_inference(way)(csr_array(np.ones((2, 5))))
+    network = Sequential([*copy.deepcopy(layers), Dense(4), Tanh(), Dense(2)]).build(5, random_state=0)
+    few = np.random.default_rng(0).standard_normal((n_rows, 5)).clip(0, 1)
+    predict = network.compile_for_inference(way)
+    outputs = predict(getattr(sparse, form)(few))
+    assert outputs.shape == (n_rows, 2)
+    np.testing.assert_allclose(outputs, predict(few), rtol=1e-12)
+    with pytest.raises(ValueError, match="expects inputs of shape"):
+        predict(getattr(sparse, form)(few[:, :4]))
 
 
 @pytest.mark.parametrize("layer", [Tanh(), Sequential([Flatten(), ReLU()]), Residual(Softmax())])

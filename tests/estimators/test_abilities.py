@@ -598,9 +598,12 @@ def test_sparse_data_give_what_dense_ones_give(random, kind, change):
     classifier = MLPClassifier((10,), batch_size=50, max_iter=4, random_state=0).set_params(**change)
     one = clone(classifier).fit(X, y, X_val=X[:50], y_val=y[:50])
     two = clone(classifier).fit(sparse, y, X_val=sparse[:50], y_val=y[:50])
+    # Sparse products add in another order than BLAS. A bias in front of BatchNorm has a gradient of nothing but
+    # rounding, which Adam divides by its own size: it moves, though no output in training depends on it.
+    atol = 1e-10 if "normalization" in change else 1e-12
     for data in (X, sparse):
         np.testing.assert_allclose(two.predict_proba(data), one.predict_proba(X), rtol=0, atol=1e-12)
-        np.testing.assert_allclose(two.transform(data), one.transform(X), rtol=0, atol=1e-12)
+        np.testing.assert_allclose(two.transform(data), one.transform(X), rtol=0, atol=atol)
     np.testing.assert_allclose(two.loss_curve_, one.loss_curve_, rtol=1e-12)
     if change.get("solver") != "lbfgs":
         np.testing.assert_allclose(two.validation_loss_curve_, one.validation_loss_curve_, rtol=1e-12)

@@ -262,10 +262,13 @@ def test_bad_input_is_refused_and_changes_nothing(options, said):
     assert net.input_shape is None
 
 
-def test_sparse_data_is_refused_as_in_fit():
+@pytest.mark.parametrize("form", ["csr_array", "csc_matrix", "coo_array"])
+def test_sparse_data_give_what_they_give_in_dense_form(form):
     sparse = pytest.importorskip("scipy.sparse")
-    with pytest.raises(TypeError, match="dense array"):
-        search(X=sparse.csr_array(X))
+    few = np.where(np.abs(X) > 1, X, 0)
+    of_sparse, of_dense = search(X=getattr(sparse, form)(few)), search(X=few)
+    np.testing.assert_allclose(of_sparse.losses, of_dense.losses, rtol=1e-9)
+    assert of_sparse.suggestion == of_dense.suggestion
 
 
 def test_what_it_says_of_itself():

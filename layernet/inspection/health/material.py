@@ -12,8 +12,9 @@ from layernet.inspection.health.reach import MOST_NUMBERS, lowest_loss, range_of
 from layernet.inspection.health.rows import one_column_each, share_of_contradictions
 from layernet.layer import Layer
 from layernet.losses.loss import Loss, weight_factors, weighted_sum
+from layernet.sparse import is_sparse
 from layernet.training.callbacks import Run
-from layernet.training.data import check_inputs, check_targets
+from layernet.training.data import check_inputs, check_targets, dense_rows
 
 # Rows that are looked at: a share of 0.1 is then known to about 0.01.
 SAMPLE_ROWS = 512
@@ -102,20 +103,22 @@ def take_material(run: Run, X: Any, y: Any) -> Material:
     """
     network, loss = run.network, run.loss
     targets = weights = None
-    n_rows = run.data.n_samples if X is None else len(X)
+    if X is not None:
+        X = X.tocsr() if is_sparse(X) else np.asarray(X)
+    n_rows = run.data.n_samples if X is None else X.shape[0]
     rows = some_of(n_rows, SAMPLE_ROWS)
     compared = some_of(n_rows, min(BASELINE_ROWS, 1 + COMPARED_NUMBERS // math.prod(network.input_shape)))
     if X is not None:
-        X = np.asarray(X)
         inputs = network.admit_inputs(check_inputs(network, X[rows], "X of Monitor"))
         others = X[compared]
         if y is not None:
-            targets = check_targets(network, loss, y, len(X), "y of Monitor")
+            targets = check_targets(network, loss, y, n_rows, "y of Monitor")
             weights = loss.sample_weights(targets, None)
     else:
         inputs, *_ = run.data.batch(rows)
         others, *_ = run.data.batch(compared)
         targets, weights = run.data.targets, run.data.weights
+    inputs, others = dense_rows(inputs), dense_rows(others)
     contradictions = 0.0 if targets is None else share_of_contradictions(others, targets[compared])
     return describe_material(network, loss, np.array(inputs), targets, weights, rows, contradictions)
 

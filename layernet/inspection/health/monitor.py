@@ -188,8 +188,10 @@ class Monitor(Callback):
             raise ValueError(f"Monitor: every must be at least 1, got {every!r}.")
         if y is not None and X is None:
             raise ValueError("Monitor: y are the targets of X, so give both, or X alone.")
-        if X is not None and y is not None and len(X) != len(y):
-            raise ValueError(f"Monitor: X has {len(X)} rows and y {len(y)}; give one target for each row.")
+        if X is not None and y is not None and np.shape(X)[0] != len(y):
+            raise ValueError(
+                f"Monitor: X has {np.shape(X)[0]} rows and y {len(y)}; give one target for each row."
+            )
         self.X, self.y, self.every = X, y, every
         self._forget_training()
 
