@@ -19,6 +19,7 @@ from layernet.estimators.checks import dense_targets, require_in_range
 from layernet.estimators.convergence import Convergence
 from layernet.estimators.fitted import FLOAT_TYPES, FittedNetwork
 from layernet.estimators.hooks import TaskHooks
+from layernet.estimators.numeric import only_numbers
 from layernet.estimators.parameters import NestedParameters
 from layernet.estimators.progress import progress
 from layernet.estimators.rows import ShuffledRows, row_numbers, split_rows
@@ -177,6 +178,7 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
 
     def _checked_data(self, X, y, reset):
         dtype = FLOAT_TYPES if self.dtype is None else np.dtype(self.dtype)
+        X, y = only_numbers(X, "X"), only_numbers(y, "y") if self._takes_numbers else y
         with np.errstate(over="ignore", invalid="ignore"):  # what is too large for the type is in the error
             X, y = validate_data(
                 self, X, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=dtype, reset=reset,
@@ -195,6 +197,7 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
 
     def _weights_of(self, X, y, sample_weight):
         if sample_weight is not None:
+            sample_weight = only_numbers(sample_weight, "sample_weight")
             sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
         return self._targets.sample_weights(y, sample_weight)
 

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from layernet.containers import Sequential
 from layernet.estimators.checks import all_finite_in, require_in_range
+from layernet.estimators.numeric import only_numbers
 from layernet.layers import Dense
 from layernet.training.data import outputs_in_blocks
 
@@ -40,6 +41,7 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
 
     def _checked_inputs(self, X: Any) -> Any:
         """Inputs as scikit-learn checks them, which are finite in the network's type too."""
+        X = only_numbers(X, "X")
         with np.errstate(over="ignore", invalid="ignore"):  # what is too large is in the error
             X = validate_data(self, X, accept_sparse=["csr"], dtype=FLOAT_TYPES, reset=False)
         require_in_range(X, self.network_.dtype, "X")

@@ -8,7 +8,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
 
 from layernet.containers import Sequential
 from layernet.estimators.base import NetworkEstimator
@@ -106,11 +106,19 @@ class Perceptron(NetworkEstimator):
 
     def _network_for(self, n_features, n_outputs):
         sizes = self.hidden_layer_sizes
-        sizes = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
+        sizes = [sizes] if np.ndim(sizes) == 0 else list(sizes)
+        for size in sizes:
+            if not isinstance(size, Integral) or isinstance(size, bool):
+                raise InvalidParameterError(
+                    f"hidden_layer_sizes must be whole numbers, got {size!r} in {sizes}."
+                )
         if any(size <= 0 for size in sizes):
             raise ValueError(f"hidden_layer_sizes must be > 0, got {sizes}.")
         activations = self._one_per_layer("activation", len(sizes))
         rates = self._one_per_layer("dropout", len(sizes))
+        for rate in rates:
+            if not isinstance(rate, Real):
+                raise InvalidParameterError(f"dropout must be numbers, got {rate!r} in {rates}.")
         layers: list[Layer] = []
         for size, activation, rate in zip(sizes, activations, rates, strict=True):
             layers.append(Dense(int(size)))

@@ -196,3 +196,11 @@ def test_a_single_class():
     assert neural_network.MLPClassifier((2,), max_iter=2).fit(X[:20], np.zeros(20)).n_iter_ == 2
     with pytest.raises(ValueError, match="only one class"):
         layernet.MLPClassifier((2,), max_iter=2).fit(X[:20], np.zeros(20))
+
+
+def test_dates_and_text():
+    days = np.datetime64("2020-01-01") + np.arange(20).reshape(-1, 1)
+    for rows in (days, X[:20].astype(str), X[:20].astype(str).astype(object)):
+        assert neural_network.MLPClassifier((2,), max_iter=2).fit(rows, DIGIT[:20]).n_iter_ == 2
+        with pytest.raises(ValueError, match="must be numbers"):
+            layernet.MLPClassifier((2,), max_iter=2, exact_compatibility=True).fit(rows, DIGIT[:20])
