@@ -14,7 +14,7 @@ import numpy as np
 from layernet.engine.kernels import batches as gathering
 from layernet.engine.kernels import losses as judging
 from layernet.engine.machine import Machine
-from layernet.engine.objectives import add_loss
+from layernet.engine.objectives import FORMULAS, add_loss
 from layernet.engine.plan import NotFiniteError, Steps, runs_of_ones
 from layernet.engine.program import (
     BatchInPython,
@@ -27,7 +27,7 @@ from layernet.engine.program import (
     segments_of_parts,
 )
 from layernet.engine.threads import blas_on_one_thread, n_workers_for
-from layernet.engine.translation import translate
+from layernet.engine.translation import PASSES, translate
 from layernet.engine.updates import add_update
 from layernet.engine.words import FINE, LOSS_NOT_FINITE
 from layernet.interrupts import uninterrupted
@@ -120,7 +120,7 @@ class CompiledPlan:
     def _make(self) -> None:
         """Draw up the programs for the arrays as they are now."""
         self.parameters, self.gradients = self.network.parameter_vector, self.network.gradient_vector
-        self._settings = settings_of(self.network, self.loss, self.optimizer)
+        self._methods = methods_of(self.network, self.loss, self.optimizer)
         self._matrices = self._what_the_machine_can_gather()
         self._make_for(self.n_workers if self._matrices is not None else 1)
         if self.n_workers > 1 and any(callable(segment) for segment in self._segments):
@@ -302,7 +302,7 @@ class CompiledPlan:
     def _notice_changes(self):
         """Draw up the programs anew if arrays were exchanged, or numbers that formulas depend on."""
         has_moved = self.network.parameter_vector.ctypes.data != self.parameters.ctypes.data
-        is_as_before = self._settings == settings_of(self.network, self.loss, self.optimizer)
+        is_as_before = self._methods == methods_of(self.network, self.loss, self.optimizer)
         if has_moved or not is_as_before or not self._programs[0].is_up_to_date():
             self._make()
 
@@ -420,20 +420,13 @@ class CompiledPlan:
         return NotFiniteError("a gradient is not finite")
 
 
-# What a step or a callback changes, and what every step looks up anew.
-NO_SETTINGS = frozenset({"training", "steps", "last_learning_rate", "learning_rate"})
-
-
-def settings_of(network: Layer, loss: Loss, optimizer: Optimizer) -> list[tuple]:
-    """The numbers, switches and names that the formulas of a training depend on, to see when one is changed."""
+def methods_of(network: Layer, loss: Loss, optimizer: Optimizer) -> list[tuple]:
+    """The layers, the loss and the optimizer, and what was put on them in the place of their own formulas."""
     return [
-        (type(owner), *(
-            (name, value) for name, value in vars(owner).items()
-            if type(value) in (int, float, bool, str, type(None))
-            and name not in NO_SETTINGS and name not in getattr(owner, "_state_names", ())
-        ))
-        for owner in (*network.walk(), loss, optimizer)
-    ]  # fmt: skip
+        (owner, *(vars(owner).get(name) for name in names))
+        for owners, names in ((network.walk(), PASSES), ([loss], FORMULAS), ([optimizer], ("move", "step")))
+        for owner in owners
+    ]
 
 
 def holds_classes(targets: np.ndarray) -> bool:

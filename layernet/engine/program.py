@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import groupby
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,6 +14,10 @@ from layernet.engine.kernel import Kernel
 from layernet.engine.kernels.batches import add_up, shares, sum_weights
 from layernet.engine.kernels.structure import meet
 from layernet.engine.words import ALL_ROWS, OWN_ROWS
+from layernet.layer import TOLD_OF_A_BATCH
+
+# What a step or a callback changes, and what every step looks up anew.
+NO_SETTINGS = frozenset({"training", "steps", "last_learning_rate", "learning_rate", *TOLD_OF_A_BATCH})
 
 
 class Instruction(NamedTuple):
@@ -146,6 +152,7 @@ class Program:
         self.beginnings: list[Callable[[], None]] = []
         self.endings: list[Callable[[int], None]] = []
         self.watched: list[tuple[Callable[[], np.ndarray], np.ndarray]] = []
+        self.settings: list[tuple[Any, str, Callable[[Any], Any], Any]] = []
         self.batch: BatchInPython | None = None  # set for each step that Python has a part in
 
     @property
@@ -325,9 +332,88 @@ class Program:
         self.watched.append((find, array))
         return array
 
+    def setting(self, owner: Any, name: str, read: Callable[[Any], Any] | None = None) -> Any:
+        """A setting that instructions depend on, such as a slope; if it changes, the program is made anew.
+
+        Whatever type the number has (NumPy's, an array without axes, a fraction), its value counts, so that an
+        array whose number is changed in place is noticed too.
+
+        Parameters
+        ----------
+        owner : Layer, Loss or Optimizer
+        name : str
+            Of the attribute.
+        read : callable, default=None
+            What is made of the attribute; None for `plain_value`, `plain_values` for arrays too.
+
+        Returns
+        -------
+        float, bool, str or None
+            A number as a float.
+
+        Raises
+        ------
+        NotASettingError
+            If it is anything else, such as a number for each unit. `translate` then has the layer carried out
+            by its formula; so ask for all settings before the first instruction is added.
+        """
+        read = read or plain_value
+        value = read(getattr(owner, name))
+        self.settings.append((owner, name, read, value))
+        return value
+
+    def watch_numbers(self, owner: Any) -> None:
+        """Make the program anew if a number, a switch or a name among an object's own attributes changes."""
+        state = getattr(owner, "_state_names", ())
+        for name, value in vars(owner).items():
+            if name in NO_SETTINGS or name in state:
+                continue
+            with suppress(NotASettingError):
+                self.settings.append((owner, name, plain_value, plain_value(value)))
+
     def is_up_to_date(self) -> bool:
-        """Whether all arrays that are watched are still the same."""
-        return all(find() is array for find, array in self.watched)
+        """Whether all arrays that are watched are still the same, and all settings have the same values."""
+        return all(find() is array for find, array in self.watched) and all(
+            has_value(*setting) for setting in self.settings
+        )
+
+
+class NotASettingError(Exception):
+    """A setting is not a single number, a switch, a name or None, so that no kernel can use it."""
+
+
+def plain_value(value: Any) -> Any:
+    """A number of any type as a float; a switch, a name or None as it is.
+
+    Raises
+    ------
+    NotASettingError
+        If it is anything else.
+    """
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    has_one_number = isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "biuf"
+    if has_one_number or isinstance(value, (numbers.Real, np.bool_)):
+        return float(value)
+    raise NotASettingError(f"{value!r} is not a single number")
+
+
+def plain_values(value: Any) -> Any:
+    """Several numbers as a list of floats, or as lists of these; anything else as `plain_value` takes it."""
+    if isinstance(value, (list, tuple, np.ndarray)):
+        numbers_of_it = np.asarray(value)
+        if numbers_of_it.dtype.kind in "biuf":
+            return numbers_of_it.astype(float).tolist()
+    return plain_value(value)
+
+
+def has_value(owner: Any, name: str, read: Callable[[Any], Any], value: Any) -> bool:
+    """Whether an attribute still has a value that was read from it."""
+    try:
+        now = read(getattr(owner, name))
+    except (NotASettingError, AttributeError):
+        return False
+    return type(now) is type(value) and (now == value or now != now != value)
 
 
 def segments_of_parts(*parts: list) -> list[list[tuple[int, int] | Callable[[int], None]]]:
@@ -358,6 +444,11 @@ def aligned(shape: tuple[int, ...], dtype) -> np.ndarray:
     memory = np.zeros(size + 64, np.uint8)
     start = -memory.ctypes.data % 64
     return memory[start : start + size].view(dtype).reshape(shape)
+
+
+def copy_of(buffer: np.ndarray, rows: int, shape: tuple[int, ...]) -> np.ndarray:
+    """The first rows of a buffer, in the shape of the samples."""
+    return buffer[:rows].reshape(rows, *shape).copy()
 
 
 def merged(places: list[slice]) -> list[slice]:

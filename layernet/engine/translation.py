@@ -23,7 +23,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from contextlib import suppress
+from functools import partial
 
 import numpy as np
 
@@ -31,7 +32,7 @@ from layernet.containers import Concat, Residual, Sequential
 from layernet.engine.kernels import activations, normalization, structure
 from layernet.engine.kernels.products import gradient_of_inputs, gradient_of_weights, multiply, multiply_parts
 from layernet.engine.plan import tell_of_batch
-from layernet.engine.program import Program
+from layernet.engine.program import NotASettingError, Program, copy_of
 from layernet.layer import Layer
 from layernet.layers import (
     ELU,
@@ -63,20 +64,22 @@ Translation = Callable[[Layer, Program, np.ndarray], tuple[np.ndarray, WayBack |
 
 _translations: dict[type[Layer], Translation] = {}
 
-# An activation's kernels, and the constants in its formula.
-ACTIVATIONS: dict[type[Layer], Callable[[Any], tuple[activations.ActivationKernels, tuple[float, ...]]]] = {
-    Identity: lambda layer: (activations.identity, ()),
-    ReLU: lambda layer: (activations.relu, ()),
-    LeakyReLU: lambda layer: (activations.leaky_relu, (layer.negative_slope,)),
-    ELU: lambda layer: (activations.elu, (layer.alpha,)),
-    SELU: lambda layer: (activations.selu, (layer.scale, layer.scale * layer.alpha)),
-    Sigmoid: lambda layer: (activations.sigmoid, ()),
-    Tanh: lambda layer: (activations.tanh, ()),
-    HardSigmoid: lambda layer: (activations.hard_sigmoid, ()),
-    Softplus: lambda layer: (activations.softplus_activation, ()),
-    SiLU: lambda layer: (activations.silu, ()),
-    Mish: lambda layer: (activations.mish, ()),
-    GELU: lambda layer: (activations.tanh_gelu if layer.approximate else activations.gelu, ()),
+# An activation's kernels, and the constants in its formula, given a function that reads a setting by name.
+ACTIVATIONS: dict[
+    type[Layer], Callable[[Callable], tuple[activations.ActivationKernels, tuple[float, ...]]]
+] = {
+    Identity: lambda setting: (activations.identity, ()),
+    ReLU: lambda setting: (activations.relu, ()),
+    LeakyReLU: lambda setting: (activations.leaky_relu, (setting("negative_slope"),)),
+    ELU: lambda setting: (activations.elu, (setting("alpha"),)),
+    SELU: lambda setting: (activations.selu, (setting("scale"), setting("scale") * setting("alpha"))),
+    Sigmoid: lambda setting: (activations.sigmoid, ()),
+    Tanh: lambda setting: (activations.tanh, ()),
+    HardSigmoid: lambda setting: (activations.hard_sigmoid, ()),
+    Softplus: lambda setting: (activations.softplus_activation, ()),
+    SiLU: lambda setting: (activations.silu, ()),
+    Mish: lambda setting: (activations.mish, ()),
+    GELU: lambda setting: (activations.tanh_gelu if setting("approximate") else activations.gelu, ()),
 }
 PASSES = ("forward_pass", "backward_pass", "record", "backward_from", "parameter_gradients", "end_step")
 
@@ -116,12 +119,12 @@ def translate(layer: Layer, program: Program, inputs: np.ndarray) -> tuple[np.nd
     while index < len(chain):
         one, following = chain[index], chain[index + 1 : index + 2]
         if known_as(one, Dense) and following and known_as(following[0], *ACTIVATIONS):
-            inputs, way_back = dense(one, program, inputs, following[0])
-            ways_back.append((index, way_back))
-            index += 2
-            continue
-        translation = _translations.get(type(one)) if known_as(one, type(one)) else None
-        inputs, way_back = (translation or by_formula)(one, program, inputs)
+            with suppress(NotASettingError):
+                inputs, way_back = dense(one, program, inputs, kernels_of(following[0], program))
+                ways_back.append((index, way_back))
+                index += 2
+                continue
+        inputs, way_back = translate_alone(one, program, inputs)
         ways_back.append((index, way_back))
         index += 1
 
@@ -135,14 +138,38 @@ def translate(layer: Layer, program: Program, inputs: np.ndarray) -> tuple[np.nd
     return inputs, back
 
 
+def translate_alone(layer: Layer, program: Program, inputs: np.ndarray) -> tuple[np.ndarray, WayBack]:
+    """Add one layer by its kernels; by its formula if it has none, or a setting that no kernel can use."""
+    kind = next((kind for kind in (Residual, Concat) if computes_as(layer, kind)), type(layer))
+    translation = _translations.get(kind) if computes_as(layer, kind) else None
+    if translation is not None:
+        program.watch_numbers(layer)
+        with suppress(NotASettingError):
+            return translation(layer, program, inputs)
+    return by_formula(layer, program, inputs)
+
+
+def kernels_of(activation: Layer, program: Program) -> tuple[activations.ActivationKernels, np.ndarray]:
+    """The kernels of an activation, and the constants in them."""
+    kernels, constants = ACTIVATIONS[type(activation)](partial(program.setting, activation))
+    return kernels, program.constants(*constants)
+
+
 def known_as(layer: Layer, *kinds: type[Layer]) -> bool:
     """Whether a layer is of one of these very types, with the passes of its class."""
     return type(layer) in kinds and not any(name in vars(layer) for name in PASSES)
 
 
+def computes_as(layer: Layer, kind: type[Layer]) -> bool:
+    """Whether a layer is of a type, or of one derived from it, with the passes of that type."""
+    return isinstance(layer, kind) and not any(
+        name in vars(layer) or getattr(type(layer), name) is not getattr(kind, name) for name in PASSES
+    )
+
+
 def flattened(layer: Layer) -> Iterator[Layer]:
     """The layers of a chain, those of chains inside it in their place."""
-    if known_as(layer, Sequential):
+    if computes_as(layer, Sequential):
         for inner in layer.layers:
             yield from flattened(inner)
     else:
@@ -151,9 +178,8 @@ def flattened(layer: Layer) -> Iterator[Layer]:
 
 @translates(Dense)
 def dense(layer, program, inputs, activation=None):
-    """A dense layer with the activation after it, if there is one."""
-    kernels, constants = ACTIVATIONS[type(activation)](activation) if activation else (activations.identity, ())
-    constants = program.constants(*constants)
+    """A dense layer, with the kernels and the constants of the activation after it, if there is one."""
+    kernels, constants = activation or (activations.identity, program.constants())
     values = program.for_samples(layer.units)
     bias = program.vector(layer.bias) if layer.use_bias else program.fixed(1, layer.units)
     grad_bias = program.gradient(layer.grad_bias) if layer.use_bias else program.fixed(1, layer.units)
@@ -186,8 +212,7 @@ def dense(layer, program, inputs, activation=None):
 @translates(*(kind for kind in ACTIVATIONS if kind is not Identity))
 def activation_alone(layer, program, inputs):
     """An activation that does not follow a dense layer: the same kernels, on a copy and without a bias."""
-    kernels, constants = ACTIVATIONS[type(layer)](layer)
-    constants = program.constants(*constants)
+    kernels, constants = kernels_of(layer, program)
     width = inputs.shape[1]
     values = program.for_samples(width)
     no_bias, unused = program.fixed(1, width), program.fixed(1, width)
@@ -214,19 +239,20 @@ def dropout(layer, program, inputs):
     """A mask that the kernel works out as the layer does."""
     if not program.is_training:
         return nothing(layer, program, inputs)
-    if layer.rate == 0:
+    rate = program.setting(layer, "rate")
+    if rate == 0:
         program.after_a_run(lambda steps: setattr(layer, "step", layer.step + steps))
         return inputs, lambda grad_output, wanted: grad_output
     outputs, mask = program.for_samples(inputs.shape[1]), program.for_samples(inputs.shape[1])
     state = np.zeros((1, 3), np.int64)
-    state[0, 2] = int(np.uint32(layer.rate * 2**32))
+    state[0, 2] = int(np.uint32(rate * 2**32))
 
     def begin():
         state[0, :2] = layer.seed % 2**32, layer.step % 2**32
 
     program.before_a_run(begin)
     program.after_a_run(lambda steps: setattr(layer, "step", layer.step + steps))
-    kept = program.constants(1 / (1 - layer.rate))
+    kept = program.constants(1 / (1 - rate))
     program.do(structure.dropout, inputs, outputs, mask, kept, program.row_numbers, state)
 
     def way_back(grad_output, wanted):
@@ -249,6 +275,7 @@ def batch_norm(layer, program, inputs):
         return batch_norm_by_averages(layer, program, inputs)
     if len(layer.input_shape) != 1 or layer._last_rows is None:  # None in a pickle of an earlier version
         return by_formula(layer, program, inputs)
+    epsilon, momentum = (program.setting(layer, name) for name in ("epsilon", "momentum"))
     width = inputs.shape[1]
     outputs, normalized = program.for_samples(width), program.for_samples(width)
     gamma, beta = program.vector(layer.gamma), program.vector(layer.beta)
@@ -261,14 +288,14 @@ def batch_norm(layer, program, inputs):
     program.meet()
     program.do(
         normalization.batch_norm, inputs, outputs, normalized, gamma, beta, mean, squares, variance,
-        inverse, program.constants(layer.epsilon),
+        inverse, program.constants(epsilon),
     )  # fmt: skip
     averages = [
         program.vector(program.watch(lambda name=name: getattr(layer, name)))
         for name in ("running_mean", "running_variance")
     ]
     if program.is_first:
-        settings = np.array([[layer.momentum, program.team.batch_size, program.mean_weight]], np.float64)
+        settings = np.array([[momentum, program.team.batch_size, program.mean_weight]], np.float64)
         program.do(
             normalization.move_averages, *averages, mean, variance, program.weight_of_batch(), layer._last_rows,
             settings, at_the_end=True,
@@ -295,13 +322,14 @@ def batch_norm(layer, program, inputs):
 
 def batch_norm_by_averages(layer, program, inputs):
     """In inference: the running averages."""
+    epsilon = program.constants(program.setting(layer, "epsilon"))
     outputs = program.for_samples(inputs.shape[1])
     averages = [
         program.vector(program.watch(lambda name=name: getattr(layer, name)))
         for name in ("running_mean", "running_variance")
     ]
     parameters = program.vector(layer.gamma), program.vector(layer.beta)
-    inverse, epsilon = program.fixed(1, layer.gamma.size), program.constants(layer.epsilon)
+    inverse = program.fixed(1, layer.gamma.size)
     program.do(normalization.norm_by_averages, inputs, outputs, *parameters, *averages, inverse, epsilon)
     return outputs, None
 
@@ -311,8 +339,9 @@ def row_norm(layer, program, inputs):
     """Statistics of each row."""
     if len(layer.input_shape) != 1:
         return by_formula(layer, program, inputs)
+    epsilon = program.constants(program.setting(layer, "epsilon"))
     outputs, normalized = program.for_samples(inputs.shape[1]), program.for_samples(inputs.shape[1])
-    inverse, epsilon = program.for_samples(1), program.constants(layer.epsilon)
+    inverse = program.for_samples(1)
     gamma, grad_gamma = program.vector(layer.gamma), program.gradient(layer.grad_gamma)
     with_mean = isinstance(layer, LayerNorm)
     beta, grad_beta = (
@@ -397,12 +426,16 @@ def concat(layer, program, inputs):
 
 
 def by_formula(layer, program, inputs):
-    """A layer that there is no kernel for: its own two passes, between the kernels of the others."""
+    """A layer that there is no kernel for: its own two passes, between the kernels of the others.
+
+    It gets copies: whoever keeps what a pass was given must find it unchanged when the buffers hold the next
+    batch.
+    """
     outputs = program.for_samples(math.prod(layer.output_shape))
     if not program.is_training:
 
         def infer(rows):
-            values = layer.forward_pass(inputs[:rows].reshape(rows, *layer.input_shape))
+            values = layer.forward_pass(copy_of(inputs, rows, layer.input_shape))
             outputs[:rows] = values.reshape(rows, -1)
 
         program.do_in_python(infer)
@@ -416,7 +449,7 @@ def by_formula(layer, program, inputs):
         nonlocal record
         batch, full_rows = program.batch, program.team.batch_size
         tell_of_batch(seeing, batch.weights, batch.numbers, full_rows, batch.mean_weight)
-        values, record = layer.record(inputs[:rows].reshape(rows, *layer.input_shape))
+        values, record = layer.record(copy_of(inputs, rows, layer.input_shape))
         outputs[:rows] = values.reshape(rows, -1)
 
     program.do_in_python(forward)
@@ -426,7 +459,7 @@ def by_formula(layer, program, inputs):
         grad_inputs = program.for_samples(inputs.shape[1]) if wanted else None
 
         def backward(rows):
-            gradient = grad_output[:rows].reshape(rows, *layer.output_shape)
+            gradient = copy_of(grad_output, rows, layer.output_shape)
             if wanted:
                 grad_inputs[:rows] = layer.backward_from(record, gradient).reshape(rows, -1)
             else:

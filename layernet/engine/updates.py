@@ -10,7 +10,7 @@ import numpy as np
 
 from layernet.engine.kernel import Kernel
 from layernet.engine.kernels import optimizers as kernels
-from layernet.engine.program import Program
+from layernet.engine.program import NotASettingError, Program
 from layernet.optimizers import SGD, Adagrad, Adam, AdamW, Lion, NAdam, Optimizer, RMSProp
 
 
@@ -82,6 +82,19 @@ UPDATES: dict[type[Optimizer], Callable[[Optimizer], Update]] = {
 }
 
 
+def has_kernel(optimizer: Optimizer, program: Program) -> bool:
+    """Whether there is a kernel that can use all settings of an optimizer, which are watched then."""
+    if type(optimizer) not in UPDATES or "move" in vars(optimizer) or "step" in vars(optimizer):
+        return False
+    try:
+        for name in optimizer.configuration():
+            if name != "learning_rate":  # looked up anew before every run of steps
+                program.setting(optimizer, name)
+    except NotASettingError:
+        return False
+    return True
+
+
 def add_update(
     optimizer: Optimizer,
     program: Program,
@@ -111,8 +124,7 @@ def add_update(
     """
     gradients = program.team.gradients[0]
     has_other_memory = any(slot.dtype != parameters.dtype for slot in optimizer._memory_for(parameters))
-    has_own_formula = type(optimizer) not in UPDATES or "move" in vars(optimizer) or "step" in vars(optimizer)
-    if has_own_formula or has_other_memory:
+    if not has_kernel(optimizer, program) or has_other_memory:
         program.do_in_python(lambda rows: optimizer.move_all(parameters, gradients, decayed))
         return lambda n_steps: None
     kernel, columns = UPDATES[type(optimizer)](optimizer)
