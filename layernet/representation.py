@@ -7,6 +7,8 @@ import itertools
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
+import numpy as np
+
 Kind = TypeVar("Kind", bound="Described")
 
 _ABSENT = object()
@@ -18,6 +20,8 @@ class Described:
 
     The constructor stores its arguments under their own names and nothing else; the representation is read
     off from them, without those that are at their defaults.
+
+    A number of NumPy's is stored as Python's own, so that arrays keep their type where it is used.
 
     A method cannot be replaced by what is no method, as by `self.state = []` in a layer of one's own: whoever
     calls it would fail far from the mistake.
@@ -46,7 +50,9 @@ class Described:
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self._reserved and not callable(value):
             raise hidden_method(type(self), name, value)
-        object.__setattr__(self, name, value)
+        # A NumPy number would set the type of what it is multiplied by: a float64 makes float64 of float32, and
+        # 1 - x of a float16 has three digits.
+        object.__setattr__(self, name, float(value) if isinstance(value, np.floating) else value)
 
     def configuration(self) -> dict[str, Any]:
         """The constructor's arguments by name, as they were given.

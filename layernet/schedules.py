@@ -225,7 +225,9 @@ class OneCycleSchedule(Schedule):
 class ReduceOnPlateau(Schedule):
     """A learning rate that drops whenever a value has stopped becoming better.
 
-    It needs to be told the value, by `observe`, once an epoch: the callback `LearningRateSchedule` does so.
+    It needs to be told the value, by `observe`, once an epoch. As an optimizer's own learning rate it is told
+    the training loss after every epoch of `fit`; the callback `LearningRateSchedule` tells it another column.
+    In a loop by hand you tell it.
 
     Parameters
     ----------

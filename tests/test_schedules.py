@@ -11,12 +11,19 @@ from layernet import (
     SGD,
     ConstantSchedule,
     CosineSchedule,
+    Dense,
     ExponentialSchedule,
     InverseScalingSchedule,
+    LearningRateSchedule,
+    NetworkRegressor,
     OneCycleSchedule,
     ReduceOnPlateau,
+    Sequential,
     StepSchedule,
 )
+from layernet.engine.choice import has_numba
+
+ENGINES = ["formulas", *(["compiled"] if has_numba() else [])]
 
 
 @pytest.mark.parametrize(
@@ -239,3 +246,50 @@ def test_an_optimizer_follows_a_schedule_step_by_step():
         moves.append(float((before - parameters)[0]))
     assert moves == [1.0, 0.5, 0.25]
     assert optimizer.last_learning_rate == 0.25
+
+
+# --- a plateau as an optimizer's own learning rate ---
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_plateau_as_the_optimizers_own_rate_observes_the_training_loss(engine):
+    X = np.random.default_rng(0).standard_normal((40, 3))
+    by_callback, own = (Dense(1).build(3, random_state=0) for _ in range(2))
+    options = {"loss": "mean_squared_error", "epochs": 12, "random_state": 0, "engine": engine}
+    # A rate that is too high: the loss stops falling at once.
+    schedules = [ReduceOnPlateau(0.5, patience=1, threshold=0.99) for _ in range(2)]
+    expected = by_callback.fit(
+        X, X[:, 0], optimizer=SGD(0.5), callbacks=[LearningRateSchedule(schedules[0])], **options
+    )
+    history = own.fit(X, X[:, 0], optimizer=SGD(schedules[1]), **options)
+    assert history["learning_rate"] == expected["learning_rate"]
+    assert history["learning_rate"][-1] < 0.5
+    assert np.array_equal(own.parameter_vector, by_callback.parameter_vector)
+
+
+def test_a_plateau_goes_on_from_its_state_in_a_second_training():
+    X = np.random.default_rng(0).standard_normal((40, 3))
+    net, optimizer = Dense(1), SGD(ReduceOnPlateau(0.5, patience=1, threshold=0.99))
+    first = net.fit(X, X[:, 0], loss="mean_squared_error", optimizer=optimizer, epochs=5)
+    second = net.fit(X, X[:, 0], loss="mean_squared_error", optimizer=optimizer, epochs=2)
+    assert second["learning_rate"][0] <= first["learning_rate"][-1] < 0.5
+
+
+def test_a_plateau_in_an_estimator():
+    X = np.random.default_rng(0).standard_normal((40, 3))
+    network = Sequential([Dense(4), Dense(1)])
+    optimizer = SGD(ReduceOnPlateau(0.05, patience=1, threshold=0.99))
+    regressor = NetworkRegressor(
+        network, optimizer=optimizer, max_iter=10, random_state=0, n_iter_no_change=np.inf
+    )
+    with pytest.warns(match="Maximum iterations"):
+        regressor.fit(X, X[:, 0])
+    rates = regressor.history_["learning_rate"]
+    assert rates[-1] < rates[0] == 0.05
+
+
+def test_a_plateau_of_something_that_should_rise_is_refused_as_an_optimizers_own_rate():
+    X = np.random.default_rng(0).standard_normal((40, 3))
+    optimizer = SGD(ReduceOnPlateau(0.5, larger_is_better=True))
+    with pytest.raises(ValueError, match="as an optimizer's own learning rate observes the training loss"):
+        Dense(1).fit(X, X[:, 0], loss="mean_squared_error", optimizer=optimizer, epochs=5)

@@ -269,7 +269,8 @@ class CompiledWorker:
 
     def is_up_to_date(self) -> bool:
         """Whether the network is the one that the instructions were made for."""
-        return [*map(getattr, self._owners, self._names)] == self._values and (self._program.is_up_to_date())
+        same_settings = self._program.is_up_to_date()
+        return same_settings and [*map(getattr, self._owners, self._names)] == self._values
 
     def takes(self, inputs: np.ndarray) -> bool:
         """Whether inputs can be put into the buffers, which converts them."""

@@ -10,7 +10,8 @@ import numpy as np
 
 from layernet.engine.kernel import Kernel
 from layernet.engine.kernels import losses as kernels
-from layernet.engine.program import NotASettingError, Program, copy_of, plain_values
+from layernet.engine.program import Program, copy_of
+from layernet.engine.settings import NotASettingError, plain_values
 from layernet.losses import (
     BinaryCrossEntropy,
     CrossEntropy,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import groupby
@@ -13,11 +12,8 @@ import numpy as np
 from layernet.engine.kernel import Kernel
 from layernet.engine.kernels.batches import add_up, shares, sum_weights
 from layernet.engine.kernels.structure import meet
+from layernet.engine.settings import NO_SETTINGS, NotASettingError, has_value, plain_value
 from layernet.engine.words import ALL_ROWS, OWN_ROWS
-from layernet.layer import TOLD_OF_A_BATCH
-
-# What a step or a callback changes, and what every step looks up anew.
-NO_SETTINGS = frozenset({"training", "steps", "last_learning_rate", "learning_rate", *TOLD_OF_A_BATCH})
 
 
 class Instruction(NamedTuple):
@@ -376,44 +372,6 @@ class Program:
         return all(find() is array for find, array in self.watched) and all(
             has_value(*setting) for setting in self.settings
         )
-
-
-class NotASettingError(Exception):
-    """A setting is not a single number, a switch, a name or None, so that no kernel can use it."""
-
-
-def plain_value(value: Any) -> Any:
-    """A number of any type as a float; a switch, a name or None as it is.
-
-    Raises
-    ------
-    NotASettingError
-        If it is anything else.
-    """
-    if value is None or isinstance(value, (bool, str)):
-        return value
-    has_one_number = isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "biuf"
-    if has_one_number or isinstance(value, (numbers.Real, np.bool_)):
-        return float(value)
-    raise NotASettingError(f"{value!r} is not a single number")
-
-
-def plain_values(value: Any) -> Any:
-    """Several numbers as a list of floats, or as lists of these; anything else as `plain_value` takes it."""
-    if isinstance(value, (list, tuple, np.ndarray)):
-        numbers_of_it = np.asarray(value)
-        if numbers_of_it.dtype.kind in "biuf":
-            return numbers_of_it.astype(float).tolist()
-    return plain_value(value)
-
-
-def has_value(owner: Any, name: str, read: Callable[[Any], Any], value: Any) -> bool:
-    """Whether an attribute still has a value that was read from it."""
-    try:
-        now = read(getattr(owner, name))
-    except (NotASettingError, AttributeError):
-        return False
-    return type(now) is type(value) and (now == value or now != now != value)
 
 
 def segments_of_parts(*parts: list) -> list[list[tuple[int, int] | Callable[[int], None]]]:

@@ -21,7 +21,6 @@ A layer that is of no known type is called through its own two methods. In infer
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
@@ -29,40 +28,32 @@ from functools import partial
 import numpy as np
 
 from layernet.containers import Concat, Residual, Sequential
-from layernet.engine.kernels import activations, normalization, structure
+from layernet.engine import normalizing as normalizing  # registers its translations
+from layernet.engine.kernels import activations, structure
 from layernet.engine.kernels.products import gradient_of_inputs, gradient_of_weights, multiply, multiply_parts
-from layernet.engine.plan import tell_of_batch
-from layernet.engine.program import NotASettingError, Program, copy_of
+from layernet.engine.program import Program
+from layernet.engine.registry import WayBack, _translations, by_formula, translates
+from layernet.engine.settings import NotASettingError
 from layernet.layer import Layer
 from layernet.layers import (
     ELU,
     GELU,
     SELU,
-    BatchNorm,
     Dense,
     Dropout,
     Flatten,
     GaussianNoise,
     HardSigmoid,
     Identity,
-    LayerNorm,
     LeakyReLU,
-    LogSoftmax,
     Mish,
     ReLU,
     Reshape,
-    RMSNorm,
     Sigmoid,
     SiLU,
-    Softmax,
     Softplus,
     Tanh,
 )
-
-WayBack = Callable[[np.ndarray, bool], np.ndarray | None]
-Translation = Callable[[Layer, Program, np.ndarray], tuple[np.ndarray, WayBack | None]]
-
-_translations: dict[type[Layer], Translation] = {}
 
 # An activation's kernels, and the constants in its formula, given a function that reads a setting by name.
 ACTIVATIONS: dict[
@@ -82,17 +73,6 @@ ACTIVATIONS: dict[
     GELU: lambda setting: (activations.tanh_gelu if setting("approximate") else activations.gelu, ()),
 }
 PASSES = ("forward_pass", "backward_pass", "record", "backward_from", "parameter_gradients", "end_step")
-
-
-def translates(*kinds: type[Layer]) -> Callable[[Translation], Translation]:
-    """Say that a function translates layers of these types, but not of types derived from them; a decorator."""
-
-    def register(translation):
-        for kind in kinds:
-            _translations[kind] = translation
-        return translation
-
-    return register
 
 
 def translate(layer: Layer, program: Program, inputs: np.ndarray) -> tuple[np.ndarray, WayBack]:
@@ -143,7 +123,8 @@ def translate_alone(layer: Layer, program: Program, inputs: np.ndarray) -> tuple
     kind = next((kind for kind in (Residual, Concat) if computes_as(layer, kind)), type(layer))
     translation = _translations.get(kind) if computes_as(layer, kind) else None
     if translation is not None:
-        program.watch_numbers(layer)
+        if program.is_training:
+            program.watch_numbers(layer)
         with suppress(NotASettingError):
             return translation(layer, program, inputs)
     return by_formula(layer, program, inputs)
@@ -268,113 +249,6 @@ def gaussian_noise(layer, program, inputs):
     return (by_formula if program.is_training else nothing)(layer, program, inputs)
 
 
-@translates(BatchNorm)
-def batch_norm(layer, program, inputs):
-    """The statistics of the batch, each sample with its share in them; workers meet to add them up."""
-    if not program.is_training:
-        return batch_norm_by_averages(layer, program, inputs)
-    if len(layer.input_shape) != 1 or layer._last_rows is None:  # None in a pickle of an earlier version
-        return by_formula(layer, program, inputs)
-    epsilon, momentum = (program.setting(layer, name) for name in ("epsilon", "momentum"))
-    width = inputs.shape[1]
-    outputs, normalized = program.for_samples(width), program.for_samples(width)
-    gamma, beta = program.vector(layer.gamma), program.vector(layer.beta)
-    sums, squares = program.shared(width + 1, np.float64), program.shared(width)
-    mean, variance, inverse = (program.fixed(1, width) for _ in range(3))
-    shares = program.shares()
-    program.do(normalization.batch_sums, inputs, shares, sums)
-    program.meet()
-    program.do(normalization.batch_squares, inputs, shares, sums, mean, squares)
-    program.meet()
-    program.do(
-        normalization.batch_norm, inputs, outputs, normalized, gamma, beta, mean, squares, variance,
-        inverse, program.constants(epsilon),
-    )  # fmt: skip
-    averages = [
-        program.vector(program.watch(lambda name=name: getattr(layer, name)))
-        for name in ("running_mean", "running_variance")
-    ]
-    if program.is_first:
-        settings = np.array([[momentum, program.team.batch_size, program.mean_weight]], np.float64)
-        program.do(
-            normalization.move_averages, *averages, mean, variance, program.weight_of_batch(), layer._last_rows,
-            settings, at_the_end=True,
-        )  # fmt: skip
-
-    def way_back(grad_output, wanted):
-        grad_gamma, grad_beta = program.gradient(layer.grad_gamma), program.gradient(layer.grad_beta)
-        all_gamma, all_beta = program.shared(width), program.shared(width)
-        program.do(
-            normalization.batch_norm_gradients, grad_output, normalized, grad_gamma, grad_beta, all_gamma,
-            all_beta,
-        )  # fmt: skip
-        if not wanted:
-            return None
-        program.meet()
-        program.do(
-            normalization.batch_norm_backward, grad_output, normalized, gamma, all_gamma, all_beta, shares,
-            inverse, program.fixed(1, width), program.fixed(1, width),
-        )  # fmt: skip
-        return grad_output
-
-    return outputs, way_back
-
-
-def batch_norm_by_averages(layer, program, inputs):
-    """In inference: the running averages."""
-    epsilon = program.constants(program.setting(layer, "epsilon"))
-    outputs = program.for_samples(inputs.shape[1])
-    averages = [
-        program.vector(program.watch(lambda name=name: getattr(layer, name)))
-        for name in ("running_mean", "running_variance")
-    ]
-    parameters = program.vector(layer.gamma), program.vector(layer.beta)
-    inverse = program.fixed(1, layer.gamma.size)
-    program.do(normalization.norm_by_averages, inputs, outputs, *parameters, *averages, inverse, epsilon)
-    return outputs, None
-
-
-@translates(LayerNorm, RMSNorm)
-def row_norm(layer, program, inputs):
-    """Statistics of each row."""
-    if len(layer.input_shape) != 1:
-        return by_formula(layer, program, inputs)
-    epsilon = program.constants(program.setting(layer, "epsilon"))
-    outputs, normalized = program.for_samples(inputs.shape[1]), program.for_samples(inputs.shape[1])
-    inverse = program.for_samples(1)
-    gamma, grad_gamma = program.vector(layer.gamma), program.gradient(layer.grad_gamma)
-    with_mean = isinstance(layer, LayerNorm)
-    beta, grad_beta = (
-        ([program.vector(layer.beta)], [program.gradient(layer.grad_beta)]) if with_mean else ([], [])
-    )
-    forward = normalization.layer_norm if with_mean else normalization.rms_norm
-    backward = normalization.layer_norm_backward if with_mean else normalization.rms_norm_backward
-    program.do(forward, inputs, outputs, normalized, gamma, *beta, inverse, epsilon)
-
-    def way_back(grad_output, wanted):
-        program.do(backward, grad_output, normalized, gamma, grad_gamma, *grad_beta, inverse)
-        return grad_output
-
-    return outputs, way_back
-
-
-@translates(Softmax, LogSoftmax)
-def softmax(layer, program, inputs):
-    """Probabilities of each row, or their logarithms."""
-    if len(layer.input_shape) != 1:
-        return by_formula(layer, program, inputs)
-    is_plain = isinstance(layer, Softmax)
-    outputs = program.for_samples(inputs.shape[1])
-    program.do(normalization.softmax if is_plain else normalization.log_softmax, inputs, outputs)
-    backward = normalization.softmax_backward if is_plain else normalization.log_softmax_backward
-
-    def way_back(grad_output, wanted):
-        program.do(backward, outputs, grad_output)
-        return grad_output
-
-    return outputs, way_back
-
-
 @translates(Residual)
 def residual(layer, program, inputs):
     """The body, and a way around it."""
@@ -421,51 +295,5 @@ def concat(layer, program, inputs):
             else:
                 program.do(structure.add, total, grad_inputs, total)
         return total
-
-    return outputs, way_back
-
-
-def by_formula(layer, program, inputs):
-    """A layer that there is no kernel for: its own two passes, between the kernels of the others.
-
-    It gets copies: whoever keeps what a pass was given must find it unchanged when the buffers hold the next
-    batch.
-    """
-    outputs = program.for_samples(math.prod(layer.output_shape))
-    if not program.is_training:
-
-        def infer(rows):
-            values = layer.forward_pass(copy_of(inputs, rows, layer.input_shape))
-            outputs[:rows] = values.reshape(rows, -1)
-
-        program.do_in_python(infer)
-        return outputs, None
-
-    record = None
-
-    seeing = [inner for inner in layer.walk() if inner.sees_batch]
-
-    def forward(rows):
-        nonlocal record
-        batch, full_rows = program.batch, program.team.batch_size
-        tell_of_batch(seeing, batch.weights, batch.numbers, full_rows, batch.mean_weight)
-        values, record = layer.record(copy_of(inputs, rows, layer.input_shape))
-        outputs[:rows] = values.reshape(rows, -1)
-
-    program.do_in_python(forward)
-    program.do_in_python(lambda rows: layer.end_step(), at_the_end=True)
-
-    def way_back(grad_output, wanted):
-        grad_inputs = program.for_samples(inputs.shape[1]) if wanted else None
-
-        def backward(rows):
-            gradient = copy_of(grad_output, rows, layer.output_shape)
-            if wanted:
-                grad_inputs[:rows] = layer.backward_from(record, gradient).reshape(rows, -1)
-            else:
-                layer.parameter_gradients(record, gradient)
-
-        program.do_in_python(backward)
-        return grad_inputs
 
     return outputs, way_back

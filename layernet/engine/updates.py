@@ -10,7 +10,8 @@ import numpy as np
 
 from layernet.engine.kernel import Kernel
 from layernet.engine.kernels import optimizers as kernels
-from layernet.engine.program import NotASettingError, Program
+from layernet.engine.program import Program
+from layernet.engine.settings import NotASettingError
 from layernet.optimizers import SGD, Adagrad, Adam, AdamW, Lion, NAdam, Optimizer, RMSProp
 
 
@@ -24,10 +25,13 @@ class Update(NamedTuple):
     columns : callable
         Of (learning rates, numbers of the steps), arrays with an entry for each step of a run; returns the
         columns of the table, each an array or a number.
+    remember : callable
+        Called after a run with the number of its steps, for what the optimizer keeps beside its vectors.
     """
 
     kernel: Kernel
     columns: Callable[[np.ndarray, np.ndarray], tuple]
+    remember: Callable[[int], None] = lambda n_steps: None
 
 
 def of_sgd(sgd: SGD) -> Update:
@@ -54,17 +58,22 @@ def of_adam(adam: Adam) -> Update:
 
 def of_nadam(nadam: NAdam) -> Update:
     """With its products of momenta worked out step by step."""
+    of_run: list[tuple[int, float]] = []
 
     def columns(rates, steps):
         now = np.array([nadam._momentum(step) for step in steps])
         ahead = np.array([nadam._momentum(step + 1) for step in steps])
-        product = np.array([nadam._momentum_product(int(step)) for step in steps])
+        product = np.array(nadam.momentum_products(int(steps[0]), len(steps)))
+        of_run[:] = zip(steps.tolist(), product.tolist(), strict=True)
         of_gradient = rates * (1 - now) / (1 - product)
         of_mean = rates * ahead / (1 - product * ahead)
         correction = 1 / (1 - nadam.beta_2**steps)
         return of_gradient, of_mean, correction, nadam.epsilon, 1 - nadam.beta_1, 1 - nadam.beta_2
 
-    return Update(kernels.nadam, columns)
+    def remember(n_steps):
+        nadam._product = of_run[n_steps - 1]
+
+    return Update(kernels.nadam, columns, remember)
 
 
 UPDATES: dict[type[Optimizer], Callable[[Optimizer], Update]] = {
@@ -127,7 +136,7 @@ def add_update(
     if not has_kernel(optimizer, program) or has_other_memory:
         program.do_in_python(lambda rows: optimizer.move_all(parameters, gradients, decayed))
         return lambda n_steps: None
-    kernel, columns = UPDATES[type(optimizer)](optimizer)
+    kernel, columns, remember = UPDATES[type(optimizer)](optimizer)
     coupled = 0.0 if optimizer.decoupled else optimizer.weight_decay
     limits = [math.inf if limit is None else limit for limit in (optimizer.clip_value, optimizer.clip_norm)]
     is_prepared = coupled or any(limit < math.inf for limit in limits)
@@ -166,6 +175,7 @@ def add_update(
     def end(n_steps):
         if n_steps:
             optimizer.steps += n_steps
+            remember(n_steps)
             optimizer.last_learning_rate = float(rates[n_steps - 1])
 
     program.after_a_run(end)

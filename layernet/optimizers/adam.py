@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import operator
+from itertools import accumulate
 
 import numpy as np
 
@@ -172,6 +174,7 @@ class NAdam(Optimizer):
     """
 
     slots = ("mean", "mean_square")
+    _product = (0, 1.0)  # of the momenta up to a step, and which step
 
     def __init__(
         self,
@@ -195,7 +198,9 @@ class NAdam(Optimizer):
         mean += (1 - self.beta_1) * (gradients - mean)
         mean_square += (1 - self.beta_2) * (gradients * gradients - mean_square)
         now, ahead = self._momentum(self.steps), self._momentum(self.steps + 1)
-        product = self._momentum_product(self.steps)
+        if self._product[0] != self.steps:  # once a step, which may move several blocks
+            self._product = self.steps, self.momentum_products(self.steps, 1)[0]
+        product = self._product[1]
         look_ahead = (1 - now) / (1 - product) * gradients + ahead / (1 - product * ahead) * mean
         root = np.sqrt(mean_square / (1 - self.beta_2**self.steps))
         parameters -= learning_rate * look_ahead / (root + self.epsilon)
@@ -203,11 +208,30 @@ class NAdam(Optimizer):
     def _momentum(self, step):
         return self.beta_1 * (1 - 0.5 * 0.96 ** (step * self.momentum_decay))
 
-    def _momentum_product(self, step):
-        # Kept from step to step, and worked out anew where there was a jump (a loaded state).
-        known_step, product = getattr(self, "_product", (0, 1.0))
-        if known_step > step:
-            known_step, product = 0, 1.0
-        product = math.prod((self._momentum(s) for s in range(known_step + 1, step + 1)), start=product)
-        self._product = (step, product)
-        return product
+    def momentum_products(self, first: int, n_steps: int) -> list[float]:
+        """P_t of some steps, where those before them keep the beta_1 that they were done with.
+
+        Parameters
+        ----------
+        first : int
+            The first step, counting from 1.
+        n_steps : int
+
+        Returns
+        -------
+        list of float
+        """
+        done, product = self._product if self._product[0] < first else (0, 1.0)
+        momenta = (self._momentum(step) for step in range(done + 1, first + n_steps))
+        return list(accumulate(momenta, operator.mul, initial=product))[-n_steps:]
+
+    def state(self):
+        own = {} if self._product[0] != self.steps else {"momentum_product": self._product[1]}
+        return {**super().state(), **own}
+
+    def load_state(self, state):
+        others = {name: value for name, value in state.items() if name != "momentum_product"}
+        super().load_state(others)
+        # Without one, as in states of earlier versions, it is worked out from the settings as they are now.
+        known = "momentum_product" in state
+        self._product = (self.steps, float(state["momentum_product"])) if known else (0, 1.0)

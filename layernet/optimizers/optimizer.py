@@ -203,7 +203,7 @@ class Optimizer(Described):
             `steps`, the learning rate where it is a number or a schedule with a state, and a vector for each
             slot once there was a step.
         """
-        own = {name: vector.copy() for name, vector in (self._memory or {}).items()}
+        own = {name: vector.copy() for name, vector in (self._memory or {}).items() if name in self.slots}
         if not callable(self.learning_rate):
             own["learning_rate"] = self.learning_rate
         elif hasattr(self.learning_rate, "state"):
@@ -244,8 +244,12 @@ class Optimizer(Described):
             raise ValueError(f"{type(self).__name__}: {name} must be {expected}, got {value!r}.")
 
     def _memory_for(self, parameters):
-        if self._memory is None:
-            self._memory = {name: self.first_slot(name, parameters) for name in self.slots}
+        if self._memory is None or tuple(self._memory) != tuple(self.slots):
+            # Settings may have changed in between: a momentum that was 0 before needs a velocity now.
+            known = self._memory or {}
+            self._memory = {
+                name: known[name] if name in known else self.first_slot(name, parameters) for name in self.slots
+            }
         memory = list(self._memory.values())
         if memory and memory[0].shape != parameters.shape:
             raise ValueError(

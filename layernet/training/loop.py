@@ -207,6 +207,7 @@ def train(
     History
     """
     epochs, run.data = run.epochs, data
+    own_schedule(run.optimizer)  # raises before the first step what is to be raised
 
     def count(n_steps, n_rows):
         run.batch += n_steps
@@ -238,6 +239,8 @@ def train(
                         if validate is not None:
                             row |= validate()
                         run.history.add(**row)
+                        if (schedule := own_schedule(run.optimizer)) is not None:
+                            schedule.observe(row["loss"])
                         for callback in callbacks:
                             callback.on_epoch_end(run)
                     if run.stop_reason is not None:
@@ -246,6 +249,25 @@ def train(
             run.stop(f"Interrupted in epoch {run.epoch} of {epochs}, after batch {run.batch}.")
     run.history.stopped = run.stop_reason or f"All {epochs} epochs are done."
     return run.history
+
+
+def own_schedule(optimizer: Optimizer) -> Any:
+    """The optimizer's own learning rate if it observes the loss, as `ReduceOnPlateau` does; None otherwise.
+
+    Raises
+    ------
+    ValueError
+        If it wants to observe a value that should rise.
+    """
+    schedule = optimizer.learning_rate
+    if not hasattr(schedule, "observe"):
+        return None
+    if getattr(schedule, "larger_is_better", False):
+        raise ValueError(
+            f"{schedule!r} as an optimizer's own learning rate observes the training loss, which should fall. "
+            "Leave out larger_is_better, or use the callback LearningRateSchedule(schedule, monitor=...)."
+        )
+    return schedule
 
 
 def train_epoch(

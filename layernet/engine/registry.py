@@ -1,0 +1,74 @@
+"""Which function translates which type of layer; a layer that none translates is carried out by its formula."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from layernet.engine.plan import tell_of_batch
+from layernet.engine.program import Program, copy_of
+from layernet.layer import Layer
+
+WayBack = Callable[[np.ndarray, bool], np.ndarray | None]
+Translation = Callable[[Layer, Program, np.ndarray], tuple[np.ndarray, WayBack | None]]
+
+_translations: dict[type[Layer], Translation] = {}
+
+
+def translates(*kinds: type[Layer]) -> Callable[[Translation], Translation]:
+    """Say that a function translates layers of these types, but not of types derived from them; a decorator."""
+
+    def register(translation):
+        for kind in kinds:
+            _translations[kind] = translation
+        return translation
+
+    return register
+
+
+def by_formula(layer, program, inputs):
+    """A layer that there is no kernel for: its own two passes, between the kernels of the others.
+
+    It gets copies: whoever keeps what a pass was given must find it unchanged when the buffers hold the next
+    batch.
+    """
+    outputs = program.for_samples(math.prod(layer.output_shape))
+    if not program.is_training:
+
+        def infer(rows):
+            values = layer.forward_pass(copy_of(inputs, rows, layer.input_shape))
+            outputs[:rows] = values.reshape(rows, -1)
+
+        program.do_in_python(infer)
+        return outputs, None
+
+    record = None
+
+    seeing = [inner for inner in layer.walk() if inner.sees_batch]
+
+    def forward(rows):
+        nonlocal record
+        batch, full_rows = program.batch, program.team.batch_size
+        tell_of_batch(seeing, batch.weights, batch.numbers, full_rows, batch.mean_weight)
+        values, record = layer.record(copy_of(inputs, rows, layer.input_shape))
+        outputs[:rows] = values.reshape(rows, -1)
+
+    program.do_in_python(forward)
+    program.do_in_python(lambda rows: layer.end_step(), at_the_end=True)
+
+    def way_back(grad_output, wanted):
+        grad_inputs = program.for_samples(inputs.shape[1]) if wanted else None
+
+        def backward(rows):
+            gradient = copy_of(grad_output, rows, layer.output_shape)
+            if wanted:
+                grad_inputs[:rows] = layer.backward_from(record, gradient).reshape(rows, -1)
+            else:
+                layer.parameter_gradients(record, gradient)
+
+        program.do_in_python(backward)
+        return grad_inputs
+
+    return outputs, way_back
