@@ -31,9 +31,8 @@ class _ReportedCrossEntropy(CrossEntropy):
     """Probabilities are kept an epsilon away from 0 and 1 in the value, and not in the gradient."""
 
     def record(self, outputs, targets):
-        _, (probabilities, targets) = super().record(outputs, targets)
-        losses = -(targets * np.log(kept_from_the_edges(probabilities))).sum(axis=1)
-        return losses, (probabilities, targets)
+        _, probabilities = super().record(outputs, targets)
+        return -self._mean_by_targets(np.log(kept_from_the_edges(probabilities)), targets), probabilities
 
 
 def kept_from_the_edges(probabilities: np.ndarray) -> np.ndarray:

@@ -144,7 +144,9 @@ class ClassTargets:
         numbers = self._class_numbers(y)
         if self.are_numbers:
             return numbers if self.n_outputs > 1 else numbers.astype(dtype)
-        return np.eye(self.n_outputs, dtype=dtype)[numbers]
+        rows = np.zeros((len(y), self.n_outputs), dtype)
+        rows[np.arange(len(y)), numbers] = 1
+        return rows
 
     def decode(self, outputs: np.ndarray) -> np.ndarray:
         """The most probable labels."""

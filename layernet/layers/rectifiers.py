@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from layernet.layer import Layer
 from layernet.layers.activation import Activation
 from layernet.validation import require_number
 
@@ -62,10 +63,11 @@ class LeakyReLU(Activation):
         return np.where(outputs > 0, grad_output, self.negative_slope * grad_output)
 
 
-class ELU(Activation):
+class ELU(Layer):
     """A rectifier whose negative side bends smoothly towards -alpha.
 
-    e(x) = x where x > 0, else alpha (exp(x) - 1); e'(x) = 1 where x > 0, else alpha exp(x) = e(x) + alpha.
+    e(x) = x where x > 0, else alpha (exp(x) - 1); e'(x) = 1 where x > 0, else alpha exp(x), which equals
+    e(x) + alpha; but far below zero that sum has no digits left.
 
     Parameters
     ----------
@@ -89,15 +91,15 @@ class ELU(Activation):
     def forward_pass(self, inputs):
         return np.where(inputs > 0, inputs, self.alpha * np.expm1(np.minimum(inputs, 0)))
 
-    def backward_from(self, outputs, grad_output):
-        return grad_output * np.where(outputs > 0, 1, outputs + self.alpha)
+    def backward_pass(self, inputs, grad_output):
+        return grad_output * np.where(inputs > 0, 1, self.alpha * np.exp(np.minimum(inputs, 0)))
 
 
-class SELU(Activation):
+class SELU(Layer):
     """An ELU scaled so that activations keep mean 0 and variance 1 from layer to layer.
 
     s(x) = scale * x where x > 0, else scale * alpha (exp(x) - 1); s'(x) = scale where x > 0, else
-    s(x) + scale * alpha. It asks for the initialiser `"lecun_normal"`.
+    scale * alpha exp(x). It asks for the initialiser `"lecun_normal"`.
 
     Examples
     --------
@@ -116,5 +118,6 @@ class SELU(Activation):
         negative = self.scale * self.alpha * np.expm1(np.minimum(inputs, 0))
         return np.where(inputs > 0, self.scale * inputs, negative)
 
-    def backward_from(self, outputs, grad_output):
-        return grad_output * np.where(outputs > 0, self.scale, outputs + self.scale * self.alpha)
+    def backward_pass(self, inputs, grad_output):
+        negative = self.scale * self.alpha * np.exp(np.minimum(inputs, 0))
+        return grad_output * np.where(inputs > 0, self.scale, negative)

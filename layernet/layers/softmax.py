@@ -6,12 +6,17 @@ import numpy as np
 
 from layernet.layers.activation import Activation
 
+# From so many numbers on, the maximum of a row is found fast without a copy of all rows.
+LONG_ROW = 256
+
 
 class Softmax(Activation):
     """Turn each row into probabilities.
 
     p_i = exp(x_i) / sum_j exp(x_j) along the last axis; dp_i / dx_j = p_i (1[i = j] - p_j), hence
     grad_inputs_i = p_i (G_i - sum_j G_j p_j).
+
+    An input of -inf gets the probability 0.
 
     To train a classifier leave it out: `CrossEntropy` takes the inputs of the softmax (logits), which is both
     faster and exact where probabilities round to 0 or 1.
@@ -43,7 +48,7 @@ class LogSoftmax(Activation):
     """
 
     def forward_pass(self, inputs):
-        shifted = inputs - largest_of_rows(inputs)
+        shifted = shifted_rows(inputs)
         return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
     def backward_from(self, outputs, grad_output):
@@ -53,8 +58,15 @@ class LogSoftmax(Activation):
 def softmax(inputs: np.ndarray) -> np.ndarray:
     """exp(inputs) / sum of exp(inputs) along the last axis."""
     # Subtracting the maximum changes nothing in the quotient and keeps exp from overflowing.
-    exponentials = np.exp(inputs - largest_of_rows(inputs))
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+    exponentials = np.exp(shifted_rows(inputs))
+    exponentials /= exponentials.sum(axis=-1, keepdims=True)
+    return exponentials
+
+
+def shifted_rows(inputs: np.ndarray) -> np.ndarray:
+    """Inputs less the largest of their row; NaN where that is infinite, as in a row of nothing but -inf."""
+    with np.errstate(invalid="ignore"):
+        return inputs - largest_of_rows(inputs)
 
 
 def largest_of_rows(inputs: np.ndarray) -> np.ndarray:
@@ -64,6 +76,8 @@ def largest_of_rows(inputs: np.ndarray) -> np.ndarray:
             f"A softmax expects inputs of shape (n_samples, ..., features), got {inputs.shape}: one number a "
             "sample. Use inputs.reshape(-1, 1)."
         )
+    if inputs.shape[-1] > LONG_ROW:
+        return inputs.max(axis=-1, keepdims=True)
     # NumPy takes the maximum of many short rows one row at a time; down the columns of a copy it is five times
     # faster.
     columns = np.ascontiguousarray(inputs.reshape(-1, inputs.shape[-1]).T)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from layernet.layers.saturating import logistic
-from layernet.layers.softmax import largest_of_rows, softmax
+from layernet.layers.softmax import shifted_rows, softmax
 from layernet.losses.loss import Loss, are_labels_predicted, count_outputs, mean_over_outputs
 from layernet.validation import require_number
+
+# Losses of many rows of many classes are computed in blocks of so many logits: 8 MB of float64.
+NUMBERS_IN_A_BLOCK = 2**20
 
 
 class CrossEntropy(Loss):
@@ -22,7 +24,8 @@ class CrossEntropy(Loss):
         loss = -sum_k t_k log p_k = log sum_k exp(outputs_k) - sum_k t_k outputs_k,
         d loss / d outputs_k = p_k - t_k.
 
-    A class number c stands for t_k = 1[k = c]; label smoothing replaces t by (1 - s) t + s / n_classes.
+    A class number c stands for t_k = 1[k = c]; label smoothing replaces t by (1 - s) t + s / n_classes. An
+    output of -inf masks a class: p_k = 0, and the loss is infinite only where t_k > 0.
 
     Parameters
     ----------
@@ -84,29 +87,44 @@ class CrossEntropy(Loss):
             weights = targets @ self._weight_of_classes(targets.shape[1])
         return weights if sample_weight is None else weights * sample_weight
 
-    def record(self, outputs, targets):
-        targets = self._probabilities(outputs, targets)
-        shifted = outputs - largest_of_rows(outputs)
-        exponentials = np.exp(shifted)
-        total = exponentials.sum(axis=1, keepdims=True)
-        losses = np.log(total[:, 0]) - np.vecdot(targets, shifted)
-        return losses, (exponentials / total, targets)
+    def losses(self, outputs, targets):
+        return losses_in_blocks(self, outputs, targets)
 
-    def gradient_from(self, record, targets):
-        probabilities, targets = record
-        return probabilities - targets
+    def record(self, outputs, targets):
+        shifted = shifted_rows(outputs)
+        of_targets = self._mean_by_targets(shifted, targets)
+        exponentials = np.exp(shifted, out=shifted)
+        total = exponentials.sum(axis=1, keepdims=True)
+        losses = np.log(total[:, 0]) - of_targets
+        exponentials /= total
+        return losses, exponentials
+
+    def gradient_from(self, probabilities, targets):
+        if targets.ndim == 2:
+            return probabilities - self._smoothed(targets)
+        gradient = probabilities.copy()
+        if self.label_smoothing:
+            gradient -= self.label_smoothing / gradient.shape[1]
+        gradient[np.arange(len(targets)), targets] -= 1 - self.label_smoothing
+        return gradient
 
     def is_predicted(self, outputs, targets):
         """The largest logit of a row is that of the class, or of the most probable class."""
         return outputs.argmax(axis=1) == (targets if targets.ndim == 1 else targets.argmax(axis=1))
 
-    def _probabilities(self, outputs, targets):
-        n_classes = outputs.shape[1]
-        if targets.ndim == 1:
-            targets = unit_rows(n_classes, outputs.dtype)[targets]
-        if self.label_smoothing:
-            targets = (1 - self.label_smoothing) * targets + self.label_smoothing / n_classes
-        return targets
+    def _mean_by_targets(self, values, targets):
+        """sum_k t_k values_k for each row, with smoothed t; an infinite value counts only where t is not 0."""
+        if targets.ndim == 2:
+            return products_of_rows(self._smoothed(targets), values)
+        of_class = values[np.arange(len(targets)), targets]
+        if not self.label_smoothing:
+            return of_class
+        return (1 - self.label_smoothing) * of_class + self.label_smoothing * values.mean(axis=1)
+
+    def _smoothed(self, targets):
+        if not self.label_smoothing:
+            return targets
+        return (1 - self.label_smoothing) * targets + self.label_smoothing / targets.shape[1]
 
     def _weight_of_classes(self, n_classes):
         if isinstance(self.class_weight, Mapping):
@@ -190,8 +208,7 @@ class BinaryCrossEntropy(Loss):
         return targets
 
     def losses(self, outputs, targets):
-        yes, both = self._weighted(targets)
-        return mean_over_outputs(both * np.logaddexp(outputs, 0) - yes * outputs)
+        return mean_over_outputs(label_losses(outputs, *self._weighted(targets)))
 
     def gradient(self, outputs, targets):
         yes, both = self._weighted(targets)
@@ -255,12 +272,16 @@ class Hinge(Loss):
             )
         return as_class_numbers(np.asarray(targets), output_shape[0], self)
 
+    def losses(self, outputs, targets):
+        return losses_in_blocks(self, outputs, targets)
+
     def record(self, outputs, targets):
         if targets.ndim == 2:
             slack = self.margin - targets * outputs
             return np.maximum(slack, 0)[:, 0], -targets * (slack > 0)
         rows = np.arange(len(outputs))
-        slack = outputs - outputs[rows, targets][:, None] + self.margin
+        with np.errstate(invalid="ignore"):  # an infinite score less itself, which is replaced by 0
+            slack = outputs - outputs[rows, targets][:, None] + self.margin
         slack[rows, targets] = 0
         gradient = (slack > 0).astype(outputs.dtype)
         gradient[rows, targets] = -gradient.sum(axis=1)
@@ -287,12 +308,31 @@ def as_label_weights(loss: Loss, name: str, value: Any) -> float | tuple[float, 
     return tuple(require_number(loss, name, each, at_least=0) for each in value)
 
 
-@functools.lru_cache(maxsize=8)
-def unit_rows(n_classes: int, dtype: np.dtype) -> np.ndarray:
-    """For each class the row of targets that is 1 there and 0 elsewhere; the same for every batch."""
-    rows = np.eye(n_classes, dtype=dtype)
-    rows.flags.writeable = False
-    return rows
+def losses_in_blocks(loss: Loss, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """The loss of each sample from a `record` that works on each row alone, with memory for a block of rows."""
+    n_rows = max(1, NUMBERS_IN_A_BLOCK // outputs.shape[1])
+    blocks = [slice(start, start + n_rows) for start in range(0, max(1, len(outputs)), n_rows)]
+    return np.concatenate([loss.record(outputs[rows], targets[rows])[0] for rows in blocks])
+
+
+def label_losses(outputs: np.ndarray, yes: np.ndarray, both: np.ndarray | int) -> np.ndarray:
+    """both log(1 + exp(z)) - yes z for each output z; of an infinite z 0 if it is right, and else infinite."""
+    with np.errstate(invalid="ignore"):
+        losses = both * np.logaddexp(outputs, 0) - yes * outputs
+    infinite = np.isinf(outputs)
+    if infinite.any():
+        weight_of_the_other = np.where(outputs > 0, both - yes, yes)
+        losses = np.where(infinite, np.where(weight_of_the_other > 0, np.inf, 0), losses)
+    return losses.astype(outputs.dtype, copy=False)
+
+
+def products_of_rows(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """sum_k w_k v_k for each row; 0 times an infinite value is 0."""
+    with np.errstate(invalid="ignore"):
+        sums = np.vecdot(weights, values)
+    if np.isnan(sums).any():
+        sums = np.multiply(weights, values, where=weights != 0, out=np.zeros_like(values)).sum(axis=1)
+    return sums
 
 
 def refuse_column(targets: np.ndarray, n_classes: int, loss: Loss) -> None:

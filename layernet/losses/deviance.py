@@ -11,9 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from layernet.layers.saturating import logistic
-from layernet.losses.classification import BinaryCrossEntropy
+from layernet.losses.classification import BinaryCrossEntropy, label_losses
 from layernet.losses.loss import Loss
-from layernet.losses.regression import Poisson, is_nearest_label_right
+from layernet.losses.regression import Poisson, counted_outputs, is_nearest_label_right
 from layernet.validation import require_number
 
 
@@ -57,7 +57,7 @@ class HalfPoissonDeviance(Poisson):
     def losses(self, outputs, targets):
         entropy = targets * np.log(np.where(targets > 0, targets, 1))
         with np.errstate(over="ignore"):  # an infinite expected count is an infinite loss, no accident
-            return (entropy - targets * outputs - targets + np.exp(outputs)).sum(axis=1)
+            return (entropy - counted_outputs(outputs, targets) - targets + np.exp(outputs)).sum(axis=1)
 
     def gradient(self, outputs, targets):
         with np.errstate(over="ignore"):
@@ -94,8 +94,7 @@ class LogLoss(BinaryCrossEntropy):
         self.label_smoothing = require_number(self, "label_smoothing", label_smoothing, at_least=0, below=1)
 
     def losses(self, outputs, targets):
-        yes, both = self._weighted(self._smoothed(targets))
-        return (both * np.logaddexp(outputs, 0) - yes * outputs).sum(axis=1)
+        return label_losses(outputs, *self._weighted(self._smoothed(targets))).sum(axis=1)
 
     def gradient(self, outputs, targets):
         yes, both = self._weighted(self._smoothed(targets))

@@ -216,17 +216,26 @@ class BoundLoss(Layer):
     def infer_output_shape(self, input_shape):
         return ()
 
+    def forward_pass(self, outputs):
+        targets, weights = self._of_batch(outputs)
+        losses = self.loss.losses(outputs, targets)
+        return weighted_sum(losses, weight_factors(weights, self.normalizer, len(outputs), outputs.dtype))
+
     def record(self, outputs):
+        targets, weights = self._of_batch(outputs)
+        losses, record = self.loss.record(outputs, targets)
+        factors = weight_factors(weights, self.normalizer, len(outputs), outputs.dtype)
+        return weighted_sum(losses, factors), (record, targets, factors)
+
+    def _of_batch(self, outputs):
+        """The targets and the weights of the samples, as the formulas take them."""
         if len(outputs) != len(self.targets):
             raise ValueError(
                 f"{self.loss!r} was bound to {len(self.targets)} targets and got {len(outputs)} outputs. "
                 "Bind it to the targets of this batch."
             )
         targets = self.loss.prepare(self.targets, outputs.shape[1:], outputs.dtype)
-        weights = self.loss.sample_weights(targets, self.sample_weight)
-        losses, record = self.loss.record(outputs, targets)
-        factors = weight_factors(weights, self.normalizer, len(outputs), outputs.dtype)
-        return weighted_sum(losses, factors), (record, targets, factors)
+        return targets, self.loss.sample_weights(targets, self.sample_weight)
 
     def backward_from(self, record, grad_output):
         loss_record, targets, factors = record

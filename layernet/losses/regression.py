@@ -189,7 +189,7 @@ class Poisson(Loss):
 
     def losses(self, outputs, targets):
         with np.errstate(over="ignore"):  # an infinite expected count is an infinite loss, no accident
-            return mean_over_outputs(np.exp(outputs) - targets * outputs)
+            return mean_over_outputs(np.exp(outputs) - counted_outputs(outputs, targets))
 
     def gradient(self, outputs, targets):
         with np.errstate(over="ignore"):
@@ -198,3 +198,8 @@ class Poisson(Loss):
     def is_predicted(self, outputs, targets):
         """Counts are no classes."""
         raise ValueError(f"accuracy is for classes, and {self!r} has counts. Leave this metric out.")
+
+
+def counted_outputs(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """targets * outputs, and 0 for a count of 0 whatever the logarithm of its rate is, -inf for instance."""
+    return np.multiply(targets, outputs, where=targets != 0, out=np.zeros_like(outputs))

@@ -1,6 +1,7 @@
 """Layers against values from elsewhere: SciPy, closed forms, statistics of noise, averages by hand."""
 
 import contextlib
+import copy
 import math
 
 import numpy as np
@@ -12,6 +13,7 @@ from layernet import (
     ELU,
     GELU,
     SELU,
+    SGD,
     BatchNorm,
     Dense,
     Dropout,
@@ -544,3 +546,49 @@ def test_reshape_undoes_flatten():
 def test_arguments_out_of_range(make, message):
     with pytest.raises((ValueError, TypeError), match=message):
         make()
+
+
+def logistic_slope(x):
+    return 1 / (1 + math.exp(-x))
+
+
+def mish_slope(x):
+    gate = math.tanh(math.log1p(math.exp(x)))
+    return gate + x * (1 - gate * gate) * logistic_slope(x)
+
+
+@pytest.mark.parametrize("engine", ["formulas", "compiled"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("layer", "slope"),
+    [
+        (ELU(), math.exp),
+        (ELU(0.5), lambda x: 0.5 * math.exp(x)),
+        (SELU(), lambda x: SELU.scale * SELU.alpha * math.exp(x)),
+        (Softplus(), logistic_slope),
+        (Sigmoid(), lambda x: logistic_slope(x) * logistic_slope(-x)),
+        (SiLU(), lambda x: logistic_slope(x) * (1 + x * logistic_slope(-x))),
+        (Mish(), mish_slope),
+        (
+            GELU(),
+            lambda x: math.erfc(-x / math.sqrt(2)) / 2 + x * math.exp(-x * x / 2) / math.sqrt(2 * math.pi),
+        ),
+    ],
+    ids=lambda value: repr(value) if isinstance(value, Layer) else "",
+)
+def test_slopes_far_below_zero_keep_their_digits(layer, slope, dtype, engine):
+    """They are no differences of numbers near 1: e(x) + alpha would be 0 for an ELU at -20 in float32."""
+    if engine == "compiled":
+        pytest.importorskip("numba", reason="Numba, which makes the kernels, is not installed")
+    below = [-8.5, -9.25, -12.0] if isinstance(layer, GELU) else [-20.0, -30.5, -45.0, -80.0]
+    if isinstance(layer, Mish):
+        below = [-20.0, -30.5, -45.0]
+    n = len(below)
+    layer = copy.deepcopy(layer)
+    network = Sequential([Dense(n), layer]).build(1, dtype=dtype)
+    network[0].weights, network[0].bias = np.zeros((1, n)), below
+    X = np.ones((1, 1), dtype)
+    target = network.forward_pass(X) - 1  # the gradient of the outputs is 2 / n, to rounding
+    network.fit(X, target, "mean_squared_error", SGD(0.0), epochs=1, engine=engine)
+    expected = [2 / n * slope(x) for x in below]
+    assert_allclose(network[0].grad_bias, expected, rtol=1e-5 if dtype == np.float32 else 1e-12)

@@ -107,18 +107,6 @@ leaky_relu = slope_from_value(  # c: the slope of the negative side
     lambda y, c: number(y, 1) if y > number(y, 0) else c[0, 0],
 )
 
-elu = slope_from_value(  # c: alpha
-    "elu",
-    lambda x, c: x if x > number(x, 0) else c[0, 0] * exponential_minus_one(x),
-    lambda y, c: number(y, 1) if y > number(y, 0) else y + c[0, 0],
-)
-
-selu = slope_from_value(  # c: scale, and scale times alpha
-    "selu",
-    lambda x, c: c[0, 0] * x if x > number(x, 0) else c[0, 1] * exponential_minus_one(x),
-    lambda y, c: c[0, 0] if y > number(y, 0) else y + c[0, 1],
-)
-
 sigmoid = slope_from_value("sigmoid", lambda x, c: logistic(x), lambda y, c: y * (number(y, 1) - y))
 
 tanh = slope_from_value("tanh", lambda x, c: hyperbolic_tangent(x), lambda y, c: number(y, 1) - y * y)
@@ -147,6 +135,22 @@ def silu_and_slope(x, c):
     """x s and s (1 + x (1 - s)), with s the logistic function of x."""
     s = logistic(x)
     return x * s, s * (number(x, 1) + x * (number(x, 1) - s))
+
+
+@inline(liberties=IN_ORDER)
+def elu_and_slope(x, c):
+    """x and 1 above 0; alpha (exp(x) - 1) and alpha exp(x) below: alpha plus the first would be 0 far below."""
+    e = c[0, 0] * exponential(x)
+    value = c[0, 0] * exponential_minus_one(x)
+    return (x, number(x, 1)) if x > number(x, 0) else (value, e)
+
+
+@inline(liberties=IN_ORDER)
+def selu_and_slope(x, c):
+    """The same with a scale: the constants are the scale, and the scale times alpha."""
+    e = c[0, 1] * exponential(x)
+    value = c[0, 1] * exponential_minus_one(x)
+    return (c[0, 0] * x, c[0, 0]) if x > number(x, 0) else (value, e)
 
 
 @inline(liberties=IN_ORDER)
@@ -179,6 +183,8 @@ def tanh_gelu_and_slope(x, c):
     return x * below, below + x * slope
 
 
+elu = slope_kept("elu", elu_and_slope)
+selu = slope_kept("selu", selu_and_slope)
 silu = slope_kept("silu", silu_and_slope)
 mish = slope_kept("mish", mish_and_slope)
 gelu = slope_kept("gelu", gelu_and_slope)

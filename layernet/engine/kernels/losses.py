@@ -94,22 +94,29 @@ def quantile_of_one(z, t, c):
 def poisson_of_one(z, t, c):
     """exp(z) - t z, and exp(z) - t."""
     rate = exponential(z)
-    return rate - t * z, rate - t
+    return rate - (t * z if t > number(z, 0) else number(z, 0)), rate - t
 
 
 @inline
 def poisson_deviance_of_one(z, t, c):
     """t log t - t z - t + exp(z), and exp(z) - t."""
     rate = exponential(z)
-    entropy = t * number(z, math.log(t)) if t > number(z, 0) else number(z, 0)
-    return entropy - t * z - t + rate, rate - t
+    of_count = t * number(z, math.log(t)) - t * z if t > number(z, 0) else number(z, 0)
+    return of_count - t + rate, rate - t
 
 
 @inline
 def binary_cross_entropy_of_one(z, t, c):
     """log(1 + exp(z)) - t z, and p - t, with smoothed t."""
     t = c[0, 1] * t + c[0, 2]
-    return softplus(z) - t * z, logistic(z) - t
+    return softplus(-abs(z)) + far_side(z, t, number(z, 1) - t), logistic(z) - t
+
+
+@inline
+def far_side(z, yes, no):
+    """no z for z above 0 and -yes z below, which with log(1 + exp(-|z|)) is the loss; 0 times infinity is 0."""
+    wrong = no if z > number(z, 0) else yes
+    return wrong * abs(z) if wrong > number(z, 0) else number(z, 0)
 
 
 squared_error = of_each_output("squared_error", squared)
@@ -131,15 +138,16 @@ def weighted_binary_cross_entropy(batch, operands, sizes):
     z, _, _, _, slopes, each, _ = vectors(batch, operands, sizes, 7)
     n_labels = outputs.shape[1]
     for place in range(len(z)):
-        each[place], slopes[place] = softplus(z[place]), logistic(z[place])
+        each[place], slopes[place] = softplus(-abs(z[place])), logistic(z[place])
     for row in range(len(outputs)):
         factor = factors[row, 0] * constants[0, 0]
         total = number(outputs, 0)
         for unit in range(n_labels):
             t = constants[0, 1] * targets[row, unit] + constants[0, 2]
             yes = constants[0, 3 + unit] * t
-            both = yes + constants[0, 3 + n_labels + unit] * (number(outputs, 1) - t)
-            total += both * terms[row, unit] - yes * outputs[row, unit]
+            no = constants[0, 3 + n_labels + unit] * (number(outputs, 1) - t)
+            both = yes + no
+            total += both * terms[row, unit] + far_side(outputs[row, unit], yes, no)
             slope = both * grad_output[row, unit] - yes
             grad_output[row, unit] = slope * factor if factor != number(outputs, 0) else number(outputs, 0)
         losses[row, 0] = total * factor if factor != number(outputs, 0) else number(outputs, 0)
@@ -201,7 +209,11 @@ def cross_entropy_of_probabilities(batch, operands, sizes):
         total, score = number(outputs, 0), number(outputs, 0)
         for unit in range(outputs.shape[1]):
             total += grad_output[row, unit]
-            score += (right * targets[row, unit] + others) * (outputs[row, unit] - largest)
+            share = right * targets[row, unit] + others
+            # 0 times the -inf of a masked class would be NaN.
+            score += (
+                share * (outputs[row, unit] - largest) if share > number(outputs, 0) else number(outputs, 0)
+            )
         factor = factors[row, 0]
         loss = number(outputs, math.log(total)) - score
         losses[row, 0] = factor * loss if factor != number(outputs, 0) else number(outputs, 0)
