@@ -18,6 +18,7 @@ from layernet.inspection.planes import (
     mosaic,
     neurons_and_outputs,
     plane_around,
+    write_signs,
 )
 from layernet.layer import Layer, NotBuiltError
 from layernet.training.callbacks import Callback
@@ -150,7 +151,8 @@ class BoundaryFilm(Callback):
         Of more than six pictures the later ones go on below.
 
         In a neuron's map blue is low, orange is high, and white is halfway: a sigmoid is shown from 0 to 1, a
-        tanh from -1 to 1, and any other neuron from minus its largest value to its largest, with white at 0.
+        tanh from -1 to 1, and any other neuron from minus its largest value to its largest, with white at 0. A
+        plus stands where a map is highest, and a minus where it is lowest.
 
         Parameters
         ----------
@@ -195,8 +197,10 @@ class BoundaryFilm(Callback):
             places[0].set_box_aspect(1)
             loss = "" if frame.loss is None else f"\nloss {frame.loss:.3g}"
             places[0].set_title(f"epoch {frame.epoch}{loss}", fontsize="small")
-            for picture, panel in zip(pictures, places[1:], strict=True):
+            layers = zip(frame.hidden, self._kinds, strict=True) if neurons else ()
+            for picture, panel, (maps, (_, bounds)) in zip(pictures, places[1:], layers, strict=True):
                 panel.imshow(picture)
+                write_signs(panel, maps, bounds)
         for first in bands[::n_columns]:
             for label, panel in zip(self._labels(), first, strict=False):
                 panel.set_ylabel(label, fontsize="small", rotation=0, ha="right", va="center")

@@ -24,6 +24,8 @@ BOUNDS = {Sigmoid: (0.0, 1.0), HardSigmoid: (0.0, 1.0), Tanh: (-1.0, 1.0)}
 
 MARGIN = 0.12  # how far the plane reaches beyond the points, as a part of their range
 MAPS_IN_A_ROW = 4
+LEAST_SIGNED = 0.3  # of a map's reach: what is nearer to white gets no sign
+SIGN_MARGIN = 0.12  # of a map: how far a sign stays from its edges
 
 
 def as_points(X: Any) -> np.ndarray:
@@ -208,29 +210,64 @@ def mosaic(maps: np.ndarray, bounds: tuple[float, float] | None) -> np.ndarray:
     ndarray of shape (picture_height, picture_width, 3)
         Red, green and blue from 0 to 1; its first row is the upper edge.
     """
-    height, width, n_maps = maps.shape
+    height, width = maps.shape[:2]
     maps = np.nan_to_num(maps)
-    columns = min(n_maps, MAPS_IN_A_ROW)
-    edge, gap = max(1, width // 40), max(1, width // 12)
-    cell_height, cell_width = height + 2 * edge + gap, width + 2 * edge + gap
-    picture = np.ones((-(-n_maps // columns) * cell_height - gap, columns * cell_width - gap, 3))
-    for number in range(n_maps):
-        row, column = divmod(number, columns)
-        top, left = row * cell_height, column * cell_width
-        picture[top : top + height + 2 * edge, left : left + width + 2 * edge] = 0.7  # a frame around the map
-        top, left = top + edge, left + edge
+    edge = max(1, width // 40)
+    corners = corners_of_maps(maps)
+    bottom, right = corners.max(axis=0)
+    picture = np.ones((bottom + height + edge, right + width + edge, 3))
+    for number, (top, left) in enumerate(corners):
+        # A frame around the map, and the map.
+        picture[top - edge : top + height + edge, left - edge : left + width + edge] = 0.7
         picture[top : top + height, left : left + width] = blue_to_orange(maps[::-1, :, number], bounds)
     return picture
 
 
+def corners_of_maps(maps: np.ndarray) -> np.ndarray:
+    """Where the upper left pixel of each map is in a mosaic, of shape (n_neurons, 2): row and column."""
+    height, width, n_maps = maps.shape
+    edge, gap = max(1, width // 40), max(1, width // 12)
+    rows, columns = np.divmod(np.arange(n_maps), min(n_maps, MAPS_IN_A_ROW))
+    return edge + np.column_stack([rows * (height + 2 * edge + gap), columns * (width + 2 * edge + gap)])
+
+
+def write_signs(axes: Any, maps: np.ndarray, bounds: tuple[float, float] | None) -> None:
+    """Write a plus where a map of a mosaic is highest, and a minus where it is lowest.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+        With the mosaic.
+    maps : ndarray of shape (height, width, n_neurons)
+    bounds : tuple of float or None
+        As the mosaic has them. Nothing is written where a map is nearly white.
+    """
+    height, width = maps.shape[:2]
+    maps = np.nan_to_num(maps[::-1])
+    margin = SIGN_MARGIN * np.array([height, width])
+    for number, corner in enumerate(corners_of_maps(maps)):
+        parts = part_of_reach(maps[:, :, number], bounds)
+        for sign, best in (("+", parts.argmax()), ("\u2212", parts.argmin())):
+            if abs(parts.flat[best]) < LEAST_SIGNED or (parts.flat[best] > 0) != (sign == "+"):
+                continue
+            place = np.unravel_index(best, (height, width))
+            y, x = corner + np.clip(place, margin, (height, width) - margin)
+            axes.text(x, y, sign, ha="center", va="center", fontsize=6, clip_on=True)
+
+
 def blue_to_orange(values: np.ndarray, bounds: tuple[float, float] | None) -> np.ndarray:
     """Colors for values, as rows of red, green and blue from 0 to 1: blue is low, orange is high."""
+    part = part_of_reach(values, bounds)[..., None]
+    return 1 + np.abs(part) * (np.where(part > 0, as_rgb(PLUS), as_rgb(MINUS)) - 1)
+
+
+def part_of_reach(values: np.ndarray, bounds: tuple[float, float] | None) -> np.ndarray:
+    """Values from -1, the lowest that is shown, to 1, the highest."""
     if bounds is None:
         middle, reach = 0.0, np.abs(values).max() or 1.0
     else:
         middle, reach = (bounds[0] + bounds[1]) / 2, (bounds[1] - bounds[0]) / 2
-    part = np.clip((values - middle) / reach, -1, 1)[..., None]
-    return 1 + np.abs(part) * (np.where(part > 0, as_rgb(PLUS), as_rgb(MINUS)) - 1)
+    return np.clip((values - middle) / reach, -1, 1)
 
 
 def as_rgb(color: str) -> np.ndarray:

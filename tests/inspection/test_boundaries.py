@@ -37,6 +37,7 @@ from layernet.inspection.planes import (
     neurons_and_outputs,
     plane_around,
     shaded,
+    write_signs,
 )
 
 matplotlib.use("Agg")
@@ -402,6 +403,24 @@ def test_a_mosaic_shows_each_map_upright_in_its_own_frame():
     assert np.allclose(picture[29:53, 1:25], blue)
     assert np.allclose(picture[26:28], 1)
     assert np.allclose(picture[28:, 28:], 1)  # no sixth
+
+
+def test_signs_say_what_the_colors_do(plt):
+    maps = np.zeros((24, 24, 3))
+    maps[-1, -1, 0], maps[0, 0, 0] = 2.0, -1.0  # high in the upper right corner, low in the lower left one
+    maps[12, 6, 1] = -3.0
+    _, axes = plt.subplots()
+    axes.imshow(mosaic(maps, None))
+    write_signs(axes, maps, None)
+    signs = [(text.get_text(), *map(float, text.get_position())) for text in axes.texts]
+    assert [sign for sign, _, _ in signs] == ["+", "\u2212", "\u2212"]
+    (_, x, y), (_, x_low, y_low), (_, x_second, y_second) = signs
+    assert 13 < x < 25 > 1 < y < 12
+    assert x_low < 12 < y_low < 25
+    assert (x_second, y_second) == (1 + 24 + 2 + 2 + 6, 1 + 11)
+    pale = np.full((24, 24, 1), 0.55)
+    write_signs(axes, pale, (0.0, 1.0))
+    assert len(axes.texts) == 3
 
 
 def test_bounded_neurons_are_shown_between_their_bounds():
