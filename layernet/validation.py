@@ -39,8 +39,7 @@ def as_float_array(value: Any, dtype: np.dtype | None, convert: bool, name: str)
     TypeError
         For objects, strings, complex numbers, dates and sparse matrices.
     """
-    if hasattr(value, "toarray"):
-        raise TypeError(f"{name} must be a dense array, got the sparse {type(value).__name__}. Use .toarray().")
+    require_dense(value, name)
     if value is None:
         raise TypeError(f"{name} must be numbers, got None.")
     array = np.asarray(value)
@@ -51,6 +50,12 @@ def as_float_array(value: Any, dtype: np.dtype | None, convert: bool, name: str)
     if array.dtype in FLOAT_TYPES and not convert:
         return array
     return array.astype(dtype or np.float64, copy=False)
+
+
+def require_dense(value: Any, name: str) -> None:
+    """Raise a TypeError if a value is a sparse matrix, which NumPy would take for a single object."""
+    if hasattr(value, "toarray"):
+        raise TypeError(f"{name} must be a dense array, got the sparse {type(value).__name__}. Use .toarray().")
 
 
 def as_feature_shape(shape: Any) -> tuple[int, ...]:

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
+from scipy.sparse import csc_matrix, csr_array
 from scipy.special import expit, huber, log_softmax, xlogy
 from sklearn import metrics
 
@@ -484,6 +485,12 @@ def test_a_loss_of_ones_own_that_gives_no_number_for_each_sample_is_found_out():
         Mean().bind(NUMBERS).forward_pass(outputs_for(NUMBERS))
 
 
+@pytest.mark.parametrize("kind", [csr_array, csc_matrix])
+def test_sparse_targets_are_refused_with_what_to_do(kind):
+    with pytest.raises(TypeError, match=r"must be a dense array, got the sparse cs.*Use \.toarray\(\)"):
+        BinaryCrossEntropy().bind(kind(YES_NO))
+
+
 def test_repr_makes_it_again():
     names = {kind.__name__: kind for kind in subclasses_by_name(Loss).values()}
     for loss, _ in CASES:
@@ -531,7 +538,7 @@ def test_repr_makes_it_again():
         (LogLoss(neg_weight=[1] * 5), np.ones((3, 4)), "neg_weight must be .* got 5 numbers for rows"),
         (BinaryCrossEntropy(), np.full((3, 4), 2.0), "between 0 and 1, got 2.0 to 2.0"),
         (Hinge(), [0, 1, 9], "classes from 0 to 3"),
-        (Hinge(), np.ones((3, 4)), "class numbers of shape"),
+        (Hinge(), np.eye(4)[:3], r"class numbers of shape.*one-hot encoding are y\.argmax\(axis=1\)"),
         (MeanSquaredError(), [1.0, 2.0, 3.0], r"shape \(n_samples, 4\).*got \(3,\)"),
         (MeanSquaredError(), np.full((3, 4), np.inf), r"must be finite, got inf at \(0, 0\)"),
         (Poisson(), np.full((3, 4), -1.0), "counts of at least 0, got -1.0"),

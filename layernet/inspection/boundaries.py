@@ -264,7 +264,7 @@ def draw_boundary(
         If the model is neither a network nor a fitted classifier.
     """
     pyplot("draw_boundary")
-    X = as_points(X)
+    given, X = X, as_points(X)
     y = as_targets(y, len(X), "draw_boundary")
     horizontal, vertical = plane_around(X, resolution)
     points = grid_points(horizontal, vertical)
@@ -280,18 +280,28 @@ def draw_boundary(
         )
     else:
         ending = Ending("probabilities", 0.5)
-        y, outputs = classes_and_probabilities(model, points, y)
+        y, outputs = classes_and_probabilities(model, with_columns_of(given, points), y)
     planes = outputs.reshape(len(vertical), len(horizontal), -1)
     ending.draw(axes, horizontal, vertical, planes, X, y, marker_size)
 
 
-def classes_and_probabilities(model: Any, points: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def with_columns_of(table: Any, points: np.ndarray) -> Any:
+    """Points as a data frame of pandas or polars with the columns of another; as they are if it is none.
+
+    A classifier that was fitted on named columns looks for these names.
+    """
+    if hasattr(table, "iloc"):
+        return type(table)(points, columns=table.columns)
+    return type(table)(points, schema=table.columns) if hasattr(table, "schema") else points
+
+
+def classes_and_probabilities(model: Any, points: Any, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The class numbers behind labels, and what a fitted classifier makes of points.
 
     Parameters
     ----------
     model : object with `predict` and `classes_`
-    points : ndarray of shape (n_points, 2)
+    points : ndarray or data frame of shape (n_points, 2)
     y : ndarray of shape (n_samples,) or (n_samples, 1)
 
     Returns

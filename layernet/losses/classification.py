@@ -268,7 +268,8 @@ class Hinge(Loss):
         if len(output_shape) != 1 or np.ndim(targets) != 1:
             raise ValueError(
                 f"{self!r} expects class numbers of shape (n_samples,) and outputs of shape "
-                f"(n_samples, n_classes), got {np.shape(targets)} and rows of {output_shape}."
+                f"(n_samples, n_classes), got {np.shape(targets)} and rows of {output_shape}. Class numbers of "
+                "the rows of a one-hot encoding are y.argmax(axis=1)."
             )
         return as_class_numbers(np.asarray(targets), output_shape[0], self)
 

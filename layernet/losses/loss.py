@@ -11,7 +11,7 @@ import numpy as np
 from layernet.guards import Pass, refuse_incomplete
 from layernet.layer import Layer
 from layernet.representation import Described
-from layernet.validation import as_float_array, require_finite, require_number
+from layernet.validation import as_float_array, require_dense, require_finite, require_number
 
 FORWARD = Pass("formula", "losses", "record")
 BACKWARD = Pass("gradient", "gradient", "gradient_from")
@@ -206,6 +206,7 @@ class BoundLoss(Layer):
     """
 
     def __init__(self, loss: Loss, targets: Any, sample_weight: Any = None, normalizer: float | None = None):
+        require_dense(targets, f"targets of {loss!r}")
         self.loss = loss
         self.targets = np.asarray(targets)
         if self.targets.ndim == 0:

@@ -18,7 +18,7 @@ from layernet.sparse import (
     require_finite_entries,
 )
 from layernet.training.batches import batches
-from layernet.validation import FLOAT_TYPES, as_float_array, require_finite
+from layernet.validation import FLOAT_TYPES, as_float_array, require_dense, require_finite
 
 # Bytes. A memory-mapped array whose copy in the network's type would be larger stays on disk, and each batch
 # converts its own rows: whoever maps a file of this size may well do it because it does not fit into memory. A
@@ -304,7 +304,8 @@ def check_targets(network: Layer, loss: Loss, y: Any, n_samples: int, name: str)
             f"{name} is None, and training needs a target for each sample. An autoencoder's targets are its "
             "inputs: y=X."
         )
-    if np.ndim(y) == 0 and not hasattr(y, "toarray"):
+    require_dense(y, name)
+    if np.ndim(y) == 0:
         raise ValueError(f"{name} must have one target for each of {n_samples} samples, got {y!r} alone.")
     if len(y) != n_samples:
         raise ValueError(f"{name} must have one target for each of {n_samples} samples, got {len(y)}.")

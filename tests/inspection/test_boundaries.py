@@ -5,8 +5,12 @@ from itertools import pairwise
 
 import matplotlib
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
+from sklearn.compose import ColumnTransformer
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
 from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier
 
@@ -285,6 +289,18 @@ def test_any_classifier_with_predict(plt, model, labels, as_column):
     for path in lines:
         weights, bias = model.coef_[0], model.intercept_[0]
         assert np.abs(path.vertices @ weights + bias).max() / np.linalg.norm(weights) < 1.5 * cell
+
+
+@pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame])
+def test_a_classifier_of_named_columns_is_asked_by_these_names(plt, kind):
+    table = kind(dict(zip(["height", "width"], X.T, strict=True)))
+    reads_columns = make_pipeline(ColumnTransformer([("one", "passthrough", ["width"])]), LogisticRegression())
+    for model in (MLPClassifier((3,), max_iter=300, tol=1, random_state=0), reads_columns):
+        named, bare = plt.figure().subplots(1, 2)
+        draw_boundary(named, model.fit(table, Y), table, Y, resolution=10)
+        if model is not reads_columns:
+            draw_boundary(bare, model.fit(X, Y), X, Y, resolution=10)
+            assert np.array_equal(named.images[0].get_array(), bare.images[0].get_array())
 
 
 def test_a_classifier_of_a_single_class_fills_the_plane_with_its_colour(plt):

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
+from scipy.sparse import csr_array
 
 from layernet import (
     SGD,
@@ -308,6 +309,12 @@ def test_an_infinite_gradient_of_a_finite_loss_diverges_too():
         ({"X": X.astype(object)}, TypeError, "X must be numbers, got an array of type object"),
         ({"X": X[:, 0]}, ValueError, r"expects inputs of shape \(n_samples, features\)"),
         ({"y": Y[:-1]}, ValueError, "y must have one target for each of 70 samples, got 69"),
+        ({"y": csr_array(np.eye(3)[Y])}, TypeError, r"y must be a dense array, got the sparse csr_array"),
+        (
+            {"validation_data": (X, csr_array(np.eye(3)[Y]))},
+            TypeError,
+            r"y of validation_data must be a dense array, .* Use \.toarray\(\)",
+        ),
         ({"y": Y + 1}, ValueError, "classes from 0 to 2, one for each output"),
         ({"y": Y + 0.5}, ValueError, "not whole numbers"),
         (
