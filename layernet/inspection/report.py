@@ -8,7 +8,7 @@ import numpy as np
 
 from layernet.inspection.drawing import curves, picture, shades, signed_colors, swatch
 from layernet.layer import Layer
-from layernet.layers import Dense
+from layernet.layers import Dense, Softmax
 from layernet.losses import CrossEntropy
 from layernet.training import History
 
@@ -69,7 +69,7 @@ def digits_report(
         A whole page, without scripts and without anything that would have to be loaded.
     """
     outputs = network.forward_pass(images.reshape(len(images), -1))
-    losses, (probabilities, _) = CrossEntropy().record(outputs, targets)
+    losses, probabilities = CrossEntropy().losses(outputs, targets), Softmax().forward_pass(outputs)
     predicted = probabilities.argmax(axis=1)
     correct = int((predicted == targets).sum())
     sections = [

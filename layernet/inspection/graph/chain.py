@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from layernet.containers import chain_of
+from layernet.containers import Residual
 from layernet.inspection.drawing import as_image, mimebundle, without_inline_drawings
 from layernet.inspection.graph.drawing import FONT, note_on_mode, opening, short, shortened, svg_text
-from layernet.inspection.graph.structure import is_plain_residual
+from layernet.inspection.graph.structure import is_plain, plain_chain
 from layernet.inspection.graph.symbols import number
 from layernet.layer import Layer
 from layernet.losses.loss import BoundLoss
@@ -151,7 +151,7 @@ class LayerGraph:
     @property
     def note(self) -> str:
         """Which layers are in inference mode, where they do something else than in training; else nothing."""
-        return note_on_mode(chain_of(self.network))
+        return note_on_mode([self.network])
 
     def svg(self) -> str:
         """The chain as an SVG document of its own.
@@ -197,8 +197,8 @@ def steps_of(network: Layer, n_before: int = 1) -> list[ChainStep]:
     list of ChainStep
     """
     steps: list[ChainStep] = []
-    for layer in chain_of(network):
-        if is_plain_residual(layer):
+    for layer in plain_chain(network):
+        if is_plain(layer, Residual):
             source = n_before + len(steps) - 1
             steps += steps_of(layer.body, n_before + len(steps))
             steps.append(ChainStep("Residual: the sum", None, source))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from layernet.containers import Residual, chain_of
+from layernet.containers import Residual, Sequential
 from layernet.inspection.graph.symbols import Symbol
 from layernet.layer import Layer
 from layernet.layers import Dense
@@ -143,8 +143,8 @@ def add_layers(columns: list[Column], network: Layer, n_closed: int) -> int:
     int
         How many are closed now.
     """
-    for layer in chain_of(network):
-        if is_plain_residual(layer):
+    for layer in plain_chain(network):
+        if is_plain(layer, Residual):
             source = len(columns) - 1
             add_layers(columns, layer.body, len(columns))
             columns[-1].skips.append(source)
@@ -155,12 +155,19 @@ def add_layers(columns: list[Column], network: Layer, n_closed: int) -> int:
     return n_closed
 
 
-def is_plain_residual(layer: Layer) -> bool:
-    """Whether a layer adds its inputs to what its body makes of them, and nothing else."""
-    if not isinstance(layer, Residual):
-        return False
+def plain_chain(network: Layer) -> Iterator[Layer]:
+    """The layers of a network one after the other, but for a `Sequential` that does more than its layers do."""
+    if not is_plain(network, Sequential):
+        yield network
+        return
+    for layer in network.layers:
+        yield from plain_chain(layer)
+
+
+def is_plain(layer: Layer, kind: type[Layer]) -> bool:
+    """Whether a container computes what its kind does: a subclass may have passes of its own."""
     passes = ("forward_pass", "backward_pass", "record", "backward_from")
-    return all(getattr(type(layer), name) is getattr(Residual, name) for name in passes)
+    return isinstance(layer, kind) and all(getattr(type(layer), p) is getattr(kind, p) for p in passes)
 
 
 def add_layer(columns: list[Column], layer: Layer, n_closed: int) -> None:

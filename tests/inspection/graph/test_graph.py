@@ -361,6 +361,41 @@ def test_what_is_not_a_plain_sum_stays_one_column():
     assert "h.0.2.weights[2, 1]" in graph.shared_parameters
 
 
+class Doubled(Sequential):
+    """A chain that does more than its layers do."""
+
+    def record(self, inputs):
+        outputs, record = super().record(inputs)
+        return 2 * outputs, record
+
+    def forward_pass(self, inputs):
+        return 2 * super().forward_pass(inputs)
+
+    def backward_from(self, record, grad_output):
+        return super().backward_from(record, 2 * grad_output)
+
+
+class Named(Sequential):
+    """A chain with a name of its own, and nothing else."""
+
+
+def test_a_chain_with_passes_of_its_own_is_not_taken_apart():
+    graph = graph_of(Dense(2), Doubled([Dense(3), Tanh(), Dense(2)]), Named([Tanh(), Dense(1)]))
+    assert [len(column.symbols) for column in graph.columns] == [2, 2, 2, 1]
+    assert graph.node("p").value == pytest.approx(graph.network.forward_pass([[1.0, 2.0]])[0, 0])
+    assert graph.verify()
+    whole = Doubled([Dense(3), Tanh(), Dense(1)]).build(2, random_state=0)
+    graph = computation_graph(whole, [1.0, 2.0])
+    assert graph.node("p").value == pytest.approx(whole.forward_pass([[1.0, 2.0]])[0, 0])
+    assert len(graph.shared_parameters) + len(graph.parameters) == whole.parameter_vector.size
+    rows = Sequential([Reshape((2, 1)), Doubled([Tanh(), Sigmoid()]), Flatten(), Dense(2)]).build(
+        2, random_state=0
+    )
+    layers = computation_graph(rows, [1.0, 2.0], 1, "cross_entropy")
+    gradient = layers.network.backward_pass(np.array([[1.0, 2.0]]))
+    assert layers.nodes[0].gradient == pytest.approx(np.sqrt(np.mean(gradient**2)))
+
+
 def test_neurons_beside_each_other_have_their_parameters():
     sides = Concat(
         [Sequential([Dense(2), Tanh()]), Dense(1, use_bias=False), Sequential([Dense(2), Softmax()])]
