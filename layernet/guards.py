@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from layernet.interrupts import uninterrupted
 from layernet.sparse import are_sparse_rows, as_sparse_rows, is_sparse
 from layernet.validation import as_float_array
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from layernet.layer import Layer
 
 PASSES = ("forward_pass", "backward_pass", "record", "backward_from", "parameter_gradients")
+
+# What a layer that sees the batch is told of it in training.
+TOLD_OF_A_BATCH = ("batch_weights", "batch_rows", "batch_full_rows", "batch_mean_weight")
 
 
 def with_checked_inputs(formula):
@@ -153,6 +157,27 @@ def refuse_incomplete(
             f"{cls.__name__} defines {forward.reusing} but not {backward.reusing}, so nothing reads the "
             f"record. Define {backward.reusing}."
         )
+
+
+@contextmanager
+def in_mode(layer: Layer, training: bool) -> Iterator[None]:
+    """Have a layer and all inside it behave as in training, or in inference, and put them back afterwards."""
+    # What layers were told of a batch is of no other rows: it is set aside with the mode.
+    names = ("training", *TOLD_OF_A_BATCH)
+    attributes_of_layers = [vars(inner) for inner in layer.walk()]
+    before = [(own, {name: own[name] for name in names if name in own}) for own in attributes_of_layers]
+    try:
+        for attributes, values in before:
+            for name in values:
+                del attributes[name]
+            attributes["training"] = training
+        yield
+    finally:
+        with uninterrupted:
+            for attributes, values in before:
+                for name in names:
+                    attributes.pop(name, None)
+                attributes.update(values)
 
 
 def refuse_repeated(layer: Layer) -> None:

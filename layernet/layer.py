@@ -14,6 +14,7 @@ from layernet.guards import (
     describe_shape,
     fits,
     forward_unchecked,
+    in_mode,
     inherit_no_declaration,
     refuse_incomplete,
     refuse_repeated,
@@ -22,7 +23,6 @@ from layernet.guards import (
     with_checked_inputs,
 )
 from layernet.holder import Holder, NotBuiltError
-from layernet.interrupts import uninterrupted
 from layernet.parameters import pack
 from layernet.validation import as_feature_shape, as_float_array, as_generator
 
@@ -30,8 +30,6 @@ __all__ = ["Layer", "NotBuiltError"]
 
 FORWARD = Pass("way forward", "forward_pass", "record")
 BACKWARD = Pass("way back", "backward_pass", "backward_from")
-# What a layer that sees the batch is told of it in training.
-TOLD_OF_A_BATCH = ("batch_weights", "batch_rows", "batch_full_rows", "batch_mean_weight")
 
 
 class Layer(Holder):
@@ -67,6 +65,8 @@ class Layer(Holder):
         Whether the passes take sparse rows as well: a `scipy.sparse.csr_array` of the layer's type in the place
         of the inputs. Every other layer is given dense batches. A class that defines a pass says so for itself:
         it does not inherit the declaration.
+    draws_noise : bool
+        Whether the layer adds noise in training, which `sample_passes` has it draw.
     has_parameters : bool
         Whether this layer or one inside it has parameters, and so is tied to the shape it was built for.
 
@@ -100,6 +100,7 @@ class Layer(Holder):
 
     layers: Sequence[Layer] = ()
     training = False
+    draws_noise = False
     # In training, a layer that says it sees the batch is told what the samples weigh, a number for each, how
     # many rows a full batch has, and the mean weight of all training data. In a loop by hand all are None.
     sees_batch = False
@@ -372,7 +373,7 @@ class Layer(Holder):
     @contextmanager
     def training_mode(self) -> Iterator[Layer]:
         """Within `with net.training_mode():` the layers behave as in training; inference is the default."""
-        with self._in_mode(training=True):
+        with in_mode(self, training=True):
             yield self
 
     @contextmanager
@@ -387,28 +388,19 @@ class Layer(Holder):
         ...     net.forward_pass([[1.0, 2.0, 3.0]])
         array([[1., 2., 3.]])
         """
-        with self._in_mode(training=False):
+        with in_mode(self, training=False):
             yield self
 
-    @contextmanager
-    def _in_mode(self, training):
-        # What layers were told of a batch is of no other rows: it is set aside with the mode.
-        names = ("training", *TOLD_OF_A_BATCH)
-        before = [
-            (vars(layer), {n: vars(layer)[n] for n in names if n in vars(layer)}) for layer in self.walk()
-        ]
-        try:
-            for attributes, values in before:
-                for name in values:
-                    del attributes[name]
-                attributes["training"] = training
-            yield
-        finally:
-            with uninterrupted:
-                for attributes, values in before:
-                    for name in names:
-                        attributes.pop(name, None)
-                    attributes.update(values)
+    def sample_passes(self, inputs, n: int, random_state=None) -> np.ndarray:
+        """Forward passes with new noise in each, for Monte Carlo dropout; see `layers.noise.sample_passes`.
+
+        Returns
+        -------
+        ndarray of shape (n, n_samples, ...)
+        """
+        from layernet.layers.noise import sample_passes
+
+        return sample_passes(self, inputs, n, random_state)
 
     # --- what comes in ---
 

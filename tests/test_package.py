@@ -46,6 +46,7 @@ ORDER = [
 DOORS = {
     ("estimators/fitted.py", "layernet.inspection.training"),
     ("layer.py", "layernet.training.loop"),
+    ("layer.py", "layernet.layers.noise"),
     ("layer.py", "layernet.inspection.summary"),
     ("layer.py", "layernet.engine.inference"),
 }

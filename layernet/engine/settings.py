@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from layernet.layer import TOLD_OF_A_BATCH
+from layernet.guards import TOLD_OF_A_BATCH
 
 # What a step or a callback changes, and what every step looks up anew.
 NO_SETTINGS = frozenset({"training", "steps", "last_learning_rate", "learning_rate", *TOLD_OF_A_BATCH})
