@@ -237,17 +237,17 @@ class CompiledPlan:
         if not sparse and not isinstance(data.inputs, np.ndarray):
             return None
         target_type = np.dtype(np.int64) if holds_classes(data.targets) else dtype
-        arrays = [(data.targets, target_type), (data.inputs.data if sparse else data.inputs, dtype)]
-        for array, kind in arrays:
-            if array.dtype != kind or not array.flags.c_contiguous or not array.flags.aligned:
-                return None
-        matrices = {"targets": data.targets.reshape(data.n_samples, -1)}
+        targets = data.in_one_piece("targets", target_type)
+        inputs = data.inputs.data if sparse else data.in_one_piece("inputs", dtype)
+        if targets is None or inputs is None:
+            return None
+        matrices = {"targets": targets.reshape(data.n_samples, -1)}
         if sparse:
             matrices["values"] = data.inputs.data.reshape(1, -1)
             matrices["columns"] = data.inputs.indices.astype(np.int64).reshape(1, -1)
             matrices["starts"] = data.inputs.indptr.astype(np.int64).reshape(1, -1)
         else:
-            matrices["inputs"] = data.inputs.reshape(data.n_samples, -1)
+            matrices["inputs"] = inputs.reshape(data.n_samples, -1)
         if data.weights is not None:
             matrices["weights"] = (data.weights / self._unit).astype(dtype).reshape(-1, 1)
         if data.rows is not None:

@@ -77,6 +77,10 @@ class Run:
 class Callback(SharingCopies, Described):
     """Something that looks on while a network trains; define those methods that you need.
 
+    The compiled engine does many steps in one go where nobody looks on. A callback with `on_batch_end` makes it
+    do one step at a time, unless it says `every_batch = False`: then `on_batch_end` is called after each such
+    run of steps, and `run.batch` says how many batches of the epoch are done.
+
     In all of them the network is in inference mode, and rows may be passed through it. A function that is
     assigned to an object, `callback.on_epoch_end = function`, is called in the place of its class's method.
 
@@ -108,6 +112,8 @@ class Callback(SharingCopies, Described):
     True
     """
 
+    every_batch = True
+
     def on_train_begin(self, run: Run) -> None:
         """Called before the first batch."""
 
@@ -115,7 +121,7 @@ class Callback(SharingCopies, Described):
         """Called before the first batch of every epoch; `run.epoch` counts from 1."""
 
     def on_batch_end(self, run: Run) -> None:
-        """Called after every update; the network is in inference mode."""
+        """Called after every update, or with `every_batch = False` after some, in inference mode."""
 
     def on_epoch_end(self, run: Run) -> None:
         """Called when the history has the epoch's row; the network is in inference mode."""
@@ -127,6 +133,19 @@ class Callback(SharingCopies, Described):
 def has_own(callback: Callback, hook: str) -> bool:
     """Whether a callback's class, or somebody on the object itself, defines a method that `Callback` has."""
     return getattr(getattr(callback, hook), "__func__", None) is not getattr(Callback, hook)
+
+
+def needs_every_batch(callback: Callback) -> bool:
+    """Whether `on_batch_end` has to be called after every batch; not if `every_batch` is False.
+
+    What a class says of `every_batch` holds for its own `on_batch_end`, not for that of a subclass.
+    """
+    if not has_own(callback, "on_batch_end"):
+        return False
+    if "on_batch_end" in vars(callback) or "every_batch" in vars(callback):
+        return bool(vars(callback).get("every_batch", True))
+    says = next(cls for cls in type(callback).__mro__ if {"on_batch_end", "every_batch"} & vars(cls).keys())
+    return "every_batch" not in vars(says) or bool(callback.every_batch)
 
 
 class Snapshot:
@@ -264,6 +283,11 @@ class LearningRateSchedule(Callback):
         self.per = per
         self.monitor = monitor
 
+    @property
+    def every_batch(self) -> bool:
+        """Whether the rate changes after every batch."""
+        return self.per == "step"
+
     def on_train_begin(self, run):
         self._time = 0
         # A schedule that leaves the direction open is told numbers that should fall.
@@ -308,6 +332,10 @@ class ProgressBar(Callback):
         return f"ProgressBar({', '.join(f'{name}={value!r}' for name, value in arguments.items())})"
 
     _bar = None
+    every_batch = False
+
+    def on_epoch_begin(self, run):
+        self._shown = 0
 
     def on_train_begin(self, run):
         with warnings.catch_warnings():
@@ -323,7 +351,8 @@ class ProgressBar(Callback):
             )
 
     def on_batch_end(self, run):
-        self._bar.update()
+        self._bar.update(run.batch - self._shown)
+        self._shown = run.batch
 
     def on_epoch_end(self, run):
         shown = {

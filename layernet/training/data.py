@@ -69,6 +69,8 @@ class TrainingData:
     rows: np.ndarray | None = None
     # Whether each batch divides by its own total weight: a weight then means less beside heavy ones.
     normalize_each_batch = False
+    # Of arrays whose rows do not lie one after the other: by name, the array and its copy.
+    _copies: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
     def __init__(self, network: Layer, loss: Loss, X, y, sample_weight, random):
         inputs = check_inputs(network, X, "X")
@@ -120,6 +122,31 @@ class TrainingData:
     def has_sparse_batches(self) -> bool:
         """Whether batches are sparse rows."""
         return is_sparse(self.inputs) and stays_sparse(self.network, self.inputs)
+
+    def in_one_piece(self, name: str, dtype: np.dtype) -> np.ndarray | None:
+        """The `inputs` or the `targets` as kernels read them: in a type, and one row after the other in memory.
+
+        Parameters
+        ----------
+        name : {"inputs", "targets"}
+        dtype : numpy.dtype
+
+        Returns
+        -------
+        ndarray or None
+            The array itself if it is like that, or else a copy, which is made once. None for an array that
+            stays on disk, or holds no numbers.
+        """
+        array = getattr(self, name)
+        if array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned:
+            return array
+        if array.dtype.kind not in "biuf" or stays_on_disk(array, dtype):
+            return None
+        source, copy = self._copies.get(name, (None, None))
+        if source is not array:
+            copy = np.array(array, dtype, order="C")
+            self._copies = {**self._copies, name: (array, copy)}
+        return copy
 
     def largest_input(self) -> float:
         """The largest absolute value among the inputs, found a block at a time."""

@@ -20,7 +20,15 @@ from layernet.representation import find_by_name
 from layernet.sparse import is_sparse
 from layernet.training.averaging import WeightAverage
 from layernet.training.batches import checked_order
-from layernet.training.callbacks import Callback, ProgressBar, Run, Snapshot, as_callbacks, has_own
+from layernet.training.callbacks import (
+    Callback,
+    ProgressBar,
+    Run,
+    Snapshot,
+    as_callbacks,
+    has_own,
+    needs_every_batch,
+)
 from layernet.training.data import (
     TrainingData,
     admit_inputs,
@@ -290,7 +298,7 @@ def train_epoch(
     n_rows = data.n_samples if rows is None else len(rows)
     run.steps_per_epoch = -(-n_rows // plan.batch_size)
     admit_batch_size(run.network, min(plan.batch_size, n_rows))
-    one_by_one = bool(lookers_on or metrics) or average is not None
+    one_by_one = bool(any(map(needs_every_batch, lookers_on)) or metrics) or average is not None
     with run.network.training_mode(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         try:
             for done in plan.epoch(rows, one_by_one):
