@@ -6,6 +6,7 @@ An optimizer then moves a whole network by a handful of operations on one vector
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -39,6 +40,37 @@ class Segment(NamedTuple):
     vector: ParameterVector
     start: int
     stop: int
+
+
+class Owner:
+    """Whose a state is: the network with one part of one parameter vector; nobody's after a copy or a pickle.
+
+    Parameters
+    ----------
+    network : Holder, default=None
+        Built; None for nobody.
+    """
+
+    def __init__(self, network: Holder | None = None):
+        self._vector: weakref.ref[ParameterVector] | None = None
+        if network is not None:
+            segment = segment_of(network)
+            self._vector, self._place = weakref.ref(segment.vector), (segment.start, segment.stop)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is, or was, such a network."""
+        return self._vector is not None
+
+    def is_network(self, network: Holder) -> bool:
+        """Whether a network is the one."""
+        segment = segment_of(network)
+        return (
+            self.is_known and self._vector() is segment.vector and self._place == (segment.start, segment.stop)
+        )
+
+    def __reduce__(self) -> tuple:
+        return type(self), ()
 
 
 def pack(layer: Holder) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from layernet.holder import Holder
+from layernet.parameters import Owner
 from layernet.representation import Described, require_method
 from layernet.validation import require_number
 
@@ -18,6 +20,8 @@ class Schedule(Described):
 
     A subclass defines `__call__(time)`, and stores what it needs in the constructor.
     """
+
+    _owner = Owner()
 
     def __init_subclass__(cls, abstract: bool = False, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -46,6 +50,26 @@ class Schedule(Described):
         """Take over a state that `state()` returned."""
         if state:
             raise ValueError(f"{self!r} has no state, got {sorted(state)}. Load a state of the same schedule.")
+
+    def reset(self) -> None:
+        """Forget all that `state()` holds, as if the schedule were new."""
+        if self.state():
+            self.__init__(**self.configuration())
+
+    def begin_training(self, network: Holder, is_new: bool) -> None:
+        """Keep the state for the network that it belongs to, and start anew for another; `fit` calls this.
+
+        Parameters
+        ----------
+        network : Layer
+            Built.
+        is_new : bool
+            Whether the training begins with an optimizer that has done no step, so that a state of which nobody
+            knows whose it is (a copy's, for instance) is of another training.
+        """
+        if not self._owner.is_network(network) and (self._owner.is_known or is_new):
+            self.reset()
+        self._owner = Owner(network)
 
 
 class ConstantSchedule(Schedule):

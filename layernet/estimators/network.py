@@ -35,7 +35,9 @@ class _GivenNetwork(NetworkEstimator):
         return self.network((n_features,), n_outputs)
 
     def _optimizer_from_parameters(self):
-        return copy.deepcopy(find_by_name(Optimizer, self.optimizer, "optimizer"))
+        optimizer = copy.deepcopy(find_by_name(Optimizer, self.optimizer, "optimizer"))
+        optimizer.reset()  # one that was used elsewhere is a plan here, as the network is
+        return optimizer
 
 
 class NetworkClassifier(ClassifierMethods, _GivenNetwork):

@@ -152,7 +152,9 @@ class Perceptron(NetworkEstimator):
 
     def _optimizer_from_parameters(self):
         if isinstance(self.solver, Optimizer):
-            return copy.deepcopy(self.solver)
+            solver = copy.deepcopy(self.solver)
+            solver.reset()  # one that was used elsewhere is a plan here
+            return solver
         if self.solver == "lbfgs":
             return None
         arguments = {

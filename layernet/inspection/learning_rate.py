@@ -216,6 +216,9 @@ def find_learning_rate(
     X, y = enough_rows(X, y, steps * batch_size, random)
     batches_an_epoch = max(1, len(y) // batch_size)
     test = RangeTest(steps)
+    trial = copy.deepcopy(optimizer)
+    if isinstance(optimizer, Optimizer) and optimizer.is_of_another(network):
+        trial.reset()
     schedule = ExponentialSchedule(lowest, (highest / lowest) ** (1 / (steps - 1)))
     try:
         fit(
@@ -223,7 +226,7 @@ def find_learning_rate(
             X,
             y,
             loss=loss,
-            optimizer=copy.deepcopy(optimizer),
+            optimizer=trial,
             epochs=-(-steps // batches_an_epoch),
             batch_size=batch_size,
             shuffle=lambda n_rows: random.permutation(n_rows)[: batches_an_epoch * batch_size],

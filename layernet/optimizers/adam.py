@@ -225,6 +225,10 @@ class NAdam(Optimizer):
         momenta = (self._momentum(step) for step in range(done + 1, first + n_steps))
         return list(accumulate(momenta, operator.mul, initial=product))[-n_steps:]
 
+    def reset(self):
+        super().reset()
+        self._product = (0, 1.0)
+
     def state(self):
         own = {} if self._product[0] != self.steps else {"momentum_product": self._product[1]}
         return {**super().state(), **own}

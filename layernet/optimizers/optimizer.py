@@ -11,7 +11,9 @@ import numpy as np
 
 from layernet.interrupts import uninterrupted
 from layernet.layer import Layer
+from layernet.parameters import Owner
 from layernet.representation import Described, require_method
+from layernet.schedules import Schedule
 from layernet.validation import FLOAT_TYPES, require_number
 
 # Formulas with temporaries run as fast as memory allows while a block of each vector fits into the cache.
@@ -24,6 +26,9 @@ class Optimizer(Described):
 
     A subclass names its memory in `slots`, vectors that start at zero, and moves a block of parameters in
     `move(parameters, gradients, learning_rate, *slots)`, in place. It never changes the gradients.
+
+    It remembers steps of one network. `fit` of another network starts it anew; `update` with another network is
+    refused. A copy, or an optimizer after `load_state`, goes on with whatever network comes next.
 
     In every step, in this order: gradients are clipped by value, then by global norm; weight decay is added to
     the gradients (coupled) or taken off the parameters (decoupled); the formula moves the parameters.
@@ -56,6 +61,9 @@ class Optimizer(Described):
     steps = 0
     last_learning_rate: float | None = None
     _memory: dict[str, np.ndarray] | None = None
+    _owner = Owner()
+    # The learning rate before the first training of a network, and after the last.
+    _rates: tuple[Any, Any] | None = None
 
     _is_of_the_package = True
 
@@ -88,7 +96,13 @@ class Optimizer(Described):
         ----------
         network : Layer
             Built. Its `end_step` is called once, after the move.
+
+        Raises
+        ------
+        ValueError
+            If the optimizer remembers steps of another network.
         """
+        self._refuse_another(network)
         parameters, gradients = network.parameter_vector, network.gradient_vector
         with uninterrupted:
             self.move_all(parameters, gradients, self.decayed_entries(network.decayed))
@@ -110,6 +124,54 @@ class Optimizer(Described):
             return
         with unchanged_on_failure(self, parameters):  # a step of one's own takes no `complete`
             self.step(parameters, gradients, decayed, *([] if complete is None else [complete]))
+
+    def reset(self) -> None:
+        """Forget all steps, as if the optimizer were new: its memory, their number, the state of a schedule.
+
+        A learning rate that was changed in a training, by a callback for instance, is again what it was before.
+        """
+        self.steps, self.last_learning_rate, self._memory = 0, None, None
+        if self._rates is not None and self.learning_rate == self._rates[1]:
+            self.learning_rate = self._rates[0]
+        if hasattr(self.learning_rate, "reset"):
+            self.learning_rate.reset()
+        self._owner, self._rates = Owner(), None
+
+    def begin_training(self, network: Layer) -> None:
+        """Keep the state for the network that it belongs to, and start anew for another; `fit` calls this.
+
+        Parameters
+        ----------
+        network : Layer
+            Built.
+        """
+        if self.is_of_another(network):
+            self.reset()
+        if isinstance(self.learning_rate, Schedule):
+            self.learning_rate.begin_training(network, is_new=self.steps == 0)
+        self._owner = Owner(network)
+        if self._rates is None or self.learning_rate != self._rates[1]:
+            self._rates = self.learning_rate, self.learning_rate
+
+    def is_of_another(self, network: Layer) -> bool:
+        """Whether the last steps were those of another network."""
+        return self._owner.is_known and not self._owner.is_network(network)
+
+    def end_training(self) -> None:
+        """Take note of what the training has made of the learning rate; `fit` calls this."""
+        if self._rates is not None:
+            self._rates = self._rates[0], self.learning_rate
+
+    def _refuse_another(self, network):
+        """Raise an error if there are steps of another network that the next one would depend on."""
+        if self._owner.is_network(network):
+            return
+        if self._owner.is_known and (self._memory or callable(self.learning_rate)):
+            raise ValueError(
+                f"This {type(self).__name__} remembers {self.steps} steps of another network. Use an optimizer "
+                "for each network, or call reset() to start anew."
+            )
+        self._owner = Owner(network)
 
     def decayed_entries(self, decayed: np.ndarray) -> np.ndarray | None:
         """A network's `decayed`, where this optimizer heeds it; None where it makes no difference."""
@@ -237,6 +299,7 @@ class Optimizer(Described):
         self.learning_rate = state.get("learning_rate", self.learning_rate)
         self.steps = state["steps"]
         self._memory = {name: vectors[name].copy() for name in self.slots} if vectors else None
+        self._owner, self._rates = Owner(), None
 
     def require(self, condition: bool, name: str, value: Any, expected: str) -> None:
         """Raise an error for an argument that is out of range."""

@@ -250,7 +250,8 @@ class LearningRateSchedule(Callback):
     Parameters
     ----------
     schedule : Schedule or callable
-        A function of the number of epochs (or steps) done in this training.
+        A function of the number of epochs (or steps) done in this training. What a schedule has observed counts
+        in the next training of the same network, and is forgotten for another.
     per : {"epoch", "step"}, default="epoch"
         What the schedule counts.
     monitor : str or callable, default="loss"
@@ -293,6 +294,8 @@ class LearningRateSchedule(Callback):
         # A schedule that leaves the direction open is told numbers that should fall.
         is_open = getattr(self.schedule, "larger_is_better", False) is None
         self._sign = -1 if is_open and rises(self.monitor, run, None, "ReduceOnPlateau") else 1
+        if isinstance(self.schedule, Schedule):
+            self.schedule.begin_training(run.network, is_new=run.optimizer.steps == 0)
         run.optimizer.learning_rate = self.schedule(0)
 
     def on_batch_end(self, run):

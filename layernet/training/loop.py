@@ -95,7 +95,8 @@ def fit(
     loss : str or Loss
         `"cross_entropy"` or `CrossEntropy(label_smoothing=0.1)`, for instance.
     optimizer : str or Optimizer, default="adam"
-        An optimizer object keeps its memory from one training to the next.
+        An optimizer object keeps its memory from one training of a network to the next; for another network it
+        starts anew.
     epochs : int, default=10
         How often all rows are seen, at least 1.
     batch_size : int, default=32
@@ -172,15 +173,19 @@ def fit(
         values = evaluate(network, *validation, loss=loss, metrics=metrics)
         return {f"val_{name}": value for name, value in values.items()}
 
-    return train(
-        run,
-        plan_for(engine, network, loss, optimizer, data, batch_size, epochs),
-        data,
-        order,
-        metrics,
-        None if validation is None else validate,
-        [*callbacks, *([ProgressBar()] if verbose else [])],
-    )
+    optimizer.begin_training(network)
+    try:
+        return train(
+            run,
+            plan_for(engine, network, loss, optimizer, data, batch_size, epochs),
+            data,
+            order,
+            metrics,
+            None if validation is None else validate,
+            [*callbacks, *([ProgressBar()] if verbose else [])],
+        )
+    finally:
+        optimizer.end_training()
 
 
 def train(
