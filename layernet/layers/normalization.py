@@ -103,7 +103,7 @@ class BatchNorm(Layer):
         if n_rows * math.prod(self.input_shape[:-1]) == 1 and self._full_rows(n_rows) < 2:
             raise ValueError(
                 f"{self!r} expects batches of at least 2 rows in training, got batches of 1 row "
-                "(batch_size=1). One row is its own mean, so the outputs would be beta whatever the inputs, "
+                "(batch_size=1): one sample is its own mean, so the outputs would be beta whatever the inputs, "
                 "and no layer before this one would learn. Use a larger batch_size, more rows in each call, or "
                 "LayerNorm()."
             )
