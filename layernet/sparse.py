@@ -42,7 +42,7 @@ def as_sparse_rows(value: Any, dtype: np.dtype | None, convert: bool, name: str)
     Returns
     -------
     scipy.sparse.csr_array
-        It shares the value's memory where nothing had to be done.
+        In the form of `in_canonical_form`. It shares the value's memory where nothing had to be done.
 
     Raises
     ------
@@ -65,6 +65,36 @@ def as_sparse_rows(value: Any, dtype: np.dtype | None, convert: bool, name: str)
         rows = rows.astype(dtype or np.float64, copy=False)
     if value.format == "csr":  # products look where the indices say; what SciPy converted it has checked
         rows.check_format(full_check=True)
+    return in_canonical_form(rows)
+
+
+def in_canonical_form(rows: Any) -> Any:
+    """Sparse rows in the one form that equal rows share: each entry once, by ascending column, and no zeros.
+
+    Rows are recognized by their entries, for instance by layers with noise, and sums depend on their order.
+
+    Parameters
+    ----------
+    rows : sparse matrix or sparse array in CSR format
+
+    Returns
+    -------
+    sparse matrix or sparse array
+        The rows themselves where nothing had to be done, else a copy.
+
+    Examples
+    --------
+    >>> from scipy.sparse import csr_array
+    >>> twice = csr_array((np.array([1.0, 0.0, 2.0]), np.array([2, 1, 2]), np.array([0, 3])), shape=(1, 3))
+    >>> in_canonical_form(twice).data, twice.data
+    (array([3.]), array([1., 0., 2.]))
+    """
+    if rows.has_canonical_format and rows.data.all():
+        return rows
+    rows = rows.copy()
+    with np.errstate(over="ignore"):  # what is too large is refused with the other entries
+        rows.sum_duplicates()
+    rows.eliminate_zeros()
     return rows
 
 

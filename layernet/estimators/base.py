@@ -29,6 +29,7 @@ from layernet.layer import Layer
 from layernet.layers.noise import NoiseLayer
 from layernet.losses import Loss
 from layernet.optimizers import Optimizer
+from layernet.sparse import in_canonical_form, is_sparse
 from layernet.training import DivergenceError, Run
 from layernet.training.averaging import WeightAverage
 from layernet.training.callbacks import Callback, as_callbacks
@@ -184,10 +185,12 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
                 self, X, y, accept_sparse=["csr", "csc"], multi_output=True, dtype=dtype, reset=reset,
                 y_numeric=self._takes_numbers,
             )  # fmt: skip
+        if is_sparse(X):
+            X = in_canonical_form(X.tocsr())
         if not reset:
             require_in_range(X, self.network_.dtype, "X")
         y = dense_targets(y, type(self).__name__, may_be_sparse=not self._takes_numbers)
-        return (X.tocsr() if hasattr(X, "tocsr") else X), y
+        return X, y
 
     def _prepare_targets(self, y, continues, incremental, classes):
         if not continues:

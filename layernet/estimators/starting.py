@@ -79,7 +79,7 @@ def loss_without_learning(network: Layer, loss: Loss, data: TrainingData) -> flo
     with np.errstate(over="ignore", invalid="ignore"):
         losses = [
             loss.losses(network.forward_pass(inputs[rows]), targets[rows])
-            for rows in batches(len(inputs), block_size)
+            for rows in batches(len(targets), block_size)
         ]
     of_network = float(np.concatenate(losses).mean())
     of_zeros = total / (data.n_samples * data.mean_weight)
