@@ -105,10 +105,10 @@ def dense_targets(y: Any, who: str, may_be_sparse: bool) -> np.ndarray:
            [0, 1]])
     """
     if hasattr(y, "toarray"):
-        if not may_be_sparse or y.shape[1] == 1:
+        if not may_be_sparse or y.ndim == 1 or y.shape[1] == 1:
             raise TypeError(
                 f"{who}: y must be a dense array, got a sparse {type(y).__name__} of shape {y.shape}. "
-                f"Use y.toarray(){'.ravel()' if y.shape[1] == 1 else ''}."
+                f"Use y.toarray(){'.ravel()' if y.shape[1:] == (1,) else ''}."
             )
         y = y.toarray()
     if y.ndim == 2 and y.shape[1] == 1:

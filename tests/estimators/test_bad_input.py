@@ -273,6 +273,12 @@ def test_sparse_targets_are_refused_with_what_to_do(estimator, kind):
             clone(estimator).fit(X, y.toarray().ravel() if columns == 1 else y.toarray(), X_val=X, y_val=y)
 
 
+@pytest.mark.parametrize("estimator", [small(), MLPRegressor()])
+def test_sparse_targets_of_one_dimension_are_refused(estimator):
+    with pytest.raises(TypeError, match=r"a sparse csr_array of shape \(60,\)\. Use y\.toarray\(\)\.$"):
+        clone(estimator).fit(X, sparse.csr_array(Y))
+
+
 @pytest.mark.parametrize("loss", ["cross_entropy", CrossEntropy(), "hinge"])
 def test_one_hot_targets_of_a_loss_of_classes_are_refused_with_what_to_do(loss):
     one_hot = np.eye(3)[Y]
