@@ -10,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from layernet import (
     GELU,
     SGD,
+    BatchNorm,
     Concat,
     Dense,
     Dropout,
@@ -20,6 +21,7 @@ from layernet import (
     Monitor,
     NetworkClassifier,
     ReLU,
+    Reshape,
     Residual,
     Sequential,
     Tanh,
@@ -63,6 +65,22 @@ def large_graph():
 
 
 @functools.cache
+def residual_graph():
+    """With skips in skips, and layers that are not as in training."""
+    inner = Residual(Sequential([Dense(3), Tanh(), Residual(ReLU()), Dense(4)]))
+    net = Sequential([Dense(4), BatchNorm(), Tanh(), Dropout(0.2), inner, Residual(Dense(4)), Dense(2)])
+    return computation_graph(net.build(2, random_state=0), [1.0, -0.5], target=1, loss="cross_entropy")
+
+
+def residual_chain():
+    """The same, of layers with more axes."""
+    net = Sequential(
+        [Reshape((2, 3)), Residual(Sequential([Tanh(), Residual(Dropout(0.2))])), Flatten(), Dense(2)]
+    )
+    return computation_graph(net.build(6, random_state=0), np.arange(6.0) / 6, target=1, loss="cross_entropy")
+
+
+@functools.cache
 def watched():
     """A training that several things are wrong with."""
     X, y = load_iris(return_X_y=True)
@@ -89,6 +107,11 @@ REPRESENTATIONS = {
     "graph": lambda: lecture_graph(target=1)._repr_html_(),
     "graph, large": lambda: large_graph()._repr_html_(),
     "graph, layer by layer": lambda: computation_graph(network(), [[0.5, 1.0], [2.0, -1.0]])._repr_html_(),
+    "graph with skips": lambda: residual_graph()._repr_html_(),
+    "graph with skips, layer by layer": lambda: residual_chain()._repr_html_(),
+    "levels with skips": lambda: residual_graph().levels()._repr_html_(),
+    "parameter of an output": lambda: lecture_graph().parameter("z1.w2")._repr_html_(),
+    "steps with skips": lambda: residual_graph().steps()._repr_html_(),
     "levels": lambda: lecture_graph(target=1).levels()._repr_html_(),
     "levels, many": lambda: large_graph().levels()._repr_html_(),
     "paths": lambda: lecture_graph().paths("x1")._repr_html_(),

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from browser.pages import SETTINGS, collisions, overflow, unreadable, widths
-from browser.representations import large_graph
+from browser.representations import REPRESENTATIONS, large_graph, residual_chain, residual_graph
 from layernet import lecture_graph
 
 
@@ -45,6 +45,36 @@ def test_a_file_of_its_own_reads_everywhere(setting, open_page, tmp_path):
         page = open_page(path, scheme=SETTINGS[setting]["scheme"])
         assert unreadable(page, "svg") == []
         assert page.errors == []
+
+
+@pytest.mark.parametrize(
+    "name", ["graph", "graph with skips", "graph with skips, layer by layer", "steps", "estimator"]
+)
+def test_where_drawings_are_taken_out_an_image_is_left(name, open_page):
+    html = REPRESENTATIONS[name]()
+    page = open_page(html)
+    assert page.locator("img.layernet-image").count() == 1
+    assert page.locator("img.layernet-image:visible").count() == 0
+    # As a site does that shows notebooks: no drawings, no scripts, no style sheets.
+    page = open_page(re.sub(r"<(svg|style|script)\b.*?</\1>", "", html, flags=re.DOTALL))
+    image = page.locator("img.layernet-image")
+    assert image.is_visible()
+    assert len(image.get_attribute("alt")) > 20
+    width, height = image.evaluate("image => [image.naturalWidth, image.naturalHeight]")
+    assert width > 200
+    assert height > 100
+    assert page.errors == []
+
+
+@pytest.mark.parametrize("graph", [residual_graph(), residual_chain()], ids=["neurons", "layers"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_files_with_skips_read(graph, scheme, open_page, tmp_path):
+    path = tmp_path / "graph.svg"
+    path.write_text(graph.svg(), encoding="utf-8")
+    page = open_page(path, scheme=scheme)
+    assert unreadable(page, "svg") == []
+    assert collisions(page, "svg") == []
+    assert page.errors == []
 
 
 def test_the_stepper_steps_when_clicked(open_page):
