@@ -35,6 +35,7 @@ from layernet import (
     Tanh,
     check_layer,
 )
+from layernet.inspection.health.own_layers import LossOfRows
 from layernet.losses import BoundLoss
 
 # Each layer in a few configurations, with the shape of a sample. A layer without a case fails the test below.
@@ -86,7 +87,7 @@ CASES = [
 ]
 
 # A loss bound to its targets takes exactly as many rows as it has targets; tests/test_losses.py has its laws.
-NOT_A_LAYER_OF_ROWS = {BoundLoss}
+NOT_A_LAYER_OF_ROWS = {BoundLoss, LossOfRows}
 
 
 def all_layers(cls=Layer):
