@@ -122,6 +122,7 @@ def variance_factor(answer: Callable, test: Test) -> None:
         "a cosine, whose mean is not 0": np.cos,
         "a cosine that turns fast": lambda z: np.cos(30 * z),
         "a steep sigmoid about 1": lambda z: 1 / (1 + np.exp(-30 * (z - 1))),
+        "a step from 0 to 1 near -1": lambda z: np.where(z > -1.005, 1.0, 0.0),
         "a rectifier that begins at 2": lambda z: np.maximum(z - 2, 0),
     }
     random = np.random.default_rng(63)
