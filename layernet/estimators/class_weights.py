@@ -94,6 +94,7 @@ def loss_with_label_weights(loss: Loss, class_weight: Any, y: np.ndarray, who: s
     """
     n_labels, example = y.shape[1], "[{0: 1, 1: 5}]"
     if isinstance(class_weight, Mapping):
+        example = f"[{class_weight!r}]" if set(class_weight) <= {0, 1} else example
         raise ValueError(
             f"{who}: class_weight must be 'balanced' or a list of {n_labels} dicts, one for each label of a "
             f"sample, got {class_weight!r}, which does not say of which label. For the same weights of all "

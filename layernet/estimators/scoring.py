@@ -46,12 +46,13 @@ def scorer_of(estimator: Any, scoring: str | Callable) -> Callable[[Any, Any, np
             if names_differ:  # `fit` has warned once that only one of X and X_val has names
                 warnings.filterwarnings("ignore", "X (has|does not have valid) feature names", UserWarning)
             value = scorer(estimator, X, y, **weights)
-        if isinstance(value, dict) or np.size(value) != 1:
+        try:
+            return float(np.reshape(value, ()))
+        except (TypeError, ValueError):
             raise ValueError(
                 f"scoring={scoring!r} must return one number, which early stopping compares from epoch to "
                 f"epoch, got {value!r}. Give a scorer of one metric."
-            )
-        return float(np.reshape(value, ()))
+            ) from None
 
     return score
 

@@ -252,7 +252,8 @@ def test_weights_of_labels_in_partial_fit_and_in_a_warm_start(name):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"class_weight": {0: 1, 1: 5}}, r"a list of 4 dicts.*For the same weights of all labels: .* \* 4"),
+        ({"class_weight": {0: 1, 1: 7}}, r"a list of 4 dicts.*weights of all labels: \[\{0: 1, 1: 7\}\] \* 4"),
+        ({"class_weight": {3: 9}}, r"got \{3: 9\}, which does not say of which label"),
         ({"class_weight": [{1: 2}] * 3}, r"a list of 4 dicts.* got \[\{1: 2\}, \{1: 2\}, \{1: 2\}\]"),
         ({"class_weight": [{1: 2}, {2: 1}, {}, {}]}, "with weights of 0 and of 1"),
         ({"class_weight": [1, 2, 3, 4]}, "with weights of 0 and of 1"),
