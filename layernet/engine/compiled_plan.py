@@ -26,6 +26,7 @@ from layernet.engine.program import (
     segments_of,
     segments_of_parts,
 )
+from layernet.engine.sparse_rows import SparseRows
 from layernet.engine.threads import blas_on_one_thread, n_workers_for
 from layernet.engine.translation import PASSES, translate
 from layernet.engine.updates import add_update
@@ -105,7 +106,7 @@ class CompiledPlan:
         self.penalty = penalty
         # Weights are counted in a power of 2 near their mean, which rounds none: float32 holds no 1e-300.
         self._unit = 2.0 ** math.floor(math.log2(data.mean_weight))
-        self.n_workers = n_workers_for(network, self.batch_size)
+        self.n_workers = n_workers_for(network, self.batch_size, *[True] * data.has_sparse_batches)
         size = network.parameter_vector.size
         self.longest_run = int(
             np.clip(MULTIPLICATIONS_OF_A_RUN // (3 * self.batch_size * max(size, 1)), 1, LONGEST_RUN)
@@ -122,6 +123,7 @@ class CompiledPlan:
         self.parameters, self.gradients = self.network.parameter_vector, self.network.gradient_vector
         self._methods = methods_of(self.network, self.loss, self.optimizer)
         self._matrices = self._what_the_machine_can_gather()
+        self._sparse = SparseRows.of(self.data.inputs, self._order) if is_sparse(self.data.inputs) else None
         self._make_for(self.n_workers if self._matrices is not None else 1)
         if self.n_workers > 1 and any(callable(segment) for segment in self._segments):
             self._make_for(1)
@@ -179,7 +181,10 @@ class CompiledPlan:
     def _add_gathering(self, step, program):
         """The rows of the batch, unless Python fills the buffers."""
         kind = np.int64 if holds_classes(self.data.targets) else program.dtype
-        step.inputs = program.for_samples(math.prod(self.network.input_shape))
+        if self.data.has_sparse_batches:
+            step.inputs = self._sparse
+        else:
+            step.inputs = program.for_samples(math.prod(self.network.input_shape))
         step.targets = program.for_samples(math.prod(self.data.targets.shape[1:]), kind)
         if self._matrices is None:
             return
@@ -189,11 +194,9 @@ class CompiledPlan:
             "weights": program.weights,
             "rows": program.row_numbers,
         }
-        matrices = dict(self._matrices)
-        if "values" in matrices:
-            of_sparse = [matrices.pop(name) for name in ("values", "columns", "starts")]
-            program.do(gathering.gather_sparse, *of_sparse, self._order, step.inputs)
-        for name, matrix in matrices.items():
+        if self._sparse is not None and step.inputs is not self._sparse:
+            program.do(gathering.gather_sparse, *self._sparse.operands, step.inputs)
+        for name, matrix in self._matrices.items():
             kernel = gathering.gather_whole_numbers if matrix.dtype == np.int64 else gathering.gather
             program.do(kernel, matrix, self._order, targets[name])
         if self.data.rows is None:
@@ -242,11 +245,7 @@ class CompiledPlan:
         if targets is None or inputs is None:
             return None
         matrices = {"targets": targets.reshape(data.n_samples, -1)}
-        if sparse:
-            matrices["values"] = data.inputs.data.reshape(1, -1)
-            matrices["columns"] = data.inputs.indices.astype(np.int64).reshape(1, -1)
-            matrices["starts"] = data.inputs.indptr.astype(np.int64).reshape(1, -1)
-        else:
+        if not sparse:
             matrices["inputs"] = inputs.reshape(data.n_samples, -1)
         if data.weights is not None:
             matrices["weights"] = (data.weights / self._unit).astype(dtype).reshape(-1, 1)
@@ -373,7 +372,10 @@ class CompiledPlan:
         data = self.data
         weights, numbers = (None if values is None else values[rows] for values in (data.weights, data.rows))
         mean_weight = None if weights is None else data.mean_weight
-        self._programs[0].batch = BatchInPython(data.targets[rows], weights, numbers, mean_weight)
+        sparse_inputs = data.batch(rows)[0] if data.has_sparse_batches else None
+        self._programs[0].batch = BatchInPython(
+            data.targets[rows], weights, numbers, mean_weight, sparse_inputs
+        )
         if self._matrices is None:
             self._fill(rows)
         for segment in self._passes:
@@ -394,8 +396,8 @@ class CompiledPlan:
         inputs, targets, weights, _, numbers = self.data.batch(rows)
         n_rows = inputs.shape[0]
         step = self._steps[0]
-        dense = inputs.toarray() if is_sparse(inputs) else inputs
-        step.inputs[:n_rows] = dense.reshape(n_rows, -1)
+        if not is_sparse(inputs):
+            step.inputs[:n_rows] = inputs.reshape(n_rows, -1)
         step.targets[:n_rows] = targets.reshape(n_rows, -1)
         if weights is not None:
             program.weights[:n_rows, 0] = weights / self._unit

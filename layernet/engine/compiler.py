@@ -66,6 +66,11 @@ def _whole_numbers(batch, operands, sizes, index):
     return _view_of(index.literal_value, types.int64)
 
 
+@overload(words.short_numbers, prefer_literal=True)
+def _short_numbers(batch, operands, sizes, index):
+    return _view_of(index.literal_value, types.int32)
+
+
 @overload(words.doubles, prefer_literal=True)
 def _doubles(batch, operands, sizes, index):
     return _view_of(index.literal_value, types.float64)
@@ -73,7 +78,7 @@ def _doubles(batch, operands, sizes, index):
 
 def _view_of(index, kind):
     """A function that returns one operand as a matrix of another type than the plan's."""
-    names = {"carray": carray, "as_other": _pointer_to_integers if kind == types.int64 else _pointer_to_doubles}
+    names = {"carray": carray, "as_other": _POINTERS[kind]}
     shape = f"({rows_of(index)}, sizes[{2 * index + 1}])"
     exec(f"def view(batch, operands, sizes, index): return carray(as_other(operands[{index}]), {shape})", names)
     return names["view"]
@@ -123,8 +128,7 @@ def _other_pointer(kind):
     return reinterpret
 
 
-_pointer_to_integers = _other_pointer(types.int64)
-_pointer_to_doubles = _other_pointer(types.float64)
+_POINTERS = {kind: _other_pointer(kind) for kind in (types.int64, types.int32, types.float64)}
 
 
 @intrinsic

@@ -35,12 +35,15 @@ class BatchInPython(NamedTuple):
         Of the samples, as they were given.
     mean_weight : float or None
         Of all training data; None without weights.
+    inputs : csr_array or None
+        Of the network, if they are sparse rows; arrays lie in a buffer.
     """
 
     targets: np.ndarray
     weights: np.ndarray | None
     numbers: np.ndarray | None
     mean_weight: float | None
+    inputs: Any = None
 
 
 class Formula(NamedTuple):
@@ -271,7 +274,7 @@ class Program:
             if (
                 array.ndim != 2
                 or not array.flags.c_contiguous
-                or array.dtype not in (self.dtype, np.int64, np.float64)
+                or array.dtype not in (self.dtype, np.int64, np.int32, np.float64)
             ):
                 raise ValueError(
                     f"{kernel!r} expects contiguous matrices of {self.dtype} or int64, got an array of shape "

@@ -9,6 +9,7 @@ import numpy as np
 
 from layernet.engine.plan import tell_of_batch
 from layernet.engine.program import Program, copy_of
+from layernet.engine.sparse_rows import SparseRows
 from layernet.layer import Layer
 
 WayBack = Callable[[np.ndarray, bool], np.ndarray | None]
@@ -52,7 +53,8 @@ def by_formula(layer, program, inputs):
         nonlocal record
         batch, full_rows = program.batch, program.team.batch_size
         tell_of_batch(seeing, batch.weights, batch.numbers, full_rows, batch.mean_weight)
-        values, record = layer.record(copy_of(inputs, rows, layer.input_shape))
+        is_sparse = isinstance(inputs, SparseRows)
+        values, record = layer.record(batch.inputs if is_sparse else copy_of(inputs, rows, layer.input_shape))
         outputs[:rows] = values.reshape(rows, -1)
 
     program.do_in_python(forward)

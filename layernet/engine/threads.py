@@ -17,6 +17,8 @@ from layernet.layer import Layer
 # gains a tenth on two idle cores. On busy ones threads wait for each other, and a fit takes several times as
 # long (benchmarks/estimators.py).
 SMALL_PRODUCT = 4_000_000
+# An update of so many parameters takes a millisecond or more: as much as two workers can share.
+MANY_WEIGHTS = 500_000
 # A product of fewer rows is not worth a worker of its own: all of them read all the weights.
 ROWS_OF_A_WORKER = 32
 
@@ -46,7 +48,7 @@ def has_small_products(network: Layer, batch_size: int, is_sparse: bool = False)
     return batch_size * max(sizes, default=0) <= SMALL_PRODUCT
 
 
-def n_workers_for(network: Layer, batch_size: int) -> int:
+def n_workers_for(network: Layer, batch_size: int, is_sparse: bool = False) -> int:
     """How many workers share a batch: as many as BLAS may have threads, if products are large.
 
     So all that tells BLAS how many threads to use tells us: OPENBLAS_NUM_THREADS and the like, joblib's
@@ -57,13 +59,16 @@ def n_workers_for(network: Layer, batch_size: int) -> int:
     network : Layer
         Built.
     batch_size : int
+    is_sparse : bool, default=False
+        Whether the network is given sparse rows. Then most of a step may be the update of its many weights.
 
     Returns
     -------
     int
         At least 1.
     """
-    if has_small_products(network, batch_size):
+    has_many_weights = is_sparse and network.parameter_vector.size > MANY_WEIGHTS
+    if has_small_products(network, batch_size, is_sparse) and not has_many_weights:
         return 1
     return max(1, min(_limiter.threads(), batch_size // ROWS_OF_A_WORKER))
 

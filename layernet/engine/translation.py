@@ -31,9 +31,11 @@ from layernet.containers import Concat, Residual, Sequential
 from layernet.engine import normalizing as normalizing  # registers its translations
 from layernet.engine.kernels import activations, structure
 from layernet.engine.kernels.products import gradient_of_inputs, gradient_of_weights, multiply, multiply_parts
+from layernet.engine.kernels.sparse import gradient_of_sparse, multiply_sparse
 from layernet.engine.program import Program
 from layernet.engine.registry import WayBack, _translations, by_formula, translates
 from layernet.engine.settings import NotASettingError
+from layernet.engine.sparse_rows import SparseRows
 from layernet.layer import Layer
 from layernet.layers import (
     ELU,
@@ -164,7 +166,10 @@ def dense(layer, program, inputs, activation=None):
     values = program.for_samples(layer.units)
     bias = program.vector(layer.bias) if layer.use_bias else program.fixed(1, layer.units)
     grad_bias = program.gradient(layer.grad_bias) if layer.use_bias else program.fixed(1, layer.units)
-    program.do(multiply if program.is_training else multiply_parts, inputs, layer.weights, values)
+    if isinstance(inputs, SparseRows):
+        program.do(multiply_sparse, *inputs.operands, layer.weights, values)
+    else:
+        program.do(multiply if program.is_training else multiply_parts, inputs, layer.weights, values)
     slopes = program.for_samples(layer.units) if kernels.keeps_slope else None
     kept = [] if slopes is None else [slopes]
     if layer.use_bias or activation is not None:
@@ -176,9 +181,11 @@ def dense(layer, program, inputs, activation=None):
 
         def add_gradient_of_weights():
             grad_weights, first = program.gradient_for_all(layer.grad_weights)
-            inputs_of_all, grad_of_all = program.of_all(inputs), program.of_all(grad_output)
-            first = np.array([[first]], np.int64)
-            program.do(gradient_of_weights, inputs_of_all, grad_of_all, grad_weights, first)
+            grad_of_all, first = program.of_all(grad_output), np.array([[first]], np.int64)
+            if isinstance(inputs, SparseRows):
+                program.do(gradient_of_sparse, *inputs.operands, grad_of_all, grad_weights, first)
+            else:
+                program.do(gradient_of_weights, program.of_all(inputs), grad_of_all, grad_weights, first)
 
         program.when_all_are_back(add_gradient_of_weights)
         if not wanted:

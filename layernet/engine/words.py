@@ -69,6 +69,11 @@ def whole_numbers(batch: Any, operands: Any, sizes: Any, index: int) -> np.ndarr
     raise NotImplementedError("Kernels run as machine code only.")
 
 
+def short_numbers(batch: Any, operands: Any, sizes: Any, index: int) -> np.ndarray:
+    """The operand of an index as a matrix of int32."""
+    raise NotImplementedError("Kernels run as machine code only.")
+
+
 def doubles(batch: Any, operands: Any, sizes: Any, index: int) -> np.ndarray:
     """The operand of an index as a matrix of float64, whatever the type of the plan."""
     raise NotImplementedError("Kernels run as machine code only.")

@@ -38,7 +38,8 @@ class Training(NamedTuple):
 def workers(count):
     """In this context so many workers share each batch of a compiled plan, however small it is."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("layernet.engine.compiled_plan.n_workers_for", lambda network, batch_size: count)
+        name = "layernet.engine.compiled_plan.n_workers_for"
+        patch.setattr(name, lambda network, batch_size, is_sparse=False: count)
         yield
 
 

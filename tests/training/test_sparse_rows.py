@@ -60,7 +60,7 @@ def assert_same_training(net, engine, tolerance=1e-10, form=sparse.csr_array, in
     """Whether sparse rows make the model that the same rows make as an array."""
     optimizer = options.pop("optimizer", Adam())
     found, curves = trained(net, form(inputs), engine, optimizer=copy.deepcopy(optimizer), **options)
-    expected, wanted = trained(net, inputs, engine, optimizer=optimizer, **options)
+    expected, wanted = trained(net, inputs, engine, optimizer=copy.deepcopy(optimizer), **options)
     assert_allclose(found.parameter_vector, expected.parameter_vector, rtol=tolerance, atol=tolerance)
     assert curves.keys() == wanted.keys()
     for name in wanted.keys() - {"seconds"}:

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from layernet.engine.kernel import kernel
-from layernet.engine.words import OFFSET, ROWS_OF_ALL, START, WORKER, arrays, inline, number, whole_numbers
+from layernet.engine.words import (
+    OFFSET,
+    ROWS_OF_ALL,
+    START,
+    WORKER,
+    arrays,
+    inline,
+    number,
+    short_numbers,
+    whole_numbers,
+)
 
 
 @inline
@@ -33,7 +43,7 @@ def gather_whole_numbers(batch, operands, sizes):
 def gather_sparse(batch, operands, sizes):
     """The same for a sparse matrix in CSR format: values[j] stands in columns[j], from j = starts[row] on."""
     values, _, _, _, rows = arrays(batch, operands, sizes, 5)
-    columns = whole_numbers(batch, operands, sizes, 1)
+    columns = short_numbers(batch, operands, sizes, 1)
     starts = whole_numbers(batch, operands, sizes, 2)
     order = whole_numbers(batch, operands, sizes, 3)
     first = batch[START] + batch[OFFSET]
