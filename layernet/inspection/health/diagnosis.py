@@ -111,13 +111,18 @@ def _of_training(evidence: Evidence) -> list[Finding]:
     """Causes before what may follow from them; guesses from the loss alone only where nothing else was seen."""
     if nothing_to_learn := _nothing_to_learn(evidence):
         return nothing_to_learn
-    causes = [*_causes(evidence), *_brakes(evidence)]
     stuck_units = [*illnesses.saturated_activations(evidence), *illnesses.dead_rectifiers(evidence)]
+    born_so = [each for each in stuck_units if evidence.was_there_before_training(each)]
+    causes = [*_causes(evidence), *_brakes(evidence)]
+    if not born_so:
+        # Where units were stuck from the start the loss does not pull, and any decay pulls more.
+        causes += obstacles.weight_decay_too_strong(evidence)
     if causes:
         return [*causes, *stuck_units]
     too_high = progress.rate_too_high(evidence)
     if too_high:
-        born_so = [each for each in stuck_units if evidence.was_there_before_training(each)]
+        if evidence.vanishes_from_the_start:
+            too_high = [*illnesses.vanishing_gradients(evidence), *too_high]
         return [*born_so, *too_high, *(each for each in stuck_units if each not in born_so)]
     found = [*stuck_units, *illnesses.vanishing_gradients(evidence)]
     others = (
@@ -144,13 +149,15 @@ def _causes(evidence: Evidence) -> list[Finding]:
     """Facts about passes, data, weights and the network's end, from which the rest may follow."""
     inputs = illnesses.inputs_not_scaled(evidence) or illnesses.small_feature_matters(evidence)
     unscaled = [*inputs, *illnesses.targets_not_scaled(evidence)]
+    noise = obstacles.too_much_noise(evidence)
     twice = illnesses.activation_applied_twice(evidence)
     return [
         *obstacles.wrong_gradients(evidence),
         *illnesses.symmetric_weights(evidence),
+        *(noise if unscaled else []),
         *(twice or obstacles.unreachable_targets(evidence)),
-        # Inputs that are too large make everything large.
-        *(unscaled or illnesses.exploding_gradients(evidence)),
+        # Inputs that are too large make everything large, and so does noise.
+        *(unscaled or noise or illnesses.exploding_gradients(evidence)),
     ]
 
 
@@ -159,8 +166,6 @@ def _brakes(evidence: Evidence) -> list[Finding]:
     looks = (
         obstacles.rows_in_order,
         obstacles.contradictory_rows,
-        obstacles.too_much_noise,
-        obstacles.weight_decay_too_strong,
         obstacles.learning_rate_gone,
     )
     return [finding for look in looks for finding in look(evidence)]
@@ -191,7 +196,9 @@ def _what_was_checked(monitor):
     words = ""
     if reports and all(reports.values()):
         worst = max(report.worst.error for report in reports.values())
-        words = f" The gradients of {listed(list(reports))} were checked and are right, to {worst:.0e}."
+        names = list(reports)
+        which = listed(names) if len(names) < 5 else f"{names[0]} to {names[-1]} ({len(names)} of your own)"
+        words = f" The gradients of {which} were checked and are right, to {worst:.0e}."
     missing = [name for name in unchecked if name not in reports]
     if missing:
         words += f" The gradients of {listed(missing)} could not be checked: {unchecked[missing[0]]}."

@@ -22,8 +22,18 @@ LITTLE = 0.5
 MOST = 0.75
 NOTHING = 0.95
 
+# Gradient norm times weight norm, as a part of the baseline: 0.2 to 30 in sound trainings that have something
+# to learn.
+NO_PUSH = 0.05
+
 # A share of dead or saturated units that training is not to blame for.
 BORN_SO = 0.3
+
+# Standard deviations that chance may make up for: the highest of 40 means is 2 or 3 above the mean.
+CHANCE = 4.0
+
+# The gradient norm of the first layer divided by that of the last in the first step: sound ones have 0.1 to 10.
+FAR_VANISHED = 3e-3
 
 # So many of the steps that were looked at are the beginning: at a minimum gradients and updates are 0 by
 # nature, so how large they were is also asked of the time before it.
@@ -90,6 +100,9 @@ class Evidence:
         The loss over training, in means of many batches.
     start, end, best, worst : float
         The loss before the first step, and the curve's last, lowest and highest values.
+    by_chance : float
+        How much the curve may rise because its points are means over rows whose lowest losses differ, as those
+        of counts do.
     level : float
         (end - lowest) / gap: 1 for nothing learned, 0 for all.
     level_of_sample : float
@@ -108,6 +121,8 @@ class Evidence:
         if the weights moved by their own size.
     profile : float
         The gradient norm of the first layer with weights divided by that of the last, in the median step.
+    vanishes_from_the_start : bool
+        Whether that is far too small in the first step, when no update has done any harm.
     """
 
     def __init__(self, monitor: Monitor):
@@ -130,6 +145,8 @@ class Evidence:
         self.baseline, self.baseline_words = self._baseline()
         self.lowest = self.material.lowest
         self.gap = self.baseline - self.lowest
+        rows_a_point = max(monitor.rows_done, 1) / max(len(self.curve), 1)
+        self.by_chance = CHANCE * self.material.lowest_deviation / math.sqrt(rows_a_point)
         if not self.gap > 1e-9 * abs(self.baseline):
             self.gap = math.nan
         self.level = self.part(self.end)
@@ -173,10 +190,12 @@ class Evidence:
             strongest = (norms * weights).max(axis=1, initial=0.0)
         self.push = float(np.fmax(quantile(strongest, 0.5), quantile(strongest[:BEGINNING], 0.5))) / self.gap
         self.norms = [quantile(column, 0.5) for column in norms.T]
-        self.profile = math.nan
+        self.profile, self.vanishes_from_the_start = math.nan, False
         if len(layers) > 1 and len(norms):
             with np.errstate(all="ignore"):
-                self.profile = quantile(norms[:, 0] / norms[:, -1], 0.5)
+                profiles = norms[:, 0] / norms[:, -1]
+                self.profile = quantile(profiles, 0.5)
+                self.vanishes_from_the_start = bool(0 < profiles[0] < FAR_VANISHED)
 
     def compared_with_easy(self) -> tuple[float, float] | None:
         """How good the network is on the sample, and how good a method that needs no training is.

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from layernet.inspection.health.evidence import LOSSES_WITH_UNITS, NOTHING, Evidence, Finding, listed
+from layernet.inspection.health.evidence import LOSSES_WITH_UNITS, NO_PUSH, NOTHING, Evidence, Finding, listed
 
 # Initial weights are made for inputs near 0 with a spread near 1 (LeCun, Bottou, Orr and Mueller, 1998,
 # Efficient BackProp), and outputs begin at about 1. Ten times more, in the root mean square of a feature or of
@@ -36,9 +36,6 @@ DEAD = 0.5
 # and 10; sigmoids lose a factor of 4 or more a layer (Hochreiter, 1991; Glorot and Bengio, 2010).
 VANISHED = 0.03
 EXPLODED = 1e3
-# Gradient norm times weight norm, as a part of the baseline: 0.2 to 30 in sound trainings that have something
-# to learn.
-NO_PUSH = 0.05
 
 # The loss before training, as a multiple of the baseline. At a sound start outputs are about 1 in size and the
 # loss is about that of guessing (Karpathy, 2019, A recipe for training neural networks); weights that are too

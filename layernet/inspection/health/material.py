@@ -21,6 +21,12 @@ SAMPLE_ROWS = 512
 # Rows that the baseline is computed from: it is known to about 1 in 100 then.
 BASELINE_ROWS = 20_000
 SHUFFLES = 20
+# Features whose products are looked at: 465 of them.
+PAIRED_FEATURES = 30
+# Products of outlying values are cut off here, for one of them would outweigh all others.
+OUTLYING = 5.0
+# A spread, as a part of the mean, that is lost beside it: single precision resolves a tenth of it.
+CONSTANT = 1e-6
 # Numbers in the rows that equal ones are looked for among: 32 MB.
 COMPARED_NUMBERS = 2**22
 
@@ -50,18 +56,22 @@ class Material:
         by chance.
     signal : float or None
         By how many standard deviations the inputs say more about the targets than about the same targets dealt
-        to the rows anew; the largest of two tests.
+        to the rows anew; the largest of three tests.
     targets_are_equal : bool
         Whether all rows have the same target, where there are several.
     lowest : float
         The lowest loss that outputs fitted to each row could have: more than 0 for smoothed labels, for
         instance.
+    lowest_deviation : float
+        How much that varies over the rows.
     reachable : float or None
         The same for outputs in the range that the network's end leaves them; None if it leaves all.
     low, high : ndarray of the outputs' shape
         That range.
     contradictions : float
         The share of the targets' variance that lies between rows with equal inputs.
+    inputs_are_equal : bool
+        Whether no feature varies by more than a millionth of itself.
     """
 
     inputs: np.ndarray
@@ -76,16 +86,12 @@ class Material:
     signal: float | None = None
     targets_are_equal: bool = False
     lowest: float = 0.0
+    lowest_deviation: float = 0.0
     reachable: float | None = None
     low: np.ndarray | None = None
     high: np.ndarray | None = None
     contradictions: float = 0.0
-
-    @property
-    def inputs_are_equal(self) -> bool:
-        """Whether no feature varies by more than rounding."""
-        rounding = 10 * np.finfo(self.inputs.dtype).eps * np.abs(self.means)
-        return len(self.inputs) > 1 and bool((self.deviations <= rounding).all())
+    inputs_are_equal: bool = False
 
 
 def take_material(run: Run, X: Any, y: Any) -> Material:
@@ -136,13 +142,15 @@ def describe_material(
     features = inputs.reshape(len(inputs), -1).astype(np.float64)
     means, deviations = features.mean(axis=0), features.std(axis=0)
     of_inputs = {"sizes": np.hypot(means, deviations), "means": means, "deviations": deviations}
+    constant = (deviations <= CONSTANT * np.abs(means)) | (np.ptp(features, axis=0) == 0)
+    of_inputs["inputs_are_equal"] = len(inputs) > 1 and bool(constant.all())
     if targets is None:
         return Material(inputs, None, **of_inputs)
     are_classes = targets.dtype.kind in "iu"
     numbers = targets if are_classes else targets.reshape(len(targets), -1)
     likeness, signal = signal_in(features, one_column_each(numbers[rows]))
     low, high = range_of_outputs(network)
-    free, bounded = lowest_losses(loss, targets, low, high)
+    free, spread, bounded = lowest_losses(loss, targets, low, high)
     return Material(
         inputs,
         targets[rows],
@@ -154,6 +162,7 @@ def describe_material(
         signal=signal,
         targets_are_equal=len(targets) > 1 and bool((targets == targets[:1]).all()),
         lowest=free,
+        lowest_deviation=spread,
         reachable=bounded,
         low=low,
         high=high,
@@ -163,7 +172,7 @@ def describe_material(
 
 def lowest_losses(
     loss: Loss, targets: np.ndarray, low: np.ndarray, high: np.ndarray
-) -> tuple[float, float | None]:
+) -> tuple[float, float, float | None]:
     """The lowest loss of outputs that are free for each row, and of those that lie in a range.
 
     Parameters
@@ -175,8 +184,8 @@ def lowest_losses(
 
     Returns
     -------
-    free : float
-        0 if it cannot be found.
+    free, deviation : float
+        Over the rows; 0 if it cannot be found.
     bounded : float or None
         None if there are no bounds, or it cannot be found.
     """
@@ -184,17 +193,13 @@ def lowest_losses(
     try:
         free = lowest_loss(loss, targets[rows], np.full(low.shape, -np.inf), np.full(low.shape, np.inf))
         if free is None:
-            return 0.0, None
-        if not (np.isfinite(low).any() or np.isfinite(high).any()):
-            return free, None
-        return free, lowest_loss(loss, targets[rows], low, high)
-    except (
-        ValueError,
-        TypeError,
-        ArithmeticError,
-        IndexError,
-    ):  # a loss of somebody's for which this is too much
-        return 0.0, None
+            return 0.0, 0.0, None
+        bounded = None
+        if np.isfinite(low).any() or np.isfinite(high).any():
+            bounded = lowest_loss(loss, targets[rows], low, high)
+        return *free, None if bounded is None else bounded[0]
+    except (ValueError, TypeError, ArithmeticError, IndexError):  # a user's loss that this is too much for
+        return 0.0, 0.0, None
 
 
 def some_of(n_rows: int, at_most: int) -> np.ndarray:
@@ -257,12 +262,12 @@ def baseline_loss(
 
 
 def signal_in(features: np.ndarray, targets: np.ndarray) -> tuple[float | None, float | None]:
-    """How much inputs say about targets, by two tests that need no training.
+    """How much inputs say about targets, by three tests that need no training.
 
     With t the targets less their mean, the likeness is sum_i t_i t_n(i) / sum_i t_i**2, where n(i) is the row
-    nearest to row i once every feature has the same spread (Cover and Hart, 1967). The other test is the sum of
-    the squared products of each feature with each target. Both are compared with what they are for targets that
-    are dealt to the rows anew.
+    nearest to row i once every feature has the same spread (Cover and Hart, 1967). The other tests are the sums
+    of the squared products of each feature with each target, and of the product of each two features with each
+    target. All are compared with what they are for targets that are dealt to the rows anew.
 
     Parameters
     ----------
@@ -274,7 +279,7 @@ def signal_in(features: np.ndarray, targets: np.ndarray) -> tuple[float | None, 
     likeness : float or None
         None if all targets, or all rows, are the same.
     signal : float or None
-        The larger of both tests' distances from what chance gives, in standard deviations of the latter.
+        The largest of the tests' distances from what chance gives, in standard deviations of the latter.
 
     References
     ----------
@@ -292,11 +297,34 @@ def signal_in(features: np.ndarray, targets: np.ndarray) -> tuple[float | None, 
     np.fill_diagonal(distances, np.inf)
     nearest = distances.argmin(axis=1)
 
+    products = products_of_pairs(scaled)
+
     def tests(values):
-        return (values * values[nearest]).sum() / total, np.square(scaled.T @ values).sum()
+        return (
+            (values * values[nearest]).sum() / total,
+            np.square(scaled.T @ values).sum(),
+            np.square(products.T @ values).sum(),
+        )
 
     random = np.random.default_rng(0)
     by_chance = np.array([tests(random.permutation(centered)) for _ in range(SHUFFLES)])
     found = np.array(tests(centered))
     signal = (found - by_chance.mean(axis=0)) / np.maximum(by_chance.std(axis=0), 1e-300)
     return float(found[0]), float(signal.max())
+
+
+def products_of_pairs(scaled: np.ndarray) -> np.ndarray:
+    """The product of each two features, less its mean, squares among them; of the first ones if there are many.
+
+    Parameters
+    ----------
+    scaled : ndarray of shape (n_rows, n_features)
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_pairs)
+    """
+    first = scaled[:, :PAIRED_FEATURES]
+    left, right = np.triu_indices(first.shape[1])
+    products = np.clip(first[:, left] * first[:, right], -OUTLYING, OUTLYING)
+    return products - products.mean(axis=0)

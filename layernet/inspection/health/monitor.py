@@ -208,9 +208,10 @@ class Monitor(Callback):
         self.batch_order: float | None = None
         self.has_weight_decay = self.decay_is_decoupled = False
         self.end_name = ""
-        self.steps_done = self.steps_per_epoch = 0
+        self.steps_done = self.rows_done = self.steps_per_epoch = 0
         self.learning_rate: float | None = None
         self.loss_name, self.output_shape = "", ()
+        self.n_parameters = self.n_rows = 0
         self._samples: list[StepSample] = []
         self._before: np.ndarray | None = None
         self._is_due = False
@@ -228,6 +229,7 @@ class Monitor(Callback):
         self.has_weights = [each.has_weights for each in self._watched]
         self.history = run.history
         self.loss_name, self.output_shape = type(run.loss).__name__, network.output_shape
+        self.n_parameters, self.n_rows = network.parameter_vector.size, run.data.n_samples
         self._loss = run.loss
         end = {id(layer) for layer in end_of(network)}
         self.end_name = next((name for name, layer in named_layers(network) if id(layer) in end), "")
@@ -242,6 +244,7 @@ class Monitor(Callback):
 
     def on_batch_end(self, run):
         self.steps_done += 1
+        self.rows_done += run.batch_rows
         self.losses.add(run.batch_loss - self._penalty_of(run), run.batch_rows)
         if self.steps_done == 1:
             self.batch_order = share_between_batches(run.data.targets, run.order, run.batch_rows)

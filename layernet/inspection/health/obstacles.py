@@ -5,6 +5,8 @@ Thresholds lie, as in `illnesses`, inside the gap between sound trainings and si
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from layernet.inspection.gradients import GradientReport
@@ -49,9 +51,9 @@ MOST_STEPS = 0.5
 
 def wrong_gradients(evidence: Evidence) -> list[Finding]:
     """A backward pass that the user wrote contradicts its forward pass."""
-    wrong = {}
+    wrong: dict[str, GradientReport] = {}
     for trial in evidence.monitor.trials:
-        wrong |= {name: report for name, report in trial.gradients.items() if not report}
+        wrong = {name: report for name, report in trial.gradients.items() if not report} | wrong
     found = []
     for name, report in wrong.items():
         is_loss = name == evidence.monitor.loss_name
@@ -142,7 +144,11 @@ def inputs_do_not_vary(evidence: Evidence) -> list[Finding]:
         f"standard deviation is {material.deviations.max():.1g}, at values of up to "
         f"{material.sizes.max():.3g}."
     )
-    advice = "Look at how the inputs were made: from rows that are all the same nothing can be told apart."
+    advice = (
+        "Look at how the inputs were made: from rows that are all the same nothing can be told apart. If "
+        "they do differ in their last digits, subtract the mean of each feature and divide by its standard "
+        "deviation."
+    )
     return [Finding("inputs do not vary", None, figure, advice)]
 
 
@@ -194,7 +200,9 @@ def too_much_noise(evidence: Evidence) -> list[Finding]:
     name = min(trial.signals, key=lambda each: trial.signals[each])
     share = trial.signals[name]
     drowned = share < SIGNAL_LOST and evidence.level > COPED
-    faded = trial.signal < SIGNAL_LOST and evidence.learned_little and trials[0].signal < LITTLE
+    # Several layers with some noise each may add up.
+    together = math.prod(trial.signals.values())
+    faded = max(together, trial.signal) < SIGNAL_LOST and evidence.learned_little
     if not (drowned or faded):
         return []
     outputs = f", and {trial.signal:.0%} of the outputs" if trial.signal == trial.signal else ""

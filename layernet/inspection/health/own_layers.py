@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 
@@ -24,6 +25,8 @@ WRONG = 1e-2
 STEPS = (1e-5, 1e-3)
 # Ten directions of one array are drawn at once, and take 8 bytes an entry.
 LARGEST_ARRAY = 2**21
+# Differences of numbers beyond this are rounding; a network that came here has diverged.
+BEYOND_SENSE = 1e9
 # Inputs are moved by about this part of themselves: at a kink, as at 0 for a rectifier, there is no derivative.
 NUDGE = 0.01
 
@@ -43,6 +46,29 @@ class LossOfRows(Layer):
 
     def backward_from(self, record, grad_output):
         return self.loss.gradient_from(record, self.targets) * grad_output
+
+
+class InUnitsOfInputs(Layer):
+    """A layer with inputs measured in units of their own sizes, so that one step of differences suits them all.
+
+    outputs = f(sizes * inputs), so that grad_inputs = sizes * f's own.
+    """
+
+    def __init__(self, layer: Layer, sizes: np.ndarray):
+        self.layers, self.sizes = [layer], sizes
+
+    def create_parameters(self, input_shape):
+        self.build_inside(self.layers[0], input_shape)
+
+    def infer_output_shape(self, input_shape):
+        return self.layers[0].infer_output_shape(input_shape)
+
+    def record(self, inputs):
+        return self.layers[0].record(inputs * self.sizes.astype(inputs.dtype, copy=False))
+
+    def backward_from(self, record, grad_output):
+        grad_inputs = self.layers[0].backward_from(record, grad_output)
+        return grad_inputs * self.sizes.astype(grad_inputs.dtype, copy=False)
 
 
 def check_own_layers(
@@ -120,17 +146,20 @@ def check_own(layer: Layer, inputs: np.ndarray) -> GradientReport | str:
     GradientReport or str
     """
     inputs = nudged(np.asarray(inputs)[:CHECKED_ROWS])
-    sizes = [inputs.size, *(array.size for array in layer.parameters.values())]
-    if max(sizes) > LARGEST_ARRAY:
-        return f"an array of {max(sizes):,} numbers is too large"
+    arrays = [inputs, *layer.parameters.values()]
+    if (largest := max(array.size for array in arrays)) > LARGEST_ARRAY:
+        return f"an array of {largest:,} numbers is too large"
+    if not all(np.abs(array).max(initial=0) < BEYOND_SENSE for array in arrays):
+        return "its inputs or parameters are not finite, or too large for differences"
     with np.errstate(all="ignore"):
         training = next((mode for mode in (True, False) if is_repeatable(layer, inputs, mode)), None)
         if training is None:
             return "its outputs differ from one pass to the next"
-        best = None
+        best, sizes = None, np.abs(inputs)
         for step in STEPS:
+            measured = InUnitsOfInputs(copy.deepcopy(layer), sizes).build(inputs.shape[1:], dtype=inputs.dtype)
             report = check_gradients(
-                copy.deepcopy(layer), inputs, training=training, method="directions", step=step, tolerance=WRONG
+                measured, np.sign(inputs), training=training, method="directions", step=step, tolerance=WRONG
             )
             if not all(np.isfinite(each.numeric) for each in report.errors.values()):
                 return "differences of its outputs are no finite numbers"
@@ -138,7 +167,9 @@ def check_own(layer: Layer, inputs: np.ndarray) -> GradientReport | str:
                 best = report
             if best:
                 break
-    return best
+    errors = {each.name.removeprefix("0."): each for each in best.errors.values()}
+    errors = {name: replace(each, name=name) for name, each in errors.items()}
+    return GradientReport(repr(layer), errors, WRONG)
 
 
 def is_repeatable(layer: Layer, inputs: np.ndarray, training: bool) -> bool:

@@ -18,8 +18,12 @@ TOO_SLOW = 2e-4
 # A mean over a quarter of an epoch or more that is so many times as high as the start and the baseline: with a
 # rate that is not too high the loss goes below both within a few steps.
 JUMPED = 4.0
-# An end that is so much above the start and the baseline: the steps have done harm.
+# ... unless nearly all was learned after it.
+RECOVERED = 0.1
+# An end that is so much above the start and the baseline: the steps have done harm, if they were of some size.
+# Means over few rows vary as much.
 DID_HARM = 1.2
+HARMLESS_UPDATE = 0.01
 # How much of the baseline the loss had won and lost again in the end, with updates of more than a tenth of the
 # weights among them: small ones lose nothing, it is only the means that vary.
 LOST_AGAIN = 0.25
@@ -53,6 +57,12 @@ HARDLY_MOVED = 0.5
 STILL_FALLING = 0.12
 # ... and as a part of the baseline: means over a quarter vary by less.
 FALL = 0.01
+# A training that has learned more than half is not finished if so much is left, and the loss falls as steeply
+# as in the beginning or the weights have not moved by a tenth of their size.
+MORE_TO_COME = 0.25
+STEEP = 0.2
+STEEP_FALL = 0.05
+UNMOVED = 0.1
 
 # How much the validation loss rose from its best, as a part of that; less may be noise (Prechelt, 1998, Early
 # stopping - but when?).
@@ -95,10 +105,12 @@ def rate_of_divergence(evidence: Evidence) -> Finding:
 def rate_too_high(evidence: Evidence) -> list[Finding]:
     """The steps are so large that the loss goes up, or does not stay down."""
     reference = float(np.fmax(evidence.part(evidence.start), 1.0))
-    jumped = evidence.part(evidence.worst) > JUMPED * reference
+    jumped = evidence.part(evidence.worst) > JUMPED * reference and not evidence.level < RECOVERED
     jolted = evidence.jolt * evidence.level > JOLTED and evidence.level > NOTHING
-    lost_again = evidence.end - evidence.best > LOST_AGAIN * evidence.gap and evidence.jolt > LARGE_UPDATE
-    if not (jumped or jolted or lost_again or evidence.level > DID_HARM * reference):
+    lost = evidence.end - evidence.best - evidence.by_chance
+    lost_again = lost > LOST_AGAIN * evidence.gap and evidence.jolt > LARGE_UPDATE
+    did_harm = evidence.level > DID_HARM * reference and evidence.jolt > HARMLESS_UPDATE
+    if not (jumped or jolted or lost_again or did_harm):
         return []
     course = f", rose to {evidence.worst:.3g}" if evidence.worst > evidence.start else ""
     if lost_again and evidence.best < evidence.start:
@@ -135,7 +147,8 @@ def labels_shuffled(evidence: Evidence) -> list[Finding]:
         words = ""
     else:
         of_no_use = evidence.part(min(validation, default=-math.inf)) > NOTHING
-        needed = SIGNAL if evidence.learned_little else SIGNAL_OF_MEMORIZED if of_no_use else -math.inf
+        by_heart = of_no_use or (not validation and evidence.monitor.n_parameters > evidence.monitor.n_rows)
+        needed = SIGNAL if evidence.learned_little else SIGNAL_OF_MEMORIZED if by_heart else -math.inf
         says_nothing = material.signal < needed
         words = (
             f" In {len(material.inputs)} rows the inputs say no more about the targets than about shuffled "
@@ -164,9 +177,12 @@ def labels_shuffled(evidence: Evidence) -> list[Finding]:
 def stopped_too_early(evidence: Evidence) -> list[Finding]:
     """The loss was still high when training ended, and on its way, or had had no time."""
     way, falls = evidence.pace * evidence.monitor.steps_done, is_still_falling(evidence)
-    if not (evidence.learned_little and (falls or way < HARDLY_MOVED or evidence.level > 2 - NOTHING)):
+    little = evidence.learned_little and (falls or way < HARDLY_MOVED or evidence.level > 2 - NOTHING)
+    share, fall = last_quarter(evidence)
+    unfinished = (share > STEEP and fall > STEEP_FALL) or way < UNMOVED
+    if not (little or (unfinished and evidence.level > MORE_TO_COME)):
         return []
-    part = f", {last_quarter(evidence)[0]:.0%} of its way down in the last quarter" if falls else ""
+    part = f", {share:.0%} of its way down in the last quarter" if falls else ""
     figure = (
         f"the loss went from {evidence.start:.3g} to {evidence.end:.3g} in "
         f"{counted(evidence.monitor.steps_done, 'step')}{part}; {evidence.baseline:.3g} is "

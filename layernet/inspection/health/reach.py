@@ -81,8 +81,8 @@ def range_of_outputs(network: Layer) -> tuple[np.ndarray, np.ndarray]:
 
 
 def lowest_loss(
-    loss: Loss, targets: np.ndarray, low: np.ndarray | float = -np.inf, high: np.ndarray | float = np.inf
-) -> float | None:
+    loss: Loss, targets: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> tuple[float, float] | None:
     """The loss of the best outputs found that are free for each row, but lie in a range.
 
     It is 0 for most losses where all outputs can be had. It is more for targets that are probabilities, for
@@ -94,23 +94,22 @@ def lowest_loss(
     loss : Loss
     targets : ndarray of shape (n_samples, ...)
         As `loss.prepare` returned them.
-    low, high : ndarray of the outputs' shape, or float
-        The shape of the outputs is that of `low`.
+    low, high : ndarray of the outputs' shape
 
     Returns
     -------
-    float or None
-        None if no loss is finite.
+    tuple (mean, deviation) of two floats, or None
+        Over the rows. The deviation is 0 where the lowest loss does not depend on the target, and large for
+        counts. None if no loss is finite.
 
     Examples
     --------
     >>> from layernet import CrossEntropy, MeanSquaredError
-    >>> round(lowest_loss(MeanSquaredError(), np.array([[0.5], [3.0]]), np.zeros(1), np.ones(1)), 3)
-    2.0
-    >>> round(lowest_loss(CrossEntropy(), np.array([0, 1]), np.full(2, -np.inf), np.full(2, np.inf)), 3)
-    0.0
+    >>> lowest_loss(MeanSquaredError(), np.array([[0.5], [3.0]]), np.zeros(1), np.ones(1))
+    (2.0, 2.0)
+    >>> lowest_loss(CrossEntropy(), np.array([0, 1]), np.full(2, -2.0), np.full(2, 2.0))[0].__round__(3)
+    0.018
     """
-    low, high = np.broadcast_arrays(np.asarray(low, np.float64), np.asarray(high, np.float64))
     numbers = targets.dtype.kind == "f"
     rows = (len(targets), *low.shape)
     dtype = targets.dtype if numbers else np.dtype(np.float64)
@@ -123,8 +122,11 @@ def lowest_loss(
         if numbers and targets.shape == rows:
             free = (targets, np.log(targets), np.log(targets / (1 - targets)))
             candidates += [within(np.clip(each, -FAR, FAR) if each is not targets else each) for each in free]
-        found = [float(np.mean(loss.losses(each, targets))) for each in candidates]
-    return min((value for value in found if np.isfinite(value)), default=None)
+        found = [np.asarray(loss.losses(each, targets), np.float64) for each in candidates]
+        best = min(
+            (rows for rows in found if np.isfinite(rows).all()), key=lambda rows: rows.mean(), default=None
+        )
+    return None if best is None else (float(best.mean()), float(best.std()))
 
 
 def _by_bisection(loss, targets, rows, low, high, dtype):

@@ -114,11 +114,11 @@ def share_between_batches(targets: np.ndarray, order: np.ndarray | None, batch_s
     if ordered.dtype.kind in "iu":
         batch = np.repeat(np.arange(len(starts)), sizes)
         n_classes = int(ordered.max(initial=0)) + 1
-        counts = np.bincount(batch * n_classes + ordered, minlength=len(starts) * n_classes)
-        counts = counts.reshape(len(starts), n_classes).astype(float)
-        overall = counts.sum(axis=0)
-        around = np.square(overall).sum() / n_rows
-        between, total = (np.square(counts).sum(axis=1) / sizes).sum() - around, n_rows - around
+        # Only what occurs is counted: a table of all batches and classes may be large.
+        pairs, counts = np.unique(batch * n_classes + ordered, return_counts=True)
+        around = np.square(np.bincount(ordered).astype(float)).sum() / n_rows
+        between = (np.square(counts.astype(float)) / sizes[pairs // n_classes]).sum() - around
+        total = n_rows - around
     else:
         columns = ordered.reshape(n_rows, -1).astype(np.float64)
         columns = columns - columns.mean(axis=0)
