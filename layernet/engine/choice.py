@@ -19,6 +19,9 @@ ENGINES = ("auto", "compiled", "formulas")
 # microseconds on each layer, most of which kernels save: after so many layers in all steps the loading is made
 # up for.
 WORTH_LOADING = 5_000
+# Kernels save about a third of the time that formulas take for the outputs of many rows.
+# So many multiplications, in all rows, take formulas as long as loading the kernels takes.
+WORTH_LOADING_FOR_INFERENCE = 2_000_000_000
 
 
 def plan_for(
@@ -73,6 +76,27 @@ def plan_for(
         except ImportError as error:  # a Numba that does not go with this NumPy, for instance
             warn_user(f"Training goes on by formulas, for kernels need Numba: {error}")
     return FormulaPlan(*what)
+
+
+def inference_engine(engine: str, multiplications: int) -> str:
+    """Which engine computes the outputs of some rows, as `InferencePlan` takes it.
+
+    Parameters
+    ----------
+    engine : {"auto", "compiled", "formulas"}
+        `"auto"`: compiled if Numba is installed and there is enough to do, unless the environment's
+        LAYERNET_ENGINE says otherwise.
+    multiplications : int
+        How many all rows take.
+
+    Returns
+    -------
+    {"auto", "compiled", "formulas"}
+        `"auto"`: kernels if they can be had.
+    """
+    asked_for = (os.environ.get("LAYERNET_ENGINE") or "auto") if engine == "auto" else engine
+    is_worth_it = multiplications >= WORTH_LOADING_FOR_INFERENCE
+    return "formulas" if asked_for == "auto" and not is_worth_it else asked_for
 
 
 def _compiled_plan(*what):

@@ -89,6 +89,8 @@ class CompiledPlan:
         As in `FormulaPlan`.
     """
 
+    engine = "compiled"
+
     def __init__(
         self,
         network: Layer,

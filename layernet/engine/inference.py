@@ -1,36 +1,40 @@
-"""Inference: the outputs of a network for new inputs, with as little as possible done beside the arithmetic."""
+"""Inference: the outputs of a network for new inputs, in blocks of rows, by kernels or by formulas."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import copy
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from layernet.engine import choice
-from layernet.engine.kernels.products import SHORTEST_PART
-from layernet.engine.kernels.products import SMALL_PRODUCT as SMALL_PART
-from layernet.engine.threads import SMALL_PRODUCT, blas_on_one_thread, n_workers_for
+from layernet.engine.blocks import computed_in_blocks
+from layernet.engine.threads import SMALL_PRODUCT, blas_on_one_thread
 from layernet.guards import fits, with_samples
 from layernet.layer import Layer
 from layernet.losses.loss import BoundLoss
 from layernet.sparse import as_sparse_rows, is_sparse
 from layernet.user_warnings import warn_user
-from layernet.validation import FLOAT_TYPES
 
-# Rows go through the buffers in blocks: as many as keep them in the cache, and so few that memory stays flat.
-MOST_ROWS, FEWEST_ROWS, BYTES_OF_BUFFERS = 1024, 64, 2**22
+if TYPE_CHECKING:
+    from layernet.engine.compiled_inference import CompiledWorker
+
+# Formulas take as many rows at once as keep the values of two layers in a core's own cache, but so many that
+# NumPy's calls are few, and so few that the allocator keeps the memory of a value for the next.
+BYTES_IN_CACHE, FEWEST_ROWS, MOST_ROWS = 2**20, 64, 512
+# Third-party layers get the blocks that they are used to.
+ROWS_OF_THIRD_PARTIES = 1024
 # So many multiplications take half a millisecond or more. A thread is started within a tenth of that.
 WORTH_A_THREAD = 20_000_000
-# So many take a few microseconds, which is less than it may take to get Python's lock back.
-SHORT = 50_000
-# Arguments of layers that no kernel of inference depends on, once the layer is built.
-WITHOUT_EFFECT = frozenset({"units", "rate", "deviation", "momentum"})
+# An activation of one value takes as long as about so many multiplications.
+MULTIPLICATIONS_OF_A_VALUE = 20
+# OpenBLAS computes products of so many multiplications on one thread anyway. To tell it so takes microseconds.
+LEAST_FOR_THREADS = 2**18
 
 
 class InferencePlan:
@@ -157,47 +161,91 @@ class InferencePlan:
                 f"{self.network!r} has a loss in it, so its outputs are no rows. Compile the network without "
                 "its loss."
             )
-        return CompiledWorker(self.network) if self.is_compiled else FormulaWorker(self.network)
+        if not self.is_compiled:
+            return FormulaWorker(self.network)
+        # The compiler's side is loaded by those alone who have something to compile.
+        from layernet.engine.compiled_inference import CompiledWorker
+
+        return CompiledWorker(self.network)
+
+    def in_blocks(
+        self,
+        inputs: Any,
+        decode: Callable[[np.ndarray], np.ndarray] | None = None,
+        block_of: Callable[[slice], Any] | None = None,
+        waits: bool = False,
+        block_size: int | None = None,
+    ) -> np.ndarray:
+        """Compute the outputs of inputs of any kind that are read a block at a time.
+
+        Parameters
+        ----------
+        inputs : object with `shape`, `ndim` and `dtype`
+            Numbers of a shape that the network takes.
+        decode : callable, default=None
+            What to make of the outputs of each block; None leaves them.
+        block_of : callable, default=None
+            Returns the inputs of a slice of rows; None slices the inputs. This and `decode` may be called by
+            several threads at once, and twice for the same rows.
+        waits : bool, default=False
+            Whether nobody may use the inputs after the return.
+        block_size : int, default=None
+            How many rows formulas take at once; None for as many as suit the network.
+
+        Returns
+        -------
+        ndarray of shape (n_rows, ...)
+        """
+        worker = self._take()
+        try:
+            if worker.takes(inputs):
+                block_of = block_of or inputs.__getitem__
+                return self._in_blocks(worker, inputs.shape[0], block_of, decode, waits, block_size)
+        finally:
+            self._idle.append(worker)
+        if not is_for(self.network, inputs):
+            self.network.admit_inputs(inputs)  # raises what is to be raised
+        # A network without parameters takes all shapes and both types, and kernels those that it was built for.
+        return InferencePlan(self.network, "formulas").in_blocks(inputs, decode, block_of, waits, block_size)
 
     def _outputs_of(self, inputs, worker):
         if is_sparse(inputs):  # blocks of them are given to the layers, which make them dense or not
             rows = as_sparse_rows(inputs, self.network.dtype, False, f"inputs of {type(self.network).__name__}")
-            return FormulaWorker(self.network).outputs_of(rows)
+            return InferencePlan(self.network, "formulas").in_blocks(rows, block_size=MOST_ROWS)
         if not fits(worker, inputs):
             array = np.asarray(inputs)
             if not worker.takes(array):
                 array = self.network.admit_inputs(inputs)  # raises what is to be raised
-                if not worker.takes(array):  # a network without parameters takes all shapes, and both types
-                    worker = FormulaWorker(self.network)
+                if not worker.takes(array):
+                    return self.in_blocks(array)
             inputs = array
-        n_workers = worker.n_workers_for(len(inputs))
-        return worker.outputs_of(inputs) if n_workers == 1 else self._share(inputs, worker, n_workers)
+        return self._in_blocks(worker, len(inputs), inputs.__getitem__)
 
-    def _share(self, inputs, worker, n_workers):
-        """Have several workers take one block after the other, as long as there are any."""
-        outputs = worker.empty_outputs(len(inputs))
-        rows = min(worker.rows, -(-len(inputs) // n_workers))
-        starts = list(range(0, len(inputs), rows))
+    def _in_blocks(self, worker, n_rows, block_of, decode=None, waits=False, block_size=None):
+        def compute_by(worker, rows):
+            outputs = worker.compute(block_of(rows))
+            return outputs if decode is None else decode(outputs)
 
-        def work(worker):
-            while starts:
-                try:
-                    start = starts.pop()
-                except IndexError:  # another one took it in between
-                    return
-                worker.work(inputs[start : start + rows], outputs[start : start + rows])
+        block_size = block_size or worker.rows
+        is_shared = worker.is_for_threads and n_rows > block_size
+        one_thread = is_shared or worker.is_faster_on_one_thread(n_rows)
+        in_training = [layer for layer in worker.layers if layer.training]
+        if n_rows <= block_size and not one_thread and not in_training:
+            return compute_by(worker, slice(0, n_rows))  # a few rows: nothing else is worth its time
+        lend = None
+        if is_shared and n_rows * worker.multiplications >= WORTH_A_THREAD:
+            lend = partial(self._lend, compute_by)
+        with in_inference(in_training), blas_on_one_thread(one_thread):
+            return computed_in_blocks(n_rows, block_size, partial(compute_by, worker), lend, waits)
 
-        others = [self._take() for _ in range(n_workers - 1)]
-        with blas_on_one_thread(), ThreadPoolExecutor(n_workers - 1, "layernet") as threads:
-            waiting = [threads.submit(work, other) for other in others]
-            try:
-                work(worker)
-            finally:  # Ctrl-C is heard here, and the others stop after the blocks that they are at
-                starts.clear()
-                for thread in waiting:
-                    thread.result()
-                self._idle += others
-        return outputs
+    @contextmanager
+    def _lend(self, compute_by):
+        """A helping thread's own function of a slice of rows."""
+        worker = self._take()
+        try:
+            yield partial(compute_by, worker)
+        finally:
+            self._idle.append(worker)
 
     def __reduce__(self):
         return type(self), (self.network, self.engine)
@@ -210,8 +258,51 @@ class InferencePlan:
         )
 
 
-class CompiledWorker:
-    """What one thread needs to compute outputs by kernels, and by formulas where a layer has no kernel.
+class InferencePlans:
+    """The plans of one network, one for each engine, made when they are first needed.
+
+    Parameters
+    ----------
+    network : Layer
+        Built.
+
+    Examples
+    --------
+    >>> from layernet import Dense
+    >>> plans = InferencePlans(Dense(2).build(3))
+    >>> plans.plan_for(n_rows=10, engine="auto").is_compiled
+    False
+    """
+
+    def __init__(self, network: Layer):
+        self.network = network
+        self._multiplications = cost_of(network)[0]
+        self._plans: dict[str, InferencePlan] = {}
+
+    def plan_for(self, n_rows: int, engine: str) -> InferencePlan:
+        """The plan that suits so many rows.
+
+        Parameters
+        ----------
+        n_rows : int
+        engine : {"auto", "compiled", "formulas"}
+            As in `inference_engine`.
+
+        Returns
+        -------
+        InferencePlan
+        """
+        engine = choice.inference_engine(engine, n_rows * self._multiplications)
+        if engine not in self._plans:
+            self._plans[engine] = InferencePlan(self.network, engine)
+        return self._plans[engine]
+
+    def __reduce__(self):
+        return type(self), (self.network,)
+
+
+class FormulaWorker:
+    """What one thread needs to compute outputs by the layers' own forward passes.
 
     Parameters
     ----------
@@ -220,118 +311,25 @@ class CompiledWorker:
 
     Attributes
     ----------
-    dtype : float32 or float64
-    input_shape : tuple of int
+    layers : list of Layer
+        All that take part.
     rows : int
-        How many rows the buffers hold.
-    shape_of_one : tuple of int or None
-        Of inputs that are a single row; None if a formula has a part in it.
-    row, outputs_of_row : ndarray
-        The buffers' first row, in the shape of a batch of one.
-    run_row, arguments
-        `run_row(*arguments)` computes one from the other.
-    """
-
-    shape_of_one: tuple[int, ...] | None = None
-
-    def __init__(self, network: Layer):
-        # The compiler's side is loaded by those alone who have something to compile.
-        from layernet.engine.compiled_plan import segments_of
-        from layernet.engine.machine import Machine, Pass
-        from layernet.engine.program import Program, Team
-        from layernet.engine.translation import translate
-
-        self._network = network
-        self.dtype, self.input_shape = network.dtype, network.input_shape
-        sizes = [parameter.size for parameter in network.parameters.values()]
-        self._multiplications, self._largest = sum(sizes), max(sizes, default=0)
-        self.rows = rows_at_once(network)
-        self._program = Program(self.dtype, Team(1, self.rows, np.zeros(0)), 0, is_training=False)
-        inputs = self._program.for_samples(math.prod(network.input_shape))
-        outputs, _ = translate(network, self._program, inputs)
-        self._inputs = inputs.reshape(self.rows, *network.input_shape)
-        self._outputs = outputs.reshape(self.rows, *network.output_shape)
-        machine = Machine(self._program.instructions, self.dtype, 0, 1, self.rows)
-        segments = segments_of(self._program.steps)
-        self._has_formulas = any(callable(segment) for segment in segments)
-        layers = list(network.walk())
-        self._steps = [of_inference(layers, s) if callable(s) else Pass(machine, *s).run for s in segments]
-        # Products in parts are too small for a second thread, but some cannot be done in parts.
-        self._may_use_threads = self._largest * SHORTEST_PART > SMALL_PART
-        self._owners, self._names, self._values = what_may_change(network)
-        if not self._has_formulas:
-            is_short = self._multiplications < SHORT
-            self._of_one = Pass(machine, 0, machine.n_instructions, is_short)
-            self._of_one.set_rows(1)
-            self.shape_of_one = (1, *network.input_shape)
-            self.row, self.outputs_of_row = self._inputs[:1], self._outputs[:1]
-            self.run_row, self.arguments = self._of_one.function, self._of_one.arguments
-
-    def is_up_to_date(self) -> bool:
-        """Whether the network is the one that the instructions were made for."""
-        same_settings = self._program.is_up_to_date()
-        return same_settings and [*map(getattr, self._owners, self._names)] == self._values
-
-    def takes(self, inputs: np.ndarray) -> bool:
-        """Whether inputs can be put into the buffers, which converts them."""
-        return is_for(self._network, inputs) and (
-            inputs.shape[1:] == self._network.input_shape
-            and (self._network.has_parameters or inputs.dtype == self.dtype or inputs.dtype not in FLOAT_TYPES)
-        )
-
-    def n_workers_for(self, n_rows: int) -> int:
-        """How many threads so many rows are worth."""
-        if self._has_formulas or n_rows * self._multiplications < WORTH_A_THREAD:
-            return 1  # formulas of other people may not be made for threads
-        return n_workers_for(self._network, n_rows)
-
-    def empty_outputs(self, n_rows: int) -> np.ndarray:
-        """An array for the outputs of so many rows."""
-        return np.empty((n_rows, *self._network.output_shape), self.dtype)
-
-    def outputs_of(self, inputs: np.ndarray) -> np.ndarray:
-        """The outputs, a block after the other."""
-        n_rows = len(inputs)
-        if n_rows == 0:
-            return self.empty_outputs(0)
-        one_thread = self._may_use_threads and self._largest * n_rows <= SMALL_PRODUCT
-        with blas_on_one_thread() if one_thread else nullcontext():
-            if n_rows <= self.rows:
-                self._compute(inputs, n_rows)
-                return self._outputs[:n_rows].copy()
-            outputs = self.empty_outputs(n_rows)
-            for start in range(0, n_rows, self.rows):
-                self.work(inputs[start : start + self.rows], outputs[start : start + self.rows])
-        return outputs
-
-    def work(self, inputs: np.ndarray, outputs: np.ndarray) -> None:
-        """Compute the outputs of a block."""
-        n_rows = len(inputs)
-        self._compute(inputs, n_rows)
-        outputs[...] = self._outputs[:n_rows]
-
-    def _compute(self, inputs, n_rows):
-        self._inputs[:n_rows] = inputs
-        for step in self._steps:
-            step(n_rows)
-
-
-class FormulaWorker:
-    """The same by the layers' own forward passes.
-
-    Parameters
-    ----------
-    network : Layer
-        Built.
+        How many rows are computed at once.
+    multiplications : int
+        What a row costs.
+    is_for_threads : bool
+        Whether several threads may share the rows.
     """
 
     dtype = shape_of_one = None  # nothing is ready for a single row
 
     def __init__(self, network: Layer):
-        self._network = network
-        layers = list(network.walk())
-        self._inside = [(layer, copy(layer.layers)) for layer in layers]
-        self._forward_pass = of_inference(layers, lambda inputs: network.forward_pass(inputs))
+        self.network = network
+        self.layers = list(network.walk())
+        self._inside = [(layer, copy(layer.layers)) for layer in self.layers if layer.layers]
+        self.multiplications, self._largest = cost_of(network)
+        self.is_for_threads = all(map(is_own, self.layers))
+        self.rows = rows_in_cache(network) if self.is_for_threads else ROWS_OF_THIRD_PARTIES
 
     def is_up_to_date(self) -> bool:
         """Whether the layers are the same; all else formulas look up as it is."""
@@ -339,24 +337,42 @@ class FormulaWorker:
 
     def takes(self, inputs: np.ndarray) -> bool:
         """Whether the network takes such inputs."""
-        return is_for(self._network, inputs)
+        return is_for(self.network, inputs)
 
-    def n_workers_for(self, n_rows: int) -> int:
-        """One: most of the time is spent under Python's lock."""
-        return 1
+    def is_faster_on_one_thread(self, n_rows: int) -> bool:
+        """Whether no product of so many rows is worth a second thread, though BLAS would take one."""
+        size = min(n_rows, self.rows) * self._largest
+        return n_rows > 1 and LEAST_FOR_THREADS < size <= SMALL_PRODUCT
 
-    def outputs_of(self, inputs: np.ndarray) -> np.ndarray:
-        """The outputs, a block after the other."""
-        forward_pass, rows = self._forward_pass, MOST_ROWS
-        n_samples = inputs.shape[0]
-        first = forward_pass(inputs[:rows])
-        if n_samples <= rows:
-            return first
-        outputs = np.empty((n_samples, *first.shape[1:]), first.dtype)
-        outputs[:rows] = first
-        for start in range(rows, n_samples, rows):
-            outputs[start : start + rows] = forward_pass(inputs[start : start + rows])
-        return outputs
+    def compute(self, block: Any) -> np.ndarray:
+        """The outputs of a block of inputs."""
+        return self.network.forward_pass(block)
+
+
+def cost_of(network: Layer) -> tuple[int, int]:
+    """What a row costs, in multiplications, and how many of them its largest product has."""
+    sizes = size_of_parameters(network)
+    n_values = sum(math.prod(layer.output_shape) for layer in network.walk() if not layer.layers)
+    return sum(sizes) + MULTIPLICATIONS_OF_A_VALUE * n_values, max(sizes, default=0)
+
+
+def size_of_parameters(network: Layer) -> list[int]:
+    """The size of each parameter: how many multiplications a row needs for it."""
+    return [math.prod(shape) for layer in network.walk() for shape in layer.parameter_shapes.values()]
+
+
+def rows_in_cache(network: Layer) -> int:
+    """How many rows formulas compute at once."""
+    widest = max(math.prod(layer.output_shape) for layer in network.walk())
+    bytes_of_a_row = (math.prod(network.input_shape) + 3 * widest) * network.dtype.itemsize
+    return min(max(BYTES_IN_CACHE // bytes_of_a_row, FEWEST_ROWS), MOST_ROWS)
+
+
+def is_own(layer: Layer) -> bool:
+    """Whether a layer is of this package, with the passes of its class: it may run in several threads."""
+    module = type(layer).__module__
+    has_own_passes = "forward_pass" in vars(layer) or "record" in vars(layer)
+    return module.startswith(("layernet.layers.", "layernet.containers")) and not has_own_passes
 
 
 def is_for(network: Layer, inputs: np.ndarray) -> bool:
@@ -368,45 +384,13 @@ def is_for(network: Layer, inputs: np.ndarray) -> bool:
     )
 
 
-def rows_at_once(network: Layer) -> int:
-    """How many rows the buffers hold."""
-    widths = [math.prod(network.input_shape), *(math.prod(layer.output_shape) for layer in network.walk())]
-    bytes_of_a_row = max(1, sum(widths) * network.dtype.itemsize)
-    return min(max(BYTES_OF_BUFFERS // bytes_of_a_row, FEWEST_ROWS), MOST_ROWS)
-
-
-def what_may_change(network: Layer) -> tuple[list[Any], list[str], list[Any]]:
-    """What instructions depend on beside the numbers in arrays: (owners, names, values) of attributes."""
-    attributes = [] if network.has_parameters else [(network, "input_shape"), (network, "dtype")]
-    for layer in network.walk():
-        if layer.parameter_shapes:
-            attributes.append((layer, "segment"))
-        if layer.layers:
-            attributes.append((layer, "layers"))
-        attributes += [
-            (layer, name)
-            for name, value in layer.configuration().items()
-            if isinstance(value, (int, float, Layer)) and name not in WITHOUT_EFFECT
-        ]
-    values = [
-        copy(getattr(owner, name)) if name == "layers" else getattr(owner, name) for owner, name in attributes
-    ]
-    return [owner for owner, _ in attributes], [name for _, name in attributes], values
-
-
-def of_inference(layers: list[Layer], function: Callable) -> Callable:
-    """A function that has layers behave as in inference while it runs, also where they are trained."""
-
-    def in_inference(argument):
-        in_training = [layer for layer in layers if layer.training]
-        if not in_training:
-            return function(argument)
-        try:
-            for layer in in_training:
-                layer.training = False
-            return function(argument)
-        finally:
-            for layer in in_training:
-                layer.training = True
-
-    return in_inference
+@contextmanager
+def in_inference(in_training: list[Layer]) -> Iterator[None]:
+    """Within this context layers that are in training mode behave as in inference."""
+    try:
+        for layer in in_training:
+            layer.training = False
+        yield
+    finally:
+        for layer in in_training:
+            layer.training = True

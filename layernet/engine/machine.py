@@ -19,6 +19,7 @@ from layernet.engine.words import (
     N_STEPS,
     N_WORKERS,
     OFFSET,
+    OWN_ROWS,
     PART,
     PRODUCT,
     ROWS,
@@ -144,6 +145,27 @@ class Machine:
         self.batch[START], self.batch[STATUS], self.batch[WAITS] = start, FINE, 0
         self.batch[N_STEPS:] = n_steps, n_rows, batch_size, first, last
         self._run(*self._addresses)  # without Python's lock
+
+    def places_of(self, array: np.ndarray) -> list[tuple[np.ndarray, int]]:
+        """Where the machine keeps the address of a buffer, to have it find the rows of another array there.
+
+        Parameters
+        ----------
+        array : ndarray
+            One of the operands, with a row for each sample.
+
+        Returns
+        -------
+        list of (ndarray of int64, int)
+            Arrays of addresses, and the entry in each; empty if a kernel sees other rows than the batch's.
+        """
+        places = []
+        for addresses, sizes in zip(self._operands, self._sizes, strict=True):
+            for index in np.flatnonzero(addresses == array.ctypes.data):
+                if sizes[2 * index] != OWN_ROWS or sizes[2 * index + 1] != array.shape[1]:
+                    return []
+                places.append((addresses, int(index)))
+        return places
 
     def forget(self) -> None:
         """Take back what the last run said."""

@@ -64,6 +64,8 @@ class FormulaPlan:
         normalizer); biases and the scales of normalisations are left out.
     """
 
+    engine = "formulas"
+
     def __init__(
         self,
         network: Layer,

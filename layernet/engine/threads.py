@@ -49,10 +49,7 @@ def has_small_products(network: Layer, batch_size: int, is_sparse: bool = False)
 
 
 def n_workers_for(network: Layer, batch_size: int, is_sparse: bool = False) -> int:
-    """How many workers share a batch: as many as BLAS may have threads, if products are large.
-
-    So all that tells BLAS how many threads to use tells us: OPENBLAS_NUM_THREADS and the like, joblib's
-    workers, and `threadpoolctl.threadpool_limits`.
+    """How many workers share a batch: as many as are allowed, if products are large.
 
     Parameters
     ----------
@@ -70,7 +67,7 @@ def n_workers_for(network: Layer, batch_size: int, is_sparse: bool = False) -> i
     has_many_weights = is_sparse and network.parameter_vector.size > MANY_WEIGHTS
     if has_small_products(network, batch_size, is_sparse) and not has_many_weights:
         return 1
-    return max(1, min(_limiter.threads(), batch_size // ROWS_OF_A_WORKER))
+    return max(1, min(threads_allowed(), batch_size // ROWS_OF_A_WORKER))
 
 
 @contextmanager
@@ -96,44 +93,64 @@ class _Limiter:
     def __init__(self):
         self._lock = threading.Lock()
         self._users = 0
-        self._limit: Any = None
-        self._threads_before = 1
+        self._threads_before: list[tuple[Any, int]] = []
 
     def begin(self) -> None:
         with self._lock:
             if self._users == 0:
-                self._threads_before = blas_threads()
-                self._limit = _controller().limit(limits=1, user_api="blas")
+                self._threads_before = [(library, library.num_threads) for library in _blas_libraries()]
+                self._set([(library, 1) for library, _ in self._threads_before])
             self._users += 1
 
     def end(self) -> None:
         with self._lock:
             self._users -= 1
             if self._users == 0:
-                self._limit.restore_original_limits()
+                self._set(self._threads_before)
 
     def threads(self) -> int:
         """How many threads BLAS may have where no step limits them."""
         with self._lock:
-            return self._threads_before if self._users else blas_threads()
+            if self._users:
+                return min((count for _, count in self._threads_before), default=1)
+        return blas_threads()
+
+    def _set(self, counts):
+        for (library, count), (_, before) in zip(counts, self._threads_before, strict=True):
+            if before != 1:
+                library.set_num_threads(count)
 
 
 def blas_threads() -> int:
     """How many threads matrix products may have now, in whichever library has the fewest."""
-    libraries = _controller().info()
-    return min((one["num_threads"] for one in libraries if one["user_api"] == "blas"), default=1)
+    return min((library.num_threads for library in _blas_libraries()), default=1)
 
 
-def _controller() -> Any:
-    return _controller_of("scipy.linalg" in sys.modules)
+def threads_allowed() -> int:
+    """How many threads may compute at once: as many as BLAS may have where no step limits them.
+
+    So all that tells BLAS how many threads to use tells us: OPENBLAS_NUM_THREADS and the like, joblib's
+    workers, and `threadpoolctl.threadpool_limits`.
+
+    Returns
+    -------
+    int
+        At least 1.
+    """
+    return max(1, _limiter.threads())
+
+
+def _blas_libraries() -> list[Any]:
+    return _blas_libraries_of("scipy.linalg" in sys.modules)
 
 
 @functools.cache
-def _controller_of(with_scipy: bool) -> Any:
-    """One knows the libraries that were loaded when it was made, and SciPy brings a BLAS of its own."""
+def _blas_libraries_of(with_scipy: bool) -> list[Any]:
+    """Libraries are found once: that takes milliseconds. SciPy brings a BLAS of its own."""
     from threadpoolctl import ThreadpoolController
 
-    return ThreadpoolController()
+    libraries = ThreadpoolController().lib_controllers
+    return [library for library in libraries if library.user_api == "blas"]
 
 
 _limiter = _Limiter()

@@ -14,6 +14,7 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from layernet.engine.choice import ENGINES, check_engine, plan_for
+from layernet.engine.inference import InferencePlans
 from layernet.engine.plan import FormulaPlan
 from layernet.estimators.checks import dense_targets, require_in_range
 from layernet.estimators.convergence import Convergence
@@ -237,7 +238,7 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
         refuse_doubled_activation(network, self._targets.loss)
         if init_from is not None:
             copy_parameters(init_from, network)
-        self.network_ = network
+        self.network_, self._plans = network, InferencePlans(network)
         return network
 
     def _validation_set(self, X_val, y_val, sample_weight_val):
@@ -359,7 +360,7 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
             data,
             ShuffledRows(random) if self.shuffle else None,
             {},
-            None if validation is None else self._validator(run.network, *validation),
+            None if validation is None else self._validator(run.network, plan.engine, *validation),
             [convergence, *callbacks],
             average,
         )
@@ -401,7 +402,7 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
         narrow, run.network = run.network, wide
         self.network_ = wide  # what callbacks are to look at
         plan = FormulaPlan(wide, run.loss, None, penalty=self.alpha)
-        validate = None if validation is None else self._validator(wide, *validation)
+        validate = None if validation is None else self._validator(wide, self.engine, *validation)
         status = minimize(run, plan, data, validate, callbacks, self.max_fun, self.tol)
         narrow.parameter_vector[:] = wide.parameter_vector
         self.network_ = narrow
@@ -412,13 +413,14 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
                 ConvergenceWarning,
             )
 
-    def _validator(self, network, X_val, y_val, weights_val, for_scorer):
+    def _validator(self, network, engine, X_val, y_val, weights_val, for_scorer):
+        plans = InferencePlans(network)
         targets = self._targets.encode(y_val, network.dtype)
         watched = self.early_stopping and self._optimizer_from_parameters() is not None
         score = scorer_of(self, self.scoring) if watched and self.scoring not in (None, "loss") else None
 
         def validate():
-            outputs = outputs_in_blocks(network, X_val)
+            outputs = outputs_in_blocks(network, X_val, engine=engine, plans=plans)
             loss = float(self._targets.loss.bind(targets, weights_val).forward_pass(outputs))
             values = {"val_loss": loss}
             if watched:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from layernet.engine.choice import check_engine, plan_for
+from layernet.engine.inference import InferencePlans
 from layernet.engine.plan import NotFiniteError, all_finite
 from layernet.guards import unchanged_on_error
 from layernet.interrupts import signals_can_wait
@@ -169,15 +170,20 @@ def fit(
     run.history.directions.update(directions_of(metrics))
     order = shuffle if callable(shuffle) else random.permutation if shuffle else None
 
+    plan, plans = plan_for(engine, network, loss, optimizer, data, batch_size, epochs), InferencePlans(network)
+
     def validate():
-        values = evaluate(network, *validation, loss=loss, metrics=metrics)
-        return {f"val_{name}": value for name, value in values.items()}
+        X_val, *rest = validation
+        outputs = outputs_in_blocks(network, X_val, engine=plan.engine, plans=plans)
+        return {
+            f"val_{name}": value for name, value in judge(outputs, *rest, loss=loss, metrics=metrics).items()
+        }
 
     optimizer.begin_training(network)
     try:
         return train(
             run,
-            plan_for(engine, network, loss, optimizer, data, batch_size, epochs),
+            plan,
             data,
             order,
             metrics,
@@ -337,7 +343,14 @@ def train_epoch(
 
 
 def evaluate(
-    network: Layer, X: Any, y: Any, sample_weight: Any = None, *, loss: str | Loss, metrics: Any = ()
+    network: Layer,
+    X: Any,
+    y: Any,
+    sample_weight: Any = None,
+    *,
+    loss: str | Loss,
+    metrics: Any = (),
+    engine: str = "auto",
 ) -> dict[str, float]:
     """The loss and metrics of a network on data, in inference mode.
 
@@ -351,6 +364,8 @@ def evaluate(
         For the loss; metrics weigh all samples the same.
     loss : str or Loss
     metrics : str, callable, iterable of these, or dict of str to callable, default=()
+    engine : {"auto", "compiled", "formulas"}, default="auto"
+        How outputs are computed: by the layers' formulas, by kernels, or by kernels where these pay.
 
     Returns
     -------
@@ -359,8 +374,15 @@ def evaluate(
     """
     loss = find_by_name(Loss, loss, "loss")
     metrics = as_metrics(metrics, loss)
-    with network.inference_mode():
-        outputs = outputs_in_blocks(network, X if is_sparse(X) else np.asarray(X))
+    check_engine(engine)
+    outputs = outputs_in_blocks(network, X if is_sparse(X) else np.asarray(X), engine=engine)
+    return judge(outputs, y, sample_weight, loss, metrics)
+
+
+def judge(
+    outputs: np.ndarray, y: Any, sample_weight: Any = None, loss: Loss | None = None, metrics: Any = ()
+) -> dict[str, float]:
+    """The loss and metrics of outputs."""
     values = {"loss": float(loss.bind(y, sample_weight).forward_pass(outputs))}
     targets = loss.prepare(y, outputs.shape[1:], outputs.dtype)
     return {**values, **{name: metric_value(metric(targets, outputs)) for name, metric in metrics.items()}}

@@ -1,9 +1,13 @@
 """The plan for inference: what `forward_pass` computes, faster, and as the network is at every moment."""
 
 import copy
+import os
 import pickle
+import subprocess
+import sys
 import threading
 import tracemalloc
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -29,7 +33,7 @@ from layernet import (
     Softmax,
     Tanh,
 )
-from layernet.engine import choice, inference
+from layernet.engine import blocks, choice, inference
 from layernet.engine.inference import InferencePlan
 
 TOLERANCE = {np.dtype(np.float64): 1e-12, np.dtype(np.float32): 1e-5}
@@ -278,14 +282,15 @@ def test_blocks_of_rows_come_to_the_same(n_rows, way):
 
 @pytest.mark.parametrize("sizes", [(5, 7, 3), (300, 600, 200)])
 @pytest.mark.parametrize("n_workers", [1, 2, 3])
-def test_threads_share_the_blocks(sizes, n_workers, monkeypatch, compiled):
+def test_threads_share_the_blocks(sizes, n_workers, monkeypatch, way):
     monkeypatch.setattr(inference, "WORTH_A_THREAD", 0)
-    monkeypatch.setattr(inference, "n_workers_for", lambda network, n_rows: max(1, min(n_workers, n_rows)))
+    monkeypatch.setattr(blocks, "threads_allowed", lambda: n_workers)
     network = Sequential([Dense(sizes[1]), GELU(), LayerNorm(), Dense(sizes[2])]).build(sizes[0], 0)
-    predict = network.compile_for_inference("compiled")
+    predict = network.compile_for_inference(way)
     for n_rows in (0, 2, 3, 50, 1025, 3000):
         assert_agrees(predict, network, samples(network, n_rows))
-    assert len(predict._idle) == n_workers
+    blocks._wait_for_all()
+    assert 1 <= len(predict._idle) <= n_workers
 
 
 def test_memory_stays_flat(way):
@@ -438,7 +443,7 @@ def test_a_numba_that_cannot_be_imported_is_done_without(monkeypatch, compiled):
             raise ImportError("Numba needs NumPy 2.4 or less")
 
     monkeypatch.delenv("LAYERNET_ENGINE", raising=False)
-    monkeypatch.setattr(inference, "CompiledWorker", Broken)
+    monkeypatch.setattr("layernet.engine.compiled_inference.CompiledWorker", Broken)
     network = small_network()
     goes_on = "goes on by formulas, for kernels need Numba: Numba needs NumPy 2.4"
     with pytest.warns(UserWarning, match=goes_on) as caught:
@@ -529,3 +534,181 @@ def test_what_is_not_finite_stays_so(way):
     outputs = network.compile_for_inference(way)(X)
     assert np.isnan(outputs[0]).all()
     assert np.isfinite(outputs[1]).all()
+
+
+# --- blocks ---
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 5])
+def test_every_row_is_computed_in_its_place(n_threads, monkeypatch):
+    monkeypatch.setattr(blocks, "threads_allowed", lambda: n_threads)
+
+    @contextmanager
+    def lend():
+        yield np.arange(1003)[:, np.newaxis].__getitem__
+
+    for block_size in (1, 7, 1002, 1003, 2000):
+        rows = blocks.computed_in_blocks(1003, block_size, np.arange(1003)[:, np.newaxis].__getitem__, lend)
+        np.testing.assert_array_equal(rows[:, 0], np.arange(1003))
+
+
+def test_nobody_waits_for_a_thread_that_does_not_get_on(monkeypatch):
+    monkeypatch.setattr(blocks, "threads_allowed", lambda: 2)
+    began, goes_on = threading.Event(), threading.Event()
+
+    def compute(rows):
+        began.wait(10)
+        return np.zeros(rows.stop - rows.start)
+
+    def compute_in_vain(rows):
+        began.set()
+        goes_on.wait(10)
+        return np.ones(rows.stop - rows.start)
+
+    @contextmanager
+    def lend():
+        yield compute_in_vain
+
+    try:
+        rows = blocks.computed_in_blocks(100, 10, compute, lend)
+        assert began.is_set()
+        assert not rows.any()
+        assert len(blocks._helpers) == 1
+    finally:
+        goes_on.set()
+        blocks._wait_for_all()
+    assert not rows.any()  # what comes too late is thrown away
+    assert not blocks._helpers
+
+
+def test_an_error_in_a_helper_reaches_the_caller(monkeypatch):
+    monkeypatch.setattr(blocks, "threads_allowed", lambda: 3)
+    who = set()
+
+    def refuse(rows):
+        who.add(threading.get_ident())
+        if rows.start == 500:
+            raise ZeroDivisionError("block 50")
+        return np.zeros(rows.stop - rows.start)
+
+    @contextmanager
+    def lend():
+        yield refuse
+
+    with pytest.raises(ZeroDivisionError, match="block 50") as caught:
+        blocks.computed_in_blocks(1000, 10, refuse, lend)
+    assert "refuse" in [entry.name for entry in caught.traceback]
+    blocks._wait_for_all()
+    assert blocks.computed_in_blocks(400, 10, refuse, lend).shape == (400,)
+
+
+def test_ctrl_c_ends_a_call_and_its_helpers(monkeypatch):
+    monkeypatch.setattr(blocks, "threads_allowed", lambda: 2)
+    done = []
+
+    def compute(rows):
+        raise KeyboardInterrupt
+
+    def compute_slowly(rows):
+        done.append(rows)
+        threading.Event().wait(0.01)
+        return np.zeros(1)
+
+    @contextmanager
+    def lend():
+        yield compute_slowly
+
+    with pytest.raises(KeyboardInterrupt):
+        blocks.computed_in_blocks(1000, 1, compute, lend)
+    blocks._wait_for_all()
+    assert len(done) <= 3
+    assert not blocks._helpers
+    assert not blocks._calls
+
+
+def test_calls_at_the_same_time_share_the_threads_that_are_allowed(monkeypatch):
+    monkeypatch.setattr(blocks, "threads_allowed", lambda: 2)
+    most = []
+
+    @contextmanager
+    def lend():
+        yield compute
+
+    def compute(rows):
+        most.append(len(blocks._helpers))
+        return np.zeros(rows.stop - rows.start)
+
+    def call():
+        blocks.computed_in_blocks(1000, 10, compute, lend)
+
+    threads = [threading.Thread(target=call) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert max(most) <= 1
+
+
+def test_numpy_is_as_strict_in_helpers_as_in_the_caller(monkeypatch, way):
+    monkeypatch.setattr(inference, "WORTH_A_THREAD", 0)
+    monkeypatch.setattr(blocks, "threads_allowed", lambda: 2)
+    seen = []
+    predict = small_network().compile_for_inference(way)
+    with np.errstate(divide="raise", over="ignore", under="warn"):
+        expected = np.geterr()
+        predict.in_blocks(np.zeros((5000, 5)), decode=lambda outputs: (seen.append(np.geterr()), outputs)[1])
+    assert len(seen) >= 5
+    assert all(state == expected for state in seen)
+
+
+def test_third_party_layers_run_in_the_thread_of_the_caller(monkeypatch, way):
+    monkeypatch.setattr(inference, "WORTH_A_THREAD", 0)
+    monkeypatch.setattr(blocks, "threads_allowed", lambda: 4)
+    seen = []
+
+    class Collecting(Layer):
+        def forward_pass(self, inputs):
+            seen.append((threading.get_ident(), len(inputs)))
+            return inputs.copy()
+
+        def backward_pass(self, inputs, grad_output):
+            return grad_output.copy()
+
+    network = Sequential([Dense(4), Collecting()]).build(3, random_state=0)
+    seen.clear()
+    assert_agrees(network.compile_for_inference(way), network, samples(network, 4000))
+    assert {ident for ident, _ in seen} == {threading.get_ident()}
+    assert sum(n_rows for _, n_rows in seen) == 2 * 4000  # every row once, and once in the forward pass
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_the_number_of_threads_does_not_change_a_bit(dtype, monkeypatch, way):
+    monkeypatch.setattr(inference, "WORTH_A_THREAD", 0)
+    network = Sequential([Dense(40), Tanh(), BatchNorm(), Dense(3), Softmax()]).build(30, 0, dtype)
+    X, predict = samples(network, 7000), network.compile_for_inference(way)
+    outputs = []
+    for n_threads in (1, 2, 4):
+        monkeypatch.setattr(blocks, "threads_allowed", lambda n_threads=n_threads: n_threads)
+        outputs += [predict(X), predict(np.asfortranarray(X))]
+    assert all(np.array_equal(outputs[0], other) for other in outputs[2::2])
+    assert all(np.array_equal(outputs[1], other) for other in outputs[3::2])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_a_forked_process_predicts(way):
+    code = f"""
+import os, numpy as np
+from layernet import Dense, Sequential, Tanh
+from layernet.engine import blocks, inference
+inference.WORTH_A_THREAD, blocks.threads_allowed = 0, lambda: 2
+network = Sequential([Dense(60), Tanh(), Dense(3)]).build(30, random_state=0)
+predict, X = network.compile_for_inference({way!r}), np.ones((20_000, 30))
+expected = predict(X)
+for _ in range(5):
+    predict(X)
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if np.array_equal(predict(X), expected) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
