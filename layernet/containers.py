@@ -233,7 +233,7 @@ def chain_of(network: Layer) -> Iterator[Layer]:
     Yields
     ------
     Layer
-        The network itself, if it is no `Sequential`.
+        The network itself, if it is no `Sequential`, or a subclass that defines passes of its own.
 
     Examples
     --------
@@ -241,11 +241,17 @@ def chain_of(network: Layer) -> Iterator[Layer]:
     >>> list(chain_of(Sequential([Sequential([Dense(2), ReLU()]), Dense(1)])))
     [Dense(2), ReLU(), Dense(1)]
     """
-    if not isinstance(network, Sequential):
+    if not keeps_passes_of(network, Sequential):
         yield network
         return
-    for layer in network:
+    for layer in network.layers:
         yield from chain_of(layer)
+
+
+def keeps_passes_of(layer: Layer, kind: type[Layer]) -> bool:
+    """Whether a layer computes what its kind does: a subclass of a container may define passes of its own."""
+    passes = ("forward_pass", "backward_pass", "record", "backward_from")
+    return isinstance(layer, kind) and all(getattr(type(layer), p) is getattr(kind, p) for p in passes)
 
 
 def first_layers(network: Layer) -> Iterator[Layer]:

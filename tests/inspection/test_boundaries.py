@@ -112,6 +112,27 @@ def test_maps_are_the_forward_pass_on_the_grid():
     assert np.array_equal(film.frames[0].outputs.reshape(-1, 1), built.forward_pass(points))
 
 
+class TwiceTheChain(Sequential):
+    def record(self, inputs):
+        outputs, record = super().record(inputs)
+        return 2 * outputs, record
+
+    def forward_pass(self, inputs):
+        return 2 * super().forward_pass(inputs)
+
+    def backward_from(self, record, grad_output):
+        return super().backward_from(record, 2 * grad_output)
+
+
+def test_chains_with_passes_of_their_own_are_asked_as_a_whole():
+    film = BoundaryFilm(X, Y, epochs=[2], resolution=9)
+    net = Sequential([TwiceTheChain([Dense(3), Tanh()]), Dense(1)])
+    net.fit(X, Y, "binary_cross_entropy", SGD(0.1), epochs=2, callbacks=[film], random_state=0)
+    (frame,) = film.frames
+    assert np.allclose(frame.outputs.reshape(-1, 1), net.forward_pass(points_of(film)))
+    assert np.allclose(frame.hidden[0].reshape(-1, 3), net[:1].forward_pass(points_of(film)))
+
+
 def test_rows_go_up_and_columns_to_the_right_a_little_beyond_the_points():
     first = Dense(2, use_bias=False)
     first.weights = np.eye(2)

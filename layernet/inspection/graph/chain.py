@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from layernet.containers import Residual
+from layernet.containers import Residual, chain_of, keeps_passes_of
 from layernet.inspection.drawing import as_image, mimebundle, without_inline_drawings
 from layernet.inspection.graph.drawing import FONT, note_on_mode, opening, short, shortened, svg_text
-from layernet.inspection.graph.structure import is_plain, plain_chain
 from layernet.inspection.graph.symbols import number
 from layernet.layer import Layer
 from layernet.losses.loss import BoundLoss
@@ -197,8 +196,8 @@ def steps_of(network: Layer, n_before: int = 1) -> list[ChainStep]:
     list of ChainStep
     """
     steps: list[ChainStep] = []
-    for layer in plain_chain(network):
-        if is_plain(layer, Residual):
+    for layer in chain_of(network):
+        if keeps_passes_of(layer, Residual):
             source = n_before + len(steps) - 1
             steps += steps_of(layer.body, n_before + len(steps))
             steps.append(ChainStep("Residual: the sum", None, source))

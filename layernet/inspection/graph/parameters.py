@@ -6,13 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from layernet.containers import Concat
+from layernet.containers import Concat, chain_of, keeps_passes_of
 from layernet.inspection.graph.structure import (
     Column,
     connections,
     is_at_most_one_to_one,
-    is_plain,
-    plain_chain,
 )
 from layernet.inspection.graph.symbols import Symbol
 from layernet.layer import Layer
@@ -112,9 +110,9 @@ def dense_of_neurons(column: Column) -> dict[int, tuple[Dense, str, int]]:
     if column.dense is not None:
         return {j: (column.dense, "", j) for j in range(len(column.symbols))}
     found, first = {}, 0
-    concat = column.layers[0] if column.layers and is_plain(column.layers[0], Concat) else None
+    concat = column.layers[0] if column.layers and keeps_passes_of(column.layers[0], Concat) else None
     for number, branch in enumerate(concat.layers if concat else []):
-        dense, *others = plain_chain(branch)
+        dense, *others = chain_of(branch)
         n_neurons = branch.output_shape[0]
         if isinstance(dense, Dense) and act_one_to_one(others, np.ones(dense.units, column.values.dtype)):
             prefix = f"{number}."

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
-from layernet.containers import Residual, Sequential
+from layernet.containers import Residual, chain_of, keeps_passes_of
 from layernet.inspection.graph.symbols import Symbol
 from layernet.layer import Layer
 from layernet.layers import Dense
@@ -143,8 +143,8 @@ def add_layers(columns: list[Column], network: Layer, n_closed: int) -> int:
     int
         How many are closed now.
     """
-    for layer in plain_chain(network):
-        if is_plain(layer, Residual):
+    for layer in chain_of(network):
+        if keeps_passes_of(layer, Residual):
             source = len(columns) - 1
             add_layers(columns, layer.body, len(columns))
             columns[-1].skips.append(source)
@@ -153,21 +153,6 @@ def add_layers(columns: list[Column], network: Layer, n_closed: int) -> int:
         else:
             add_layer(columns, layer, n_closed)
     return n_closed
-
-
-def plain_chain(network: Layer) -> Iterator[Layer]:
-    """The layers of a network one after the other, but for a `Sequential` that does more than its layers do."""
-    if not is_plain(network, Sequential):
-        yield network
-        return
-    for layer in network.layers:
-        yield from plain_chain(layer)
-
-
-def is_plain(layer: Layer, kind: type[Layer]) -> bool:
-    """Whether a container computes what its kind does: a subclass may have passes of its own."""
-    passes = ("forward_pass", "backward_pass", "record", "backward_from")
-    return isinstance(layer, kind) and all(getattr(type(layer), p) is getattr(kind, p) for p in passes)
 
 
 def add_layer(columns: list[Column], layer: Layer, n_closed: int) -> None:
