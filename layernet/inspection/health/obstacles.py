@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from layernet.inspection.gradients import GradientReport
-from layernet.inspection.health.evidence import LITTLE, Evidence, Finding, listed, quantile
+from layernet.inspection.health.evidence import Evidence, Finding, listed, quantile
 from layernet.inspection.health.own_layers import CHECKED_ROWS
 
 # The part of what there is to be learned that outputs in their range cannot reach. A range that fits the
@@ -23,6 +23,8 @@ CONTRADICTORY = 0.4
 
 # The share of the targets' variance between batches: about 0 for shuffled rows, and above 0.8 for sorted ones.
 IN_ORDER = 0.5
+# Numbers that only drift over time stay below this.
+SORTED = 0.9
 # What is left of the loss where the order did no harm.
 UNHARMED = 0.1
 
@@ -174,7 +176,7 @@ def rows_in_order(evidence: Evidence) -> list[Finding]:
     if share is None or not share > IN_ORDER:
         return []
     are_classes = material.n_classes is not None
-    if not evidence.level_of_sample > (UNHARMED if are_classes else COPED):
+    if not evidence.level_of_sample > (UNHARMED if are_classes or share > SORTED else COPED):
         return []
     what = "class" if are_classes else "target"
     figure = (
@@ -220,27 +222,31 @@ def too_much_noise(evidence: Evidence) -> list[Finding]:
 
 
 def weight_decay_too_strong(evidence: Evidence) -> list[Finding]:
-    """Weight decay pulls the weights to 0 faster than the loss moves them away."""
+    """Weight decay pulls the weights of a layer to 0 faster than the loss moves them away."""
     monitor = evidence.monitor
-    if not (monitor.has_weight_decay and evidence.level > LITTLE and len(monitor.steps)):
+    if not (monitor.has_weight_decay and evidence.level > COPED and len(monitor.steps)):
         return []
-    layers = [index for index, has in enumerate(monitor.has_weights) if has]
-    pulls, weights = monitor.decay_pulls[:, layers], monitor.weight_norms[:, layers]
     late = monitor.steps > monitor.steps_done / 2
-    pull = quantile(pulls[late] if late.any() else pulls, 0.5)
-    start, end = float(np.linalg.norm(weights[0])), float(np.linalg.norm(weights[-1]))
-    shrunk = end / start if start > 0 else 1.0
-    rules = pull > PULLED_FAR or (monitor.decay_is_decoupled and pull > PULLED)
-    strong = (rules and shrunk < SHRUNK) or (pull > PULLED and shrunk < SHRUNK_MUCH)
-    if not (strong or shrunk < COLLAPSED):
+    pulls = monitor.decay_pulls[late] if late.any() else monitor.decay_pulls
+    worst = None
+    for index, (name, has) in enumerate(zip(monitor.layers, monitor.has_weights, strict=True)):
+        start, end = monitor.weight_norms[[0, -1], index]
+        pull, shrunk = quantile(pulls[:, index], 0.5), end / start if start > 0 else 1.0
+        rules = pull > PULLED_FAR or (monitor.decay_is_decoupled and pull > PULLED)
+        strong = (rules and shrunk < SHRUNK) or (pull > PULLED and shrunk < SHRUNK_MUCH) or shrunk < COLLAPSED
+        if has and strong and (worst is None or shrunk < worst[0]):
+            worst = shrunk, name, pull, start, end
+    if worst is None:
         return []
+    _, name, pull, start, end = worst
+    pulled = f"pulls {pull:.2g} times as much as the loss" if np.isfinite(pull) else "pulls alone"
     figure = (
-        f"weight decay pulls {pull:.2g} times as much as the loss in the median step of the second half "
-        f"(0.001 to 0.05 is usual), and the weights went from a norm of {start:.3g} to {end:.2g}; the loss "
-        f"ended at {evidence.end:.3g}, {evidence.level:.0%} of {evidence.baseline_words}."
+        f"weight decay {pulled} in the median step of the second half (0.001 to 0.05 is usual), and the "
+        f"weights of {name} went from a norm of {start:.3g} to {end:.2g}; the loss ended at "
+        f"{evidence.end:.3g}, {evidence.level:.0%} of {evidence.baseline_words}."
     )
     advice = "Divide the weight decay (alpha, in an estimator) by 100, or begin without: weight_decay=0."
-    return [Finding("weight decay too strong", None, figure, advice)]
+    return [Finding("weight decay too strong", name, figure, advice)]
 
 
 def learning_rate_gone(evidence: Evidence) -> list[Finding]:
