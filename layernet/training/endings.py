@@ -41,19 +41,23 @@ def refuse_doubled_activation(network: Layer, loss: Loss) -> None:
     UserWarning
         If it ends in another function whose values are probabilities, and the loss does not take these.
     """
-    if loss.outputs_are == Loss.outputs_are:
+    takes_any_outputs = loss.outputs_are == Loss.outputs_are
+    if takes_any_outputs and loss.own_activation is None:
         return
+    taken = "raw outputs" if takes_any_outputs else loss.outputs_are
     for layers in endings(network):
         for index, last in enumerate(layers):
             if loss.own_activation is not None and computes(layers[index:], loss.own_activation):
                 raise ValueError(
-                    f"{loss!r} takes {loss.outputs_are} and applies their activation itself, but the network "
-                    f"ends in {last!r}, which applies it too. Leave that layer out; for predictions put it "
-                    "behind the trained network: Sequential([*net, layer])."
+                    f"{loss!r} takes {taken} and applies their activation itself, but the network ends in "
+                    f"{last!r}, which applies it too. Leave that layer out; for predictions put it behind the "
+                    "trained network: Sequential([*net, layer])."
                 )
+            if takes_any_outputs:
+                continue
             if any(computes(layers[index:], probabilities) for probabilities in PROBABILITIES):
                 warn_user(
-                    f"{loss!r} takes {loss.outputs_are}, but the network ends in {last!r}, whose outputs lie "
+                    f"{loss!r} takes {taken}, but the network ends in {last!r}, whose outputs lie "
                     "between 0 and 1: too small a range to reach the targets. Leave that layer out."
                 )
                 return

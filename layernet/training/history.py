@@ -45,11 +45,14 @@ class History(dict):
         self.stopped = ""
         self.directions: dict[str, bool] = {}
         self._n_rows = len(self.get("epoch", ()))
+        # Columns that `add` has written, and those whose last value stands for one that may still come.
+        self._added: set[str] = set()
+        self._open: set[str] = set()
 
     def add(self, **row: Any) -> None:
         """Add a row, or further values to the row of the epoch under way.
 
-        A value with a name that had none in earlier rows, or not in all of them, starts behind as many NaN.
+        Columns that were added before and have no value in a row have a NaN there.
 
         Parameters
         ----------
@@ -57,16 +60,24 @@ class History(dict):
             A value for each column. With `epoch` among them a new row begins, unless training has begun it.
         """
         if "epoch" in row and len(self.get("epoch", ())) >= self._n_rows:
-            self._n_rows = len(self.get("epoch", ())) + 1
+            self.begin_row()
         with uninterrupted:
             for name, value in row.items():
                 column = self.setdefault(name, [])
+                if name in self._open:
+                    column.pop()
+                    self._open.remove(name)
                 column += [math.nan] * (self._n_rows - 1 - len(column))
                 column.append(value)
+                self._added.add(name)
+            if "epoch" in row:
+                self._open = {name for name in self._added if len(self[name]) < self._n_rows}
+                for name in self._open:
+                    self[name] += [math.nan] * (self._n_rows - len(self[name]))
 
     def begin_row(self) -> None:
         """Begin the row of the next epoch, so that values added before its end belong to it."""
-        self._n_rows = len(self.get("epoch", ())) + 1
+        self._n_rows, self._open = len(self.get("epoch", ())) + 1, set()
 
     def larger_is_better(self, name: str) -> bool:
         """Whether larger values of a column are better.

@@ -15,6 +15,7 @@ from layernet import (
     Layer,
     LogLoss,
     LogSoftmax,
+    Loss,
     NetworkClassifier,
     NetworkRegressor,
     ReLU,
@@ -55,6 +56,18 @@ class Named(Sequential):
     pass
 
 
+class ExponentialRate(Loss):
+    """Says which activation it applies, and nothing of what its outputs are."""
+
+    own_activation = np.exp
+
+    def losses(self, outputs, targets):
+        return (np.exp(outputs) - targets * outputs).mean(axis=1)
+
+    def gradient(self, outputs, targets):
+        return (np.exp(outputs) - targets) / outputs.shape[1]
+
+
 DOUBLED = [
     ([Dense(1), Sigmoid()], "binary_cross_entropy", TWO),
     ([Dense(3), Sigmoid()], BinaryCrossEntropy(), LABELS),
@@ -64,6 +77,7 @@ DOUBLED = [
     ([Dense(1), OwnSigmoid()], "binary_cross_entropy", TWO),
     ([Dense(1), Exponential()], "poisson", COUNTS),
     ([Dense(1), Exponential()], "half_poisson_deviance", COUNTS),
+    ([Dense(1), Exponential()], ExponentialRate(), COUNTS),
     ([Dense(1), Sigmoid(), Dropout(0.5), Flatten(), Identity()], "log_loss", TWO),
     ([Sequential([Dense(3), Named([ReLU(), Softmax()])])], "cross_entropy", THREE),
     ([Dense(6), Reshape((2, 3)), Sigmoid()], "binary_cross_entropy", np.ones((40, 2, 3))),
@@ -100,6 +114,7 @@ def test_a_refused_network_stays_unbuilt():
         ([Dense(3), Softmax()], "mean_squared_error", np.eye(3)[THREE]),
         ([Dense(1), Exponential()], "mean_squared_error", COUNTS),
         ([Dense(1), Softplus()], "poisson", COUNTS),
+        ([Dense(1), Sigmoid()], ExponentialRate(), COUNTS),
         ([Sigmoid(), Dense(1)], "binary_cross_entropy", TWO),
         ([Dense(3), Softmax(), Dense(3)], "cross_entropy", THREE),
     ],

@@ -293,11 +293,42 @@ def test_a_column_that_is_added_every_second_epoch_keeps_to_its_rows(method, eng
     assert len(history.plot().axes) == 2
 
 
-def test_a_column_that_ends_early_or_has_other_values_is_named_below_the_table():
-    history = fit(epochs=5, callbacks=EverySecond("on_epoch_end"))
-    assert len(history["extra"]) == 4
-    assert "Not shown: extra (4 values)." in str(history)
-    assert "Not shown: extra (4 values)." in history._repr_html_()
+@pytest.mark.parametrize("method", ["on_epoch_begin", "on_epoch_end"])
+def test_a_column_that_was_added_has_an_entry_for_every_epoch(method):
+    history = fit(epochs=5, callbacks=EverySecond(method))
+    assert np.array_equal(history["extra"], [math.nan, 20, math.nan, 40, math.nan], equal_nan=True)
+    assert {len(values) for values in history.values()} == {5}
+    assert "Not shown" not in str(history)
+    assert str(history).splitlines()[5].endswith("nan")
+
+
+def test_values_of_a_row_may_come_one_after_the_other():
+    history = History()
+    for epoch in (1, 2, 3):
+        history.add(epoch=epoch, loss=1.0 / epoch)
+        history.add(norm=float(epoch))
+    history.add(epoch=4)
+    assert history == {
+        "epoch": [1, 2, 3, 4],
+        "loss": [1.0, 1 / 2, 1 / 3, pytest.approx(math.nan, nan_ok=True)],
+        "norm": [1.0, 2.0, 3.0, pytest.approx(math.nan, nan_ok=True)],
+    }
+    assert history.best() == 3
+
+
+class AppendsEverySecond(Callback):
+    """Makes a column of its own, of which the history cannot know which epochs have a value."""
+
+    def on_epoch_end(self, run):
+        if run.epoch % 2 == 0:
+            run.history.setdefault("extra", []).append(10.0 * run.epoch)
+
+
+def test_a_column_that_has_other_values_is_named_below_the_table():
+    history = fit(epochs=5, callbacks=AppendsEverySecond())
+    assert history["extra"] == [20, 40]
+    assert "Not shown: extra (2 values)." in str(history)
+    assert "Not shown: extra (2 values)." in history._repr_html_()
     history.plot()
     history["words"] = ["one"] * 5
     history["notes"] = [None, 1, 2.5, "x", np.float32(3)]
