@@ -1,12 +1,16 @@
-"""How long estimators take, as ratios to scikit-learn's: predict, and fit on idle cores and on busy ones.
+"""How long estimators take, as ratios to scikit-learn's: fits and predictions, on idle cores and on busy ones.
 
     python benchmarks/estimators.py
+    python benchmarks/estimators.py predictions --quick
 
-Both run in turn in one process, several rounds; printed are the minimum and the median of the ratios.
+Both run in turn in one process, several rounds; printed are the minimum and the median of the ratios, and for
+predictions the geometric mean of the medians over shapes and numbers of rows. Cores are busy with processes
+that this script starts and ends.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import pickle
 import statistics
@@ -17,12 +21,26 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier as Theirs
 
 from layernet import MLPClassifier as Ours
 from layernet.engine.choice import has_numba
+
+ENGINES = ("formulas", "compiled") if has_numba() else ("formulas",)
+# Features, hidden layers, classes.
+SHAPES = (
+    (10, (32, 32, 32), 2),
+    (30, (64, 64), 2),
+    (50, (100,), 2),
+    (64, (100,), 10),
+    (100, (200, 50), 5),
+    (784, (128,), 10),
+)
+ROWS = (1_000, 10_000, 100_000, 1_000_000)
+MOST_NUMBERS = 50_000_000  # of the inputs: 400 MB
 
 
 def seconds(function: Callable[[], object], repetitions: int) -> float:
@@ -46,10 +64,12 @@ def compare(name: str, ours: Callable, theirs: Callable, repetitions: int, round
 
 
 @contextmanager
-def busy_cores() -> Iterator[None]:
-    """Within this context another process computes on each core."""
-    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count() or 1)]
+def busy_cores(count: int) -> Iterator[None]:
+    """Within this context so many other processes compute without a pause."""
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
     try:
+        if others:
+            time.sleep(0.2)  # until they run
         yield
     finally:
         for other in others:
@@ -57,22 +77,103 @@ def busy_cores() -> Iterator[None]:
             other.wait()
 
 
-def main() -> None:
-    warnings.simplefilter("ignore", ConvergenceWarning)
+def predictions(quick: bool, busy: list[int]) -> None:
+    """`predict` and `score` beside some numbers of busy processes."""
+    rng = np.random.default_rng(0)
+    cases = []
+    for n_features, hidden, n_classes in SHAPES:
+        most = max(n for n in ROWS if n * n_features <= MOST_NUMBERS and (n <= 10_000 or not quick))
+        X = rng.standard_normal((most, n_features))
+        y = rng.integers(0, n_classes, most)
+        theirs = Theirs(hidden, max_iter=1, random_state=0).fit(X[:500], y[:500])
+        ours = {
+            engine: Ours(hidden, max_iter=1, random_state=0, engine=engine).fit(X[:500], y[:500])
+            for engine in ENGINES
+        }
+        shape = "-".join(map(str, (n_features, *hidden, n_classes)))
+        cases += [(shape, X[:n], y[:n], ours, theirs) for n in ROWS if n <= most]
+    for n_busy in busy:
+        with busy_cores(n_busy):
+            print(
+                f"\n{n_busy} busy of {os.cpu_count()} cores; milliseconds, and the median ratio to scikit-learn"
+            )
+            for name in ("predict", "score"):
+                logarithms: dict[str, list[float]] = {engine: [] for engine in ENGINES}
+                for shape, X, y, ours, theirs in cases if name == "predict" else cases[:: len(ROWS) - 1]:
+                    arguments = (X,) if name == "predict" else (X, y)
+                    functions = {engine: getattr(ours[engine], name) for engine in ENGINES}
+                    ratios = compare_three(
+                        f"{name} {shape}", functions, getattr(theirs, name), arguments, quick
+                    )
+                    for engine, ratio in ratios.items():
+                        logarithms[engine].append(np.log(ratio))
+                for engine, values in logarithms.items():
+                    print(
+                        f"{name}, {n_busy} busy, {engine}: geometric mean {np.exp(np.mean(values)):.2f}",
+                        flush=True,
+                    )
+
+
+def compare_three(
+    name: str, ours: dict[str, Callable], theirs: Callable, arguments: tuple, quick: bool
+) -> dict[str, float]:
+    """Print and return the median ratio of each engine; all run in turn."""
+    functions = {**ours, "scikit-learn": theirs}
+    times: dict[str, list[float]] = {key: [] for key in functions}
+    for function in functions.values():
+        function(*arguments)
+    began, rounds = time.perf_counter(), 0
+    while rounds < 5 or (time.perf_counter() - began < (0.1 if quick else 0.5) and rounds < 50):
+        for key, function in functions.items():
+            times[key].append(seconds(lambda function=function: function(*arguments), 1))
+        rounds += 1
+    base = times["scikit-learn"]
+    ratios = {key: statistics.median(a / b for a, b in zip(times[key], base, strict=True)) for key in ours}
+    columns = "  ".join(f"{key} {1e3 * statistics.median(times[key]):9.2f}" for key in functions)
+    shown = "  ".join(f"{ratio:.2f}" for ratio in ratios.values())
+    print(f"{name:26} {len(arguments[0]):10,}   {columns}   {shown}", flush=True)
+    return ratios
+
+
+def fits() -> None:
+    """Predictions and fits of digits, at the defaults."""
     X, y = load_digits(return_X_y=True)
     ours, theirs = Ours(random_state=0).fit(X, y), Theirs(random_state=0).fit(X, y)
     compare("predict, 1 row", lambda: ours.predict(X[:1]), lambda: theirs.predict(X[:1]), 300, 9)
     compare("predict, 1,797 rows", lambda: ours.predict(X), lambda: theirs.predict(X), 50, 9)
     compare("predict_proba, 1,797 rows", lambda: ours.predict_proba(X), lambda: theirs.predict_proba(X), 50, 9)
-    for engine in ("formulas", "compiled") if has_numba() else ("formulas",):
+    for engine in ENGINES:
         ours.set_params(engine=engine)
         compare(f"fit, defaults, {engine}", lambda: ours.fit(X, y), lambda: theirs.fit(X, y), 1, 5)
     ours, theirs = Ours(random_state=0, max_iter=10), Theirs(random_state=0, max_iter=10)
-    with busy_cores():
+    with busy_cores(os.cpu_count() or 1):
         compare("fit, 10 epochs, busy cores", lambda: ours.fit(X, y), lambda: theirs.fit(X, y), 1, 3)
     small = Ours(random_state=0, keep_optimizer=False).fit(X, y)
     size = len(pickle.dumps(small)) / small.network_.parameter_vector.nbytes
     print(f"{'pickle without the optimizer':32} {size:.3f} times the bytes of the parameters")
+
+
+SECTIONS = ("fits", "predictions")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "sections", nargs="*", metavar="section", help=f"of {', '.join(SECTIONS)}; default: all"
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, and at most 10,000 rows")
+    every = list(range((os.cpu_count() or 1) + 1))
+    parser.add_argument("--busy", type=int, nargs="+", default=every, help="processes beside predictions")
+    options = parser.parse_args()
+    for section in options.sections:
+        if section not in SECTIONS:
+            parser.error(f"there is no section {section!r}; there are {', '.join(SECTIONS)}")
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    sections = options.sections or SECTIONS
+    if "fits" in sections:
+        fits()
+    if "predictions" in sections:
+        predictions(options.quick, options.busy)
 
 
 if __name__ == "__main__":

@@ -19,8 +19,8 @@ ENGINES = ("auto", "compiled", "formulas")
 # microseconds on each layer, most of which kernels save: after so many layers in all steps the loading is made
 # up for.
 WORTH_LOADING = 5_000
-# Kernels save about a third of the time that formulas take for the outputs of many rows.
-# So many multiplications, in all rows, take formulas as long as loading the kernels takes.
+# Loading kernels for inference takes 30 to 50 milliseconds. Formulas take twice that for so many
+# multiplications in all rows, activations counted too, and kernels about half of the formulas' time.
 WORTH_LOADING_FOR_INFERENCE = 2_000_000_000
 
 

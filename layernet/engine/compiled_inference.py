@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from layernet.engine.inference import cost_of, is_for, size_of_parameters
+from layernet.engine.inference import cost_of, has_own_pass, is_for, size_of_parameters
 from layernet.engine.kernels.products import SHORTEST_PART
 from layernet.engine.kernels.products import SMALL_PRODUCT as SMALL_PARTS
 from layernet.engine.machine import Machine, Pass
@@ -38,6 +38,8 @@ class CompiledWorker:
     ----------
     layers : list of Layer
         All that take part.
+    has_own : list of bool
+        Of each, whether a pass was put on it.
     dtype : float32 or float64
     input_shape : tuple of int
     rows : int
@@ -58,6 +60,7 @@ class CompiledWorker:
 
     def __init__(self, network: Layer):
         self.network, self.layers = network, list(network.walk())
+        self.has_own = [has_own_pass(layer) for layer in self.layers]
         self.dtype, self.input_shape = network.dtype, network.input_shape
         self.multiplications, self._largest = cost_of(network)
         self.rows = rows_in_buffers(network)

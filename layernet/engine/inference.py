@@ -153,6 +153,11 @@ class InferencePlan:
             return self._draw_up()
         return worker if worker.is_up_to_date() else self._draw_up()
 
+    def _take_heeding(self):
+        """The same, which also heeds passes that were put on a layer in the place of its class's."""
+        worker = self._take()
+        return worker if worker.has_own == [has_own_pass(layer) for layer in worker.layers] else self._draw_up()
+
     def _draw_up(self):
         """A worker for the network as it is now."""
         self.network._require_built("plan for inference")
@@ -196,7 +201,7 @@ class InferencePlan:
         -------
         ndarray of shape (n_rows, ...)
         """
-        worker = self._take()
+        worker = self._take_heeding()
         try:
             if worker.takes(inputs):
                 block_of = block_of or inputs.__getitem__
@@ -241,7 +246,7 @@ class InferencePlan:
     @contextmanager
     def _lend(self, compute_by):
         """A helping thread's own function of a slice of rows."""
-        worker = self._take()
+        worker = self._take_heeding()
         try:
             yield partial(compute_by, worker)
         finally:
@@ -313,6 +318,8 @@ class FormulaWorker:
     ----------
     layers : list of Layer
         All that take part.
+    has_own : list of bool
+        Of each, whether a pass was put on it.
     rows : int
         How many rows are computed at once.
     multiplications : int
@@ -326,6 +333,7 @@ class FormulaWorker:
     def __init__(self, network: Layer):
         self.network = network
         self.layers = list(network.walk())
+        self.has_own = [has_own_pass(layer) for layer in self.layers]
         self._inside = [(layer, copy(layer.layers)) for layer in self.layers if layer.layers]
         self.multiplications, self._largest = cost_of(network)
         self.is_for_threads = all(map(is_own, self.layers))
@@ -371,8 +379,12 @@ def rows_in_cache(network: Layer) -> int:
 def is_own(layer: Layer) -> bool:
     """Whether a layer is of this package, with the passes of its class: it may run in several threads."""
     module = type(layer).__module__
-    has_own_passes = "forward_pass" in vars(layer) or "record" in vars(layer)
-    return module.startswith(("layernet.layers.", "layernet.containers")) and not has_own_passes
+    return module.startswith(("layernet.layers.", "layernet.containers")) and not has_own_pass(layer)
+
+
+def has_own_pass(layer: Layer) -> bool:
+    """Whether a way forward was put on a layer in the place of its class's, to look on for instance."""
+    return "forward_pass" in vars(layer) or "record" in vars(layer)
 
 
 def is_for(network: Layer, inputs: np.ndarray) -> bool:
