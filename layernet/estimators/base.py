@@ -21,11 +21,12 @@ from layernet.estimators.convergence import Convergence
 from layernet.estimators.fitted import FLOAT_TYPES, FittedNetwork
 from layernet.estimators.hooks import TaskHooks
 from layernet.estimators.numeric import only_numbers
+from layernet.estimators.outcome import NOT_FINITE, require_convergence, warn_if_useless
 from layernet.estimators.parameters import NestedParameters
 from layernet.estimators.progress import progress
 from layernet.estimators.rows import ShuffledRows, row_numbers, split_rows
 from layernet.estimators.scoring import as_given, scorer_of
-from layernet.estimators.starting import copy_parameters, loss_without_learning, unchanged_on_failure
+from layernet.estimators.starting import copy_parameters, unchanged_on_failure
 from layernet.layer import Layer
 from layernet.layers.noise import NoiseLayer
 from layernet.losses import Loss
@@ -33,20 +34,13 @@ from layernet.optimizers import Optimizer
 from layernet.sparse import in_canonical_form, is_sparse
 from layernet.training import DivergenceError, Run
 from layernet.training.averaging import WeightAverage
-from layernet.training.callbacks import Callback, as_callbacks
+from layernet.training.callbacks import Callback, Snapshot, as_callbacks
 from layernet.training.data import TrainingData, outputs_in_blocks, select_rows
 from layernet.training.endings import refuse_doubled_activation
 from layernet.training.lbfgs import minimize
 from layernet.training.loop import train
 from layernet.user_warnings import warn_user
 
-# A loss so many times that of a network that has learned nothing is no loss to return a model with.
-DIVERGED = 100
-# scikit-learn's words for the same, for those who look for them.
-NOT_FINITE = (
-    "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
-    "preprocessed."
-)
 # What only further training needs, and what a fit that starts anew must not keep of the one before.
 TRAINING_STATE = ("_optimizer", "_average", "_convergence")
 CURVES_AND_BESTS = ("validation_loss_curve_", "best_loss_", "best_validation_score_")
@@ -302,7 +296,7 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
         run.penalty = self.alpha
         run.history.directions["val_score"] = True
         callbacks = [*as_callbacks(self.callbacks), *hooks, *([progress()] if self.verbose else [])]
-        untrained_loss = loss_without_learning(network, self._targets.loss, data)
+        start = Snapshot(network)
         try:
             if optimizer is None:
                 self._train_by_lbfgs(run, data, validation, callbacks)
@@ -313,18 +307,12 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
         except DivergenceError as error:
             error.args = (f"{error} {NOT_FINITE}",)
             raise
-        losses = run.history.get("loss", [])
-        if losses and losses[-1] > DIVERGED * untrained_loss and not self.exact_compatibility:
-            raise DivergenceError(
-                f"Training diverged: the loss is {run.history['loss'][-1]:g}, and a network that has learned "
-                f"nothing has {untrained_loss:g}. Try a smaller learning rate, clipped gradients, or scaled "
-                "inputs.",
-                run.epoch,
-                run.batch,
-                run.history,
-            )
+        if not self.exact_compatibility:
+            require_convergence(run, start, data)
         if run.history.stopped.startswith("Interrupted"):
             warn_user("Training interrupted by user.")
+        elif self._takes_numbers and not incremental:
+            warn_if_useless(type(self).__name__, run, network, data, self._targets)
         self.history_ = run.history
         self.n_iter_ = run.epoch
         self.loss_curve_ = [*self.loss_curve_, *run.history.get("loss", [])]

@@ -259,6 +259,11 @@ class MLPRegressor(RegressorMethods, Perceptron):
         at `max_iter` epochs, is long enough to make up for loading them. "lbfgs" uses formulas.
     exact_compatibility : bool, default=False
         Whether to do as scikit-learn does where the two differ on purpose; see docs/scikit-learn.md.
+    target_scale : {"standard"} or None, default=None
+        "standard" trains on (y - mean) / standard deviation, each of several outputs by its own, and predicts
+        in the units of y. Mean and deviation are those of the first training data (of the first call of
+        `partial_fit`), by their weights, without what is held out; `init_from` brings its own. Losses, `tol`
+        and the outputs of `network_` are in units of the deviation. Not for "poisson".
 
     Attributes
     ----------
@@ -289,6 +294,7 @@ class MLPRegressor(RegressorMethods, Perceptron):
     _parameter_constraints: dict = {
         **Perceptron._parameter_constraints,
         "loss": [StrOptions(set(REGRESSOR_LOSSES)), Loss],
+        "target_scale": [StrOptions({"standard"}), None],
     }
 
     def __init__(
@@ -329,5 +335,6 @@ class MLPRegressor(RegressorMethods, Perceptron):
         keep_optimizer=True,
         engine="auto",
         exact_compatibility=False,
+        target_scale=None,
     ):
         self._keep(locals())

@@ -183,6 +183,8 @@ class NetworkRegressor(RegressorMethods, _GivenNetwork):
         As for `NetworkClassifier`, with R2 as the score.
     weight_averaging, dtype, warm_start, callbacks, keep_optimizer, engine, verbose
         As for `NetworkClassifier`.
+    target_scale : {"standard"} or None, default=None
+        "standard" trains on (y - mean) / standard deviation and predicts in units of y; see `MLPRegressor`.
 
     Attributes
     ----------
@@ -203,6 +205,7 @@ class NetworkRegressor(RegressorMethods, _GivenNetwork):
     _parameter_constraints: dict = {
         **_GivenNetwork._parameter_constraints,
         "loss": [StrOptions(set(REGRESSOR_LOSSES)), Loss],
+        "target_scale": [StrOptions({"standard"}), None],
     }
 
     def __init__(
@@ -229,5 +232,6 @@ class NetworkRegressor(RegressorMethods, _GivenNetwork):
         keep_optimizer=True,
         engine="auto",
         verbose=False,
+        target_scale=None,
     ):
         self._keep(locals())

@@ -188,4 +188,22 @@ class RegressorMethods(RegressorMixin, MultiOutputMixin, NetworkEstimator):
         return self._outputs(X, "decode")
 
     def _targets_of(self, y):
-        return NumberTargets(y, self.loss, self.exact_compatibility)
+        return NumberTargets(y, self.loss, self.exact_compatibility, self.target_scale)
+
+    def _prepare_targets(self, y, continues, incremental, classes):
+        super()._prepare_targets(y, continues, incremental, classes)
+        if self._targets.target_scale != self.target_scale:
+            raise ValueError(
+                f"target_scale={self.target_scale!r} differs from the {self._targets.target_scale!r} that the "
+                "network was trained with. Use warm_start=False to train another one."
+            )
+
+    def _prepare_network(self, X, random, continues, init_from):
+        network = super()._prepare_network(X, random, continues, init_from)
+        if init_from is not None and not continues:
+            self._targets.start_from(init_from)
+        return network
+
+    def _training_data(self, network, X, y, weights):
+        self._targets.learn_scale(y, weights)
+        return super()._training_data(network, X, y, weights)

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 from sklearn.base import BaseEstimator
 
 from layernet.layer import Layer
-from layernet.losses import Loss
-from layernet.training.batches import batches
 from layernet.training.callbacks import Snapshot
-from layernet.training.data import EVALUATION_BATCH_SIZE, TrainingData
 from layernet.validation import require_finite
-
-# How many outputs are computed at a time to see how large the loss of a network that has learned nothing is.
-LOGITS_IN_A_BLOCK = 2**20
 
 
 @contextmanager
@@ -62,25 +54,3 @@ def copy_parameters(source: Any, network: Layer) -> None:
         parameter[...] = value
     if isinstance(source, Layer) and source.state().keys() == network.state().keys():
         network.load_state(source.state())
-
-
-def loss_without_learning(network: Layer, loss: Loss, data: TrainingData) -> float:
-    """The mean loss of outputs that are all 0, or of the network on a sample, whichever is larger.
-
-    The first is of all targets: a sample of them may miss the few that are large.
-    """
-    total = 0.0
-    block_size = max(1, min(EVALUATION_BATCH_SIZE, LOGITS_IN_A_BLOCK // math.prod(network.output_shape)))
-    for rows in batches(data.n_samples, block_size):
-        targets = data.targets[rows]
-        losses = loss.losses(np.zeros((len(targets), *network.output_shape), network.dtype), targets)
-        total += float((losses if data.weights is None else losses * data.weights[rows]).sum())
-    inputs, targets, *_ = data.batch(slice(None, None, -(-data.n_samples // 200)))
-    with np.errstate(over="ignore", invalid="ignore"):
-        losses = [
-            loss.losses(network.forward_pass(inputs[rows]), targets[rows])
-            for rows in batches(len(targets), block_size)
-        ]
-    of_network = float(np.concatenate(losses).mean())
-    of_zeros = total / (data.n_samples * data.mean_weight)
-    return max(of_zeros, np.nan_to_num(of_network), np.finfo(network.dtype).tiny)

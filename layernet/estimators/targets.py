@@ -12,6 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from layernet.estimators.checks import require_in_range
 from layernet.estimators.class_weights import loss_with_label_weights, weights_of_classes
 from layernet.estimators.compatibility import AS_REPORTED
+from layernet.layer import Layer
 from layernet.layers.saturating import logistic
 from layernet.layers.softmax import Softmax
 from layernet.losses import (
@@ -240,6 +241,8 @@ class NumberTargets:
     loss : str or Loss
     exact : bool, default=False
         Whether the loss is reported as scikit-learn does.
+    target_scale : {"standard"} or None, default=None
+        Whether the network's targets are (y - mean) / deviation, of the data that it is first trained on.
 
     Attributes
     ----------
@@ -247,18 +250,80 @@ class NumberTargets:
     n_outputs : int
     out_activation : {"identity", "exp"}
         What makes predictions of the outputs.
+    mean, deviation : ndarray of shape (n_outputs,), float64, or None
+        None without `target_scale`, and before `learn_scale`.
+
+    Raises
+    ------
+    ValueError
+        If the loss is of counts, which cannot be scaled.
     """
 
-    def __init__(self, y: np.ndarray, loss: str | Loss, exact: bool = False) -> None:
+    # Of estimators that were pickled before these were known, too.
+    target_scale: str | None = None
+    mean: np.ndarray | None = None
+    deviation: np.ndarray | None = None
+
+    def __init__(
+        self, y: np.ndarray, loss: str | Loss, exact: bool = False, target_scale: str | None = None
+    ) -> None:
         self.n_outputs = 1 if y.ndim == 1 else y.shape[1]
         self.loss = REGRESSOR_LOSSES[loss]() if isinstance(loss, str) else loss
         if exact and type(self.loss) in AS_REPORTED:
             self.loss = AS_REPORTED[type(self.loss)]()
         self.out_activation = "exp" if isinstance(self.loss, Poisson) else "identity"
+        self.target_scale = target_scale
+        if target_scale is not None and self.out_activation == "exp":
+            raise ValueError(
+                f"target_scale={target_scale!r} does not go with {self.loss!r}, whose targets are counts: "
+                "scaled ones would be below 0. Use target_scale=None."
+            )
+
+    def learn_scale(self, y: np.ndarray, sample_weight: np.ndarray | None) -> None:
+        """Take the mean and the deviation of targets, unless they are not to be scaled, or are known already.
+
+        Parameters
+        ----------
+        y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            What the network is trained on, without what is held out.
+        sample_weight : ndarray of shape (n_samples,) or None
+        """
+        if self.target_scale is None or self.mean is not None:
+            return
+        y = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
+        largest = abs(y).max(axis=0)
+        largest[largest == 0] = 1
+        y = y / largest  # so that no square is too large
+        mean = np.average(y, axis=0, weights=sample_weight)
+        deviation = np.sqrt(np.average((y - mean) ** 2, axis=0, weights=sample_weight))
+        is_rounding = deviation <= 10 * np.finfo(np.float64).eps
+        self.mean, self.deviation = mean * largest, np.where(is_rounding, 1.0, deviation * largest)
+
+    def start_from(self, source: Any) -> None:
+        """Take over the scale of an estimator whose parameters are copied.
+
+        Raises
+        ------
+        ValueError
+            If it trains on scaled targets and this one does not, or the other way round.
+        """
+        theirs = getattr(source, "_targets", None)
+        if isinstance(source, Layer):
+            return
+        if getattr(theirs, "target_scale", None) != self.target_scale:
+            raise ValueError(
+                f"init_from was trained with target_scale={getattr(theirs, 'target_scale', None)!r}, and this "
+                f"estimator has {self.target_scale!r}: its parameters would predict other numbers here. Give "
+                "both the same target_scale."
+            )
+        if isinstance(theirs, NumberTargets):
+            self.mean, self.deviation = theirs.mean, theirs.deviation
 
     def encode(self, y: np.ndarray, dtype: np.dtype) -> np.ndarray:
         """Targets as the loss takes them."""
         y = np.asarray(y)
+        if self.mean is not None and y.size == len(y) * self.n_outputs:
+            y = (y.reshape(len(y), self.n_outputs) - self.mean) / self.deviation
         require_in_range(y, dtype, "y")
         y = y.astype(dtype, copy=False)
         if y.size != len(y) * self.n_outputs:
@@ -269,11 +334,20 @@ class NumberTargets:
         """The weights of samples, as they are."""
         return sample_weight
 
+    def outputs_of_the_mean(self, targets: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray | None:
+        """The outputs that predict the mean of encoded targets; None if the targets do not vary."""
+        if not (targets != targets[:1]).any():
+            return None
+        mean = np.average(targets, axis=0, weights=sample_weight)
+        return np.log(mean) if self.out_activation == "exp" else mean
+
     def decode(self, outputs: np.ndarray) -> np.ndarray:
         """The predicted numbers."""
         if self.out_activation == "exp":
             with np.errstate(over="ignore"):
                 outputs = np.exp(outputs)
+        if self.mean is not None:
+            outputs = (outputs * self.deviation + self.mean).astype(outputs.dtype, copy=False)
         return outputs.ravel() if self.n_outputs == 1 else outputs
 
     def score(self, y: np.ndarray, outputs: np.ndarray, sample_weight: np.ndarray | None) -> float:
