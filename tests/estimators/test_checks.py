@@ -38,13 +38,13 @@ ESTIMATORS = [
     MLPClassifier(loss=BinaryCrossEntropy()),
     MLPRegressor(),
     MLPRegressor(dropout=0.2, normalization="batch"),
-    MLPRegressor(loss="huber"),
+    MLPRegressor(loss="huber", target_scale="standard"),
     NetworkClassifier(plain),
     NetworkClassifier(noisy),
     NetworkClassifier(plain, loss=BinaryCrossEntropy()),
     NetworkRegressor(plain),
     NetworkRegressor(noisy),
-    NetworkRegressor(plain, loss="absolute_error"),
+    NetworkRegressor(plain, loss="absolute_error", target_scale="standard"),
 ]
 
 
