@@ -30,6 +30,7 @@ from layernet.estimators.starting import copy_parameters, unchanged_on_failure
 from layernet.layer import Layer
 from layernet.layers.noise import NoiseLayer
 from layernet.losses import Loss
+from layernet.losses.loss import bounded
 from layernet.optimizers import Optimizer
 from layernet.sparse import in_canonical_form, is_sparse
 from layernet.training import DivergenceError, Run
@@ -197,6 +198,7 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
         if sample_weight is not None:
             sample_weight = only_numbers(sample_weight, "sample_weight")
             sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+            sample_weight = bounded(sample_weight)[0]
         return self._targets.sample_weights(y, sample_weight)
 
     def _random_state_for(self, continues):

@@ -29,6 +29,7 @@ from layernet.losses import (
     Poisson,
     Quantile,
 )
+from layernet.losses.loss import bounded
 
 CLASSIFIER_LOSSES = {
     "log_loss": LogLoss,  # for more than two classes, CrossEntropy
@@ -204,7 +205,7 @@ class ClassTargets:
             self._check_labels(y)
             weighted.loss = loss_with_label_weights(weighted.loss, class_weight, y, self.who)
         elif class_weight is not None:
-            weighted.class_weights = weights_of_classes(class_weight, self.classes, y, self.who)
+            weighted.class_weights, _ = bounded(weights_of_classes(class_weight, self.classes, y, self.who))
         return weighted
 
     def sample_weights(self, y: Any, sample_weight: np.ndarray | None) -> np.ndarray | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from layernet.layers.saturating import logistic
 from layernet.layers.softmax import shifted_rows, softmax
-from layernet.losses.loss import Loss, are_labels_predicted, count_outputs, mean_over_outputs
+from layernet.losses.loss import Loss, are_labels_predicted, bounded, count_outputs, mean_over_outputs
 from layernet.validation import require_number
 
 # Losses of many rows of many classes are computed in blocks of so many logits: 8 MB of float64.
@@ -128,8 +128,10 @@ class CrossEntropy(Loss):
 
     def _weight_of_classes(self, n_classes):
         if isinstance(self.class_weight, Mapping):
-            return np.array([self.class_weight.get(label, 1) for label in range(n_classes)], float)
-        return np.asarray(self.class_weight, float)
+            weights = np.array([self.class_weight.get(label, 1) for label in range(n_classes)], float)
+        else:
+            weights = np.asarray(self.class_weight, float)
+        return bounded(weights)[0] if np.isfinite(weights).all() else weights
 
     def _check_class_weight(self, n_classes):
         if self.class_weight is None:

@@ -16,6 +16,9 @@ from layernet.validation import as_float_array, require_dense, require_finite, r
 FORWARD = Pass("formula", "losses", "record")
 BACKWARD = Pass("gradient", "gradient", "gradient_from")
 
+# Weights with a larger sum are counted in larger units.
+LARGEST_TOTAL = 1e140
+
 
 class Loss(Described):
     """How far outputs are from their targets, a number for each sample.
@@ -211,8 +214,11 @@ class BoundLoss(Layer):
         self.targets = np.asarray(targets)
         if self.targets.ndim == 0:
             raise ValueError(f"targets of {loss!r} must be one for each sample, got {targets!r} alone.")
-        self.sample_weight = None if sample_weight is None else as_weights(sample_weight, len(self.targets))
+        self.sample_weight = None
         self.normalizer = require_number(self, "normalizer", normalizer, at_least=0, or_none=True)
+        if sample_weight is not None:
+            self.sample_weight, factor = bounded(as_weights(sample_weight, len(self.targets)))
+            self.normalizer = None if self.normalizer is None else self.normalizer * factor
 
     def infer_output_shape(self, input_shape):
         return ()
@@ -288,7 +294,8 @@ def as_weights(sample_weight: Any, n_samples: int) -> np.ndarray:
     ValueError
         If there is not one for each sample, or one is negative or not finite.
     """
-    weights = as_float_array(sample_weight, np.dtype(np.float64), False, "sample_weight")
+    # In double precision, so that sums of weights lose no digits and do not overflow before the weights do.
+    weights = as_float_array(sample_weight, np.dtype(np.float64), True, "sample_weight")
     if weights.shape != (n_samples,):
         raise ValueError(
             f"sample_weight must have the shape ({n_samples},), one for each sample, got {weights.shape}."
@@ -297,3 +304,32 @@ def as_weights(sample_weight: Any, n_samples: int) -> np.ndarray:
     if (weights < 0).any():
         raise ValueError(f"sample_weight must not be negative, got {weights.min()}.")
     return weights
+
+
+def bounded(weights: np.ndarray) -> tuple[np.ndarray, float]:
+    """Weights whose sum is no more than 1e140, so that neither sums nor products of two weights overflow.
+
+    Parameters
+    ----------
+    weights : ndarray of float64
+        Finite, at least 0. Only their ratios count where a sum is divided by their total.
+
+    Returns
+    -------
+    weights : ndarray
+        The same array if they are small enough.
+    factor : float
+        What all of them were multiplied by: 1, or a power of 2, which rounds none of them.
+
+    Examples
+    --------
+    >>> weights, factor = bounded(np.array([1e307, 3e307]))
+    >>> float(weights[1] / weights[0]), float(weights.sum()) <= 1e140
+    (3.0, True)
+    """
+    largest = float(weights.max(initial=0))
+    limit = LARGEST_TOTAL / max(1, len(weights))
+    if largest <= limit:
+        return weights, 1.0
+    factor = 2.0 ** -math.ceil(math.log2(largest) - math.log2(limit))
+    return weights * factor, factor

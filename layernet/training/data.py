@@ -11,7 +11,7 @@ import numpy as np
 
 from layernet.engine.inference import InferencePlans
 from layernet.layer import Layer
-from layernet.losses.loss import Loss, as_weights
+from layernet.losses.loss import Loss, as_weights, bounded
 from layernet.sparse import (
     as_sparse_rows,
     is_sparse,
@@ -104,7 +104,7 @@ class TrainingData:
         self.network = network
         self.n_samples = self.inputs.shape[0]
         self.targets = check_targets(network, loss, y, self.n_samples, "y")
-        given = None if sample_weight is None else as_weights(sample_weight, self.n_samples)
+        given = None if sample_weight is None else bounded(as_weights(sample_weight, self.n_samples))[0]
         self.weights = loss.sample_weights(self.targets, given)
         self.mean_weight = 1.0 if self.weights is None else float(self.weights.mean())
         if not self.mean_weight > 0:
