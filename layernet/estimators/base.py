@@ -387,9 +387,9 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
                 "solver='lbfgs' needs a loss that does not change from step to step: leave out dropout, noise "
                 "and batch normalization, or use solver='adam'."
             )
-        wide = run.network.astype(np.float64)
+        narrow = run.network
+        run.network = wide = narrow if narrow.dtype == np.float64 else narrow.astype(np.float64)
         data.dtype, data.targets = wide.dtype, widened(data.targets)
-        narrow, run.network = run.network, wide
         self.network_ = wide  # what callbacks are to look at
         plan = FormulaPlan(wide, run.loss, None, penalty=self.alpha)
         validate = None if validation is None else self._validator(wide, self.engine, *validation)

@@ -10,6 +10,11 @@ from layernet.engine.plan import FormulaPlan, NotFiniteError
 from layernet.training.callbacks import Callback, Run
 from layernet.training.data import TrainingData
 from layernet.training.loop import divergence
+from layernet.training.quasi_newton import minimize_many
+
+# SciPy's L-BFGS-B gives scikit-learn's digits. For more parameters than this, most of the time goes into what
+# it copies and reads beside the loss.
+MANY_PARAMETERS = 500_000
 
 
 def minimize(
@@ -50,38 +55,29 @@ def minimize(
 
     References
     ----------
-    Byrd, Lu, Nocedal and Zhu (1995), A limited memory algorithm for bound constrained optimization; carried
-    out by SciPy.
+    Byrd, Lu, Nocedal and Zhu (1995), A limited memory algorithm for bound constrained optimization.
     """
-    import scipy.optimize
-
     run.data = data
     batch = data.batch(slice(None))
-    # Weights first, then biases: the order changes nothing but the last digit of every sum over parameters,
-    # which is then scikit-learn's.
-    order = np.argsort(~plan.network.decayed, kind="stable")
 
-    def loss_and_gradient(parameters):
-        plan.parameters[order] = parameters
+    def loss_and_gradient():
         try:
             loss, _ = plan.gradients_of(*batch)
         except NotFiniteError as reason:
             raise divergence(reason, run, data) from None
-        return loss, plan.gradients[order]
+        return loss, plan.gradients
 
-    def end_iteration(intermediate_result):
+    def end_iteration(loss):
         run.epoch += 1
         with plan.network.inference_mode():
             run.history.begin_row()
             for callback in callbacks:
                 callback.on_epoch_begin(run)
-            plan.parameters[order] = intermediate_result.x
             values = {} if validate is None else validate()
-            run.history.add(epoch=run.epoch, loss=float(intermediate_result.fun), **values)
+            run.history.add(epoch=run.epoch, loss=float(loss), **values)
             for callback in callbacks:
                 callback.on_epoch_end(run)
-        if run.stop_reason is not None:
-            raise StopIteration
+        return run.stop_reason is not None
 
     try:
         for callback in callbacks:
@@ -90,17 +86,47 @@ def minimize(
             plan.network.training_mode(),
             np.errstate(over="ignore", invalid="ignore", divide="ignore"),
         ):
-            result = scipy.optimize.minimize(
-                loss_and_gradient,
-                plan.parameters[order],
-                method="L-BFGS-B",
-                jac=True,
-                callback=end_iteration,
-                options={"maxiter": run.epochs, "maxfun": max_evaluations, "gtol": tol},
-            )
-        plan.parameters[order] = result.x
+            how = minimize_many if len(plan.parameters) > MANY_PARAMETERS else minimize_by_scipy
+            status, message = how(plan, loss_and_gradient, end_iteration, run.epochs, max_evaluations, tol)
     finally:
         for callback in callbacks:
             callback.on_train_end(run)
-    run.history.stopped = run.stop_reason or str(result.message)
-    return 0 if run.stop_reason else int(result.status)
+    run.history.stopped = run.stop_reason or message
+    return 0 if run.stop_reason else status
+
+
+def minimize_by_scipy(
+    plan: FormulaPlan,
+    loss_and_gradient: Callable[[], tuple[float, np.ndarray]],
+    end_iteration: Callable[[float], bool],
+    max_iterations: int,
+    max_evaluations: int,
+    tol: float,
+) -> tuple[int, str]:
+    """What `minimize_many` does, with scikit-learn's digits; returns the status and a message."""
+    import scipy.optimize
+
+    # Weights first, then biases: the order changes nothing but the last digit of every sum over parameters,
+    # which is then scikit-learn's.
+    order = np.argsort(~plan.network.decayed, kind="stable")
+
+    def function(parameters):
+        plan.parameters[order] = parameters
+        loss, gradient = loss_and_gradient()
+        return loss, gradient[order]
+
+    def callback(intermediate_result):
+        plan.parameters[order] = intermediate_result.x
+        if end_iteration(intermediate_result.fun):
+            raise StopIteration
+
+    result = scipy.optimize.minimize(
+        function,
+        plan.parameters[order],
+        method="L-BFGS-B",
+        jac=True,
+        callback=callback,
+        options={"maxiter": max_iterations, "maxfun": max_evaluations, "gtol": tol},
+    )
+    plan.parameters[order] = result.x
+    return int(result.status), str(result.message)

@@ -1,0 +1,140 @@
+"""L-BFGS for many parameters: the steps of SciPy's L-BFGS-B, to rounding."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import scipy.optimize
+from numpy.testing import assert_allclose
+
+from layernet import MLPClassifier, MLPRegressor
+from layernet.training.line_search import Point, search
+from layernet.training.quasi_newton import minimize_many
+
+RANDOM = np.random.default_rng(0)
+A = RANDOM.standard_normal((50, 30))
+
+
+def quadratic(x):
+    return 0.5 * x @ (A.T @ (A @ x)) - x.sum(), A.T @ (A @ x) - 1
+
+
+def logistic(x):
+    z = A @ x
+    return np.logaddexp(0, -z).sum() + 0.01 * x @ x, -A.T @ (1 / (1 + np.exp(z))) + 0.02 * x
+
+
+def rosenbrock(x):
+    return scipy.optimize.rosen(x), scipy.optimize.rosen_der(x)
+
+
+def waves(x):
+    return np.sin(3 * x).sum() + 0.1 * x @ x, 3 * np.cos(3 * x) + 0.2 * x
+
+
+def both(function, start, max_iterations=100, max_evaluations=15000):
+    """The iterates, the number of evaluations, the status and the result by SciPy and by us."""
+    theirs, ours, calls = [], [], []
+    options = {"maxiter": max_iterations, "maxfun": max_evaluations, "gtol": 1e-8}
+    result = scipy.optimize.minimize(
+        function,
+        start,
+        method="L-BFGS-B",
+        jac=True,
+        options=options,
+        callback=lambda x: theirs.append(x.copy()),
+    )
+    plan = SimpleNamespace(parameters=start.copy())
+
+    def loss_and_gradient():
+        calls.append(0)
+        return function(plan.parameters)
+
+    def end_iteration(loss):
+        assert loss == function(plan.parameters)[0]
+        ours.append(plan.parameters.copy())
+
+    status, _ = minimize_many(plan, loss_and_gradient, end_iteration, max_iterations, max_evaluations, 1e-8)
+    return (theirs, result.nfev, result.status, result.x), (ours, len(calls), status, plan.parameters)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("function", [quadratic, logistic, waves])
+def test_every_iterate_is_scipys(function, seed):
+    theirs, ours = both(function, 3 * np.random.default_rng(seed).standard_normal(30))
+    assert ours[1:3] == theirs[1:3]
+    assert len(ours[0]) == len(theirs[0]) > 5
+    for mine, other in zip(ours[0], theirs[0], strict=True):
+        assert_allclose(mine, other, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_curved_valley(seed):
+    # Rounding grows on the way through it: the first iterates are the same, and so is the minimum.
+    theirs, ours = both(rosenbrock, np.random.default_rng(seed).standard_normal(8), 1000)
+    for mine, other in zip(ours[0][:12], theirs[0][:12], strict=True):
+        assert_allclose(mine, other, rtol=1e-7, atol=1e-7)
+    assert ours[2] == theirs[2] == 0
+    assert_allclose(function_value(ours), function_value(theirs), atol=1e-8)
+
+
+def function_value(outcome):
+    return rosenbrock(outcome[3])[0]
+
+
+@pytest.mark.parametrize("limits", [(4, 100), (100, 5)], ids=["iterations", "evaluations"])
+def test_limits(limits):
+    theirs, ours = both(logistic, np.ones(30), *limits)
+    assert ours[1:3] == theirs[1:3]
+    assert ours[2] == 1
+    assert_allclose(ours[3], theirs[3], rtol=1e-10)
+
+
+def test_a_start_at_the_minimum_and_a_function_that_no_step_lowers():
+    assert both(quadratic, np.linalg.solve(A.T @ A, np.ones(30)))[1][1:3] == (1, 0)
+    plan = SimpleNamespace(parameters=np.ones(3))
+    outcome = minimize_many(plan, lambda: (0.0, np.ones(3)), lambda loss: False, 10, 1000, 1e-8)
+    assert outcome == (2, "ABNORMAL: no step lowers the loss")
+    assert plan.parameters.tolist() == [1, 1, 1]
+
+
+def test_a_callback_that_stops_and_changes_parameters():
+    plan = SimpleNamespace(parameters=np.full(30, 0.1))
+    kept = []
+
+    def end_iteration(loss):
+        kept.append(plan.parameters.copy())
+        plan.parameters[:] = 7
+        return len(kept) == 3
+
+    assert minimize_many(plan, lambda: quadratic(plan.parameters), end_iteration, 10, 100, 1e-8) == (0, "")
+    assert len(kept) == 3
+    assert np.array_equal(plan.parameters, kept[-1])
+
+
+def test_the_conditions_of_a_step():
+    for slope in (-1.0, -1e-3, -1e3):
+        found = search(
+            lambda s, slope=slope: (slope * s + s**4, slope + 4 * s**3), Point(0.0, 0.0, slope), 1e-3
+        )
+        assert found.value <= 1e-3 * found.step * slope
+        assert abs(found.slope) <= 0.9 * abs(slope)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("alpha", [1e-4, 0.1])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_estimators_give_the_same_model_either_way(dtype, alpha, monkeypatch):
+    X, y = RANDOM.standard_normal((90, 5)), RANDOM.standard_normal(90)
+    for kind, targets in ((MLPRegressor, y), (MLPClassifier, y > 0)):
+        estimator = kind(
+            hidden_layer_sizes=(8,), solver="lbfgs", max_iter=25, alpha=alpha, random_state=0, dtype=dtype
+        )
+        by_scipy = estimator.fit(X, targets)
+        expected, loss = by_scipy.network_.parameter_vector.copy(), by_scipy.loss_curve_
+        with monkeypatch.context() as patch:
+            patch.setattr("layernet.training.lbfgs.MANY_PARAMETERS", 0)
+            ours = estimator.fit(X, targets)
+        assert_allclose(ours.network_.parameter_vector, expected, rtol=1e-5, atol=1e-6)
+        assert_allclose(ours.loss_curve_, loss, rtol=1e-7)
+        assert ours.n_iter_ == 25
