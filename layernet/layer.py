@@ -241,8 +241,8 @@ class Layer(Holder):
     def fit(
         self,
         X,
-        y,
-        loss,
+        y=None,
+        loss=None,
         optimizer="adam",
         epochs: int = 10,
         batch_size: int = 32,

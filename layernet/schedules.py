@@ -327,6 +327,32 @@ class ReduceOnPlateau(Schedule):
         self._best, self._waited, self._drops = state["best"], state["waited"], state["drops"]
 
 
+def observing_schedule(learning_rate: Any) -> Any:
+    """An optimizer's own learning rate if it observes the loss, as `ReduceOnPlateau` does; None otherwise.
+
+    Parameters
+    ----------
+    learning_rate : float or callable
+
+    Returns
+    -------
+    Schedule or None
+
+    Raises
+    ------
+    ValueError
+        If it wants to observe a value that should rise.
+    """
+    if not hasattr(learning_rate, "observe"):
+        return None
+    if getattr(learning_rate, "larger_is_better", False):
+        raise ValueError(
+            f"{learning_rate!r} as an optimizer's own learning rate observes the training loss, which should "
+            "fall. Leave out larger_is_better, or use the callback LearningRateSchedule(schedule, monitor=...)."
+        )
+    return learning_rate
+
+
 def half_cosine(start: float, end: float, progress: float) -> float:
     """From start to end on half a cosine; progress beyond 1 stays at the end."""
     return end + (start - end) * (1 + math.cos(math.pi * min(progress, 1.0))) / 2

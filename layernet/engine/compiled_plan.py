@@ -14,8 +14,8 @@ import numpy as np
 from layernet.engine.kernels import batches as gathering
 from layernet.engine.kernels import losses as judging
 from layernet.engine.machine import Machine
-from layernet.engine.objectives import FORMULAS, add_loss
-from layernet.engine.plan import NotFiniteError, Steps, runs_of_ones
+from layernet.engine.objectives import add_loss
+from layernet.engine.plan import NotFiniteError, Steps, refuse_not_finite, runs_of_ones
 from layernet.engine.program import (
     BatchInPython,
     Formula,
@@ -26,9 +26,10 @@ from layernet.engine.program import (
     segments_of,
     segments_of_parts,
 )
+from layernet.engine.registry import methods_of
 from layernet.engine.sparse_rows import SparseRows
 from layernet.engine.threads import blas_on_one_thread, n_workers_for
-from layernet.engine.translation import PASSES, translate
+from layernet.engine.translation import translate
 from layernet.engine.updates import add_update
 from layernet.engine.words import FINE, LOSS_NOT_FINITE
 from layernet.interrupts import uninterrupted
@@ -104,21 +105,32 @@ class CompiledPlan:
         self.loss = loss
         self.optimizer = optimizer
         self.data = data
-        self.batch_size = min(batch_size, data.n_samples)
+        self._batch_size = batch_size
         self.penalty = penalty
+        self._others: ThreadPoolExecutor | None = None
+        self._order = aligned((1, data.n_samples), np.int64)
+        self._n_rows = data.n_samples  # of the epoch under way
+        self.n_workers = n_workers_for(network, self.batch_size, *[True] * data.has_sparse_batches)
+        self._measure()
+        self._make()
+
+    @property
+    def batch_size(self) -> int:
+        """The rows of a full batch: all there are, if these are fewer than were asked for."""
+        return min(self._batch_size, self.data.n_samples)
+
+    # --- making the programs ---
+
+    def _measure(self) -> None:
+        """Work out what depends on the data as they are now."""
+        data, network = self.data, self.network
+        self._version = data.version
         # Weights are counted in a power of 2 near their mean, which rounds none: float32 holds no 1e-300.
         self._unit = 2.0 ** math.floor(math.log2(data.mean_weight))
-        self.n_workers = n_workers_for(network, self.batch_size, *[True] * data.has_sparse_batches)
         size = network.parameter_vector.size
         self.longest_run = int(
             np.clip(MULTIPLICATIONS_OF_A_RUN // (3 * self.batch_size * max(size, 1)), 1, LONGEST_RUN)
         )
-        self._order = aligned((1, data.n_samples), np.int64)
-        self._n_rows = data.n_samples  # of the epoch under way
-        self._others: ThreadPoolExecutor | None = None
-        self._make()
-
-    # --- making the programs ---
 
     def _make(self) -> None:
         """Draw up the programs for the arrays as they are now."""
@@ -283,7 +295,7 @@ class CompiledPlan:
         longest = 1 if one_by_one or not self._is_all_machine else self.longest_run
         start = 0
         while start < n_rows:
-            if one_by_one and start:  # somebody may have changed something
+            if start:  # somebody may have changed something
                 self._notice_changes()
             n_steps = min(longest, -(-(n_rows - start) // self.batch_size))
             interrupted = None
@@ -302,6 +314,10 @@ class CompiledPlan:
 
     def _notice_changes(self):
         """Draw up the programs anew if arrays were exchanged, or numbers that formulas depend on."""
+        if self._version != self.data.version:
+            self._measure()
+            self._make()
+            return
         has_moved = self.network.parameter_vector.ctypes.data != self.parameters.ctypes.data
         is_as_before = self._methods == methods_of(self.network, self.loss, self.optimizer)
         if has_moved or not is_as_before or not self._programs[0].is_up_to_date():
@@ -424,22 +440,6 @@ class CompiledPlan:
         return NotFiniteError("a gradient is not finite")
 
 
-def methods_of(network: Layer, loss: Loss, optimizer: Optimizer) -> list[tuple]:
-    """The layers, the loss and the optimizer, and what was put on them in the place of their own formulas."""
-    return [
-        (owner, *(vars(owner).get(name) for name in names))
-        for owners, names in ((network.walk(), PASSES), ([loss], FORMULAS), ([optimizer], ("move", "step")))
-        for owner in owners
-    ]
-
-
 def holds_classes(targets: np.ndarray) -> bool:
     """Whether targets are class numbers."""
     return targets.dtype.kind in "iu"
-
-
-def refuse_not_finite(losses: np.ndarray) -> None:
-    """Go no way back from a loss that is not finite, where a layer's own formula might stumble over it."""
-    total = float(losses.sum())
-    if not math.isfinite(total):
-        raise NotFiniteError(f"the loss is {total}")

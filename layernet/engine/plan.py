@@ -79,7 +79,7 @@ class FormulaPlan:
         self.loss = loss
         self.optimizer = optimizer
         self.data = data
-        self.batch_size = batch_size if data is None else min(batch_size, data.n_samples)
+        self._batch_size = batch_size
         self.penalty = penalty
         # Looked up once: finding them walks through the whole network.
         self.parameters = network.parameter_vector
@@ -87,6 +87,11 @@ class FormulaPlan:
         self.decayed = network.decayed
         self.penalized = runs_of_ones(network.decayed) if penalty else []
         self.layers_that_see_the_batch = [layer for layer in network.walk() if layer.sees_batch]
+
+    @property
+    def batch_size(self) -> int | None:
+        """The rows of a full batch: all there are, if these are fewer than were asked for."""
+        return self._batch_size if self.data is None else min(self._batch_size, self.data.n_samples)
 
     def ready(self) -> AbstractContextManager:
         """A context for all epochs of a training: matrix products get as many threads as suit them."""
@@ -262,3 +267,10 @@ def runs_of_ones(mask: np.ndarray) -> list[slice]:
 def all_finite(vector: np.ndarray) -> bool:
     """Whether all entries are finite, found by one product that only overflow makes us look at twice."""
     return math.isfinite(np.vdot(vector, vector)) or bool(np.isfinite(vector).all())
+
+
+def refuse_not_finite(losses: np.ndarray) -> None:
+    """Go no way back from a loss that is not finite, where a layer's own formula might stumble over it."""
+    total = float(losses.sum())
+    if not math.isfinite(total):
+        raise NotFiniteError(f"the loss is {total}")

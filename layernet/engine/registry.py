@@ -7,11 +7,16 @@ from collections.abc import Callable
 
 import numpy as np
 
+from layernet.engine.objectives import FORMULAS
 from layernet.engine.plan import tell_of_batch
 from layernet.engine.program import Program, copy_of
 from layernet.engine.sparse_rows import SparseRows
 from layernet.layer import Layer
+from layernet.losses.loss import Loss
+from layernet.optimizers.optimizer import Optimizer
 
+# What somebody may have put on a layer in the place of its class's own.
+PASSES = ("forward_pass", "backward_pass", "record", "backward_from", "parameter_gradients", "end_step")
 WayBack = Callable[[np.ndarray, bool], np.ndarray | None]
 Translation = Callable[[Layer, Program, np.ndarray], tuple[np.ndarray, WayBack | None]]
 
@@ -74,3 +79,12 @@ def by_formula(layer, program, inputs):
         return grad_inputs
 
     return outputs, way_back
+
+
+def methods_of(network: Layer, loss: Loss, optimizer: Optimizer) -> list[tuple]:
+    """The layers, the loss and the optimizer, and what was put on them in the place of their own formulas."""
+    return [
+        (owner, *(vars(owner).get(name) for name in names))
+        for owners, names in ((network.walk(), PASSES), ([loss], FORMULAS), ([optimizer], ("move", "step")))
+        for owner in owners
+    ]

@@ -33,7 +33,7 @@ from layernet.engine.kernels import activations, structure
 from layernet.engine.kernels.products import gradient_of_inputs, gradient_of_weights, multiply, multiply_parts
 from layernet.engine.kernels.sparse import gradient_of_sparse, multiply_sparse
 from layernet.engine.program import Program
-from layernet.engine.registry import WayBack, _translations, by_formula, translates
+from layernet.engine.registry import PASSES, WayBack, _translations, by_formula, translates
 from layernet.engine.settings import NotASettingError
 from layernet.engine.sparse_rows import SparseRows
 from layernet.layer import Layer
@@ -74,7 +74,6 @@ ACTIVATIONS: dict[
     Mish: lambda setting: (activations.mish, ()),
     GELU: lambda setting: (activations.tanh_gelu if setting("approximate") else activations.gelu, ()),
 }
-PASSES = ("forward_pass", "backward_pass", "record", "backward_from", "parameter_gradients", "end_step")
 
 
 def translate(layer: Layer, program: Program, inputs: np.ndarray) -> tuple[np.ndarray, WayBack]:

@@ -389,7 +389,7 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
             )
         narrow = run.network
         run.network = wide = narrow if narrow.dtype == np.float64 else narrow.astype(np.float64)
-        data.dtype, data.targets = wide.dtype, widened(data.targets)
+        data.widen()
         self.network_ = wide  # what callbacks are to look at
         plan = FormulaPlan(wide, run.loss, None, penalty=self.alpha)
         validate = None if validation is None else self._validator(wide, self.engine, *validation)
@@ -427,8 +427,3 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
     def _frozen_network(self):
         """What a callback needs to make a fitted estimator of the network as it is now."""
         return {"network_": copy.deepcopy(self.network_)}
-
-
-def widened(targets: np.ndarray) -> np.ndarray:
-    """Numbers in float64; class numbers as they are."""
-    return targets.astype(np.float64) if targets.dtype.kind == "f" else targets

@@ -44,7 +44,8 @@ class Run:
     stop_reason : str or None
         Set by `stop`.
     data : TrainingData or None
-        The rows that are trained on, from the first call on.
+        The rows that are trained on, from the first call on. Assign to `run.data.inputs`, `run.data.targets` or
+        `run.data.weights` to replace them from the next step on; the arrays themselves are read-only.
     order : ndarray of int or None
         The rows of the epoch under way in the order in which they are seen; None for the order of the data.
     penalty : float

@@ -56,12 +56,15 @@ class TrainingData:
     Attributes
     ----------
     inputs : ndarray, csr_array or SelectedRows of shape (n_samples, ...)
-        Of the network's type, unless it is a large array on disk.
+        Of the network's type, unless it is a large array on disk. Arrays are read-only views: a callback
+        replaces a whole array by another, `run.data.inputs = X + noise`, which is checked as the first one was.
+        The steps that come after it see it, in both engines.
     dtype : numpy.dtype
         What the inputs of each batch are converted to if they are not of it.
     targets : ndarray of shape (n_samples, ...)
-        As `loss.prepare` returned them.
+        As `loss.prepare` returned them; read-only, and replaced as a whole.
     weights : ndarray of shape (n_samples,) or None
+        Class weights among them; read-only, and replaced as a whole.
     n_samples : int
     mean_weight : float
     """
@@ -70,6 +73,8 @@ class TrainingData:
     rows: np.ndarray | None = None
     # Whether each batch divides by its own total weight: a weight then means less beside heavy ones.
     normalize_each_batch = False
+    # Counts replacements, so that a plan which holds addresses notices them.
+    version = 0
     # Of arrays whose rows do not lie one after the other: by name, the array and its copy.
     _copies: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
@@ -80,7 +85,7 @@ class TrainingData:
             network.build(inputs.shape[1:], random, dtype)
         if len(network.parameter_vector) == 0:
             raise ValueError(f"{network!r} has no parameters to train: add a Dense layer, for instance.")
-        self.inputs = admit_inputs(network, inputs)
+        self._inputs = read_only(admit_inputs(network, inputs))
         self._add_targets(network, loss, y, sample_weight)
 
     @classmethod
@@ -95,20 +100,84 @@ class TrainingData:
             Finite numbers.
         """
         data = cls.__new__(cls)
-        data.inputs = X if isinstance(X, SelectedRows) else as_sparse_rows(X, network.dtype, True, "X")
+        data._inputs = X if isinstance(X, SelectedRows) else as_sparse_rows(X, network.dtype, True, "X")
         data._add_targets(network, loss, y, sample_weight)
         return data
 
     def _add_targets(self, network, loss, y, sample_weight):
         self.dtype = network.dtype
-        self.network = network
+        self.network, self.loss = network, loss
         self.n_samples = self.inputs.shape[0]
-        self.targets = check_targets(network, loss, y, self.n_samples, "y")
+        self._targets = read_only(check_targets(network, loss, y, self.n_samples, "y"))
         given = None if sample_weight is None else bounded(as_weights(sample_weight, self.n_samples))[0]
-        self.weights = loss.sample_weights(self.targets, given)
-        self.mean_weight = 1.0 if self.weights is None else float(self.weights.mean())
-        if not self.mean_weight > 0:
+        self._set_weights(loss.sample_weights(self._targets, given))
+
+    def _set_weights(self, weights):
+        mean = 1.0 if weights is None else float(weights.mean())
+        if not mean > 0:
             raise ValueError("The sample weights (times the class weights) are all 0: nothing to train on.")
+        self._weights, self.mean_weight = read_only(weights), mean
+
+    # --- replacing them while a network trains ---
+
+    @property
+    def inputs(self) -> Any:
+        """The inputs, which may be replaced by others of as many rows."""
+        return self._inputs
+
+    @inputs.setter
+    def inputs(self, X: Any) -> None:
+        inputs = admit_inputs(self.network, check_inputs(self.network, X, "run.data.inputs"))
+        if inputs.shape[0] != self.n_samples:
+            raise ValueError(
+                f"run.data.inputs must have as many rows as before, {self.n_samples}, got {inputs.shape[0]}. "
+                "For another number of rows give fit a function in the place of X: fit(function, loss=...)."
+            )
+        self._inputs = read_only(inputs)
+        self.version += 1
+
+    @property
+    def targets(self) -> np.ndarray:
+        """The targets, which may be replaced by others of as many rows."""
+        return self._targets
+
+    @targets.setter
+    def targets(self, y: Any) -> None:
+        targets = check_targets(self.network, self.loss, y, self.n_samples, "run.data.targets")
+        self._targets = read_only(targets)
+        self.version += 1
+
+    @property
+    def weights(self) -> np.ndarray | None:
+        """The weights, class weights among them, which may be replaced by others, or by None."""
+        return self._weights
+
+    @weights.setter
+    def weights(self, weights: Any) -> None:
+        self._set_weights(None if weights is None else bounded(as_weights(weights, self.n_samples))[0])
+        self.version += 1
+
+    def replace(self, X: Any, y: Any, sample_weight: Any) -> None:
+        """Replace everything by other data, which may have another number of rows.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As from the constructor; nothing is changed then.
+        """
+        other = TrainingData(self.network, self.loss, X, y, sample_weight, None)
+        other.normalize_each_batch, other.version = self.normalize_each_batch, self.version + 1
+        vars(self).clear()
+        vars(self).update(vars(other))
+
+    def widen(self) -> None:
+        """Have batches made in float64, which a line search needs."""
+        self.dtype = np.dtype(np.float64)
+        if self._targets.dtype.kind == "f":
+            self._targets = read_only(self._targets.astype(np.float64))
+        self.version += 1
+
+    # --- what steps take ---
 
     def batch(self, rows):
         """Inputs, targets, weights, the normalizer and the numbers of some rows."""
@@ -159,6 +228,14 @@ class TrainingData:
     def _inputs_of(self, rows):
         inputs = self.inputs if isinstance(rows, slice) and rows == slice(None) else self.inputs[rows]
         return (inputs if self.has_sparse_batches else dense_rows(inputs)).astype(self.dtype, copy=False)
+
+
+def read_only(array: Any) -> Any:
+    """An array as a view that refuses to be written to; anything else as it is."""
+    if isinstance(array, np.ndarray):
+        array = array.view()
+        array.flags.writeable = False
+    return array
 
 
 class SelectedRows:

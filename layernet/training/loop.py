@@ -18,6 +18,7 @@ from layernet.layer import Layer
 from layernet.losses.loss import Loss, as_weights
 from layernet.optimizers.optimizer import Optimizer
 from layernet.representation import find_by_name
+from layernet.schedules import observing_schedule
 from layernet.sparse import is_sparse
 from layernet.training.averaging import WeightAverage
 from layernet.training.batches import checked_order
@@ -38,6 +39,7 @@ from layernet.training.data import (
     outputs_in_blocks,
 )
 from layernet.training.endings import refuse_doubled_activation
+from layernet.training.epoch_data import EpochData, function_of_epochs
 from layernet.training.history import History
 from layernet.training.metrics import as_metrics, directions_of
 from layernet.validation import as_generator
@@ -66,8 +68,8 @@ class DivergenceError(ArithmeticError, ValueError):
 def fit(
     network: Layer,
     X: Any,
-    y: Any,
-    loss: str | Loss,
+    y: Any = None,
+    loss: str | Loss | None = None,
     optimizer: str | Optimizer = "adam",
     epochs: int = 10,
     batch_size: int = 32,
@@ -87,14 +89,17 @@ def fit(
     network : Layer
         Built with the shape and the type of `X` if it is not built yet. Training goes on from the
         parameters that it has.
-    X : array-like or sparse matrix of shape (n_samples, ...)
+    X : array-like or sparse matrix of shape (n_samples, ...), or callable
         Finite numbers; converted once to the network's type, or, if a memory-mapped array would be larger than
         `layernet.training.data.IN_MEMORY_LIMIT` then, a batch at a time. Sparse rows stay sparse for a network
-        that accepts them (`Layer.accepts_sparse`), and are made dense a batch at a time for any other.
-    y : array-like of shape (n_samples, ...)
-        Targets as the loss takes them.
+        that accepts them (`Layer.accepts_sparse`), and are made dense a batch at a time for any other. Or a
+        function of (epoch, random) that returns the data of an epoch, (X, y) or (X, y, sample_weight), for data
+        that are augmented, resampled or generated. `epoch` counts from 1; `random` is a numpy Generator that
+        goes on from epoch to epoch, and depends on `random_state` alone. The number of rows may vary.
+    y : array-like of shape (n_samples, ...), default=None
+        Targets as the loss takes them. None where `X` is a function, and only there.
     loss : str or Loss
-        `"cross_entropy"` or `CrossEntropy(label_smoothing=0.1)`, for instance.
+        To be given in any case: `"cross_entropy"` or `CrossEntropy(label_smoothing=0.1)`, for instance.
     optimizer : str or Optimizer, default="adam"
         An optimizer object keeps its memory from one training of a network to the next; for another network it
         starts anew.
@@ -161,7 +166,10 @@ def fit(
     epochs, batch_size = as_count(epochs, "epochs"), as_count(batch_size, "batch_size")
     random = as_generator(random_state)
     check_engine(engine)
+    epoch_data = function_of_epochs(X, y, sample_weight, random)
     with unchanged_on_error(network):
+        if epoch_data is not None:
+            X, y, sample_weight = epoch_data(1)
         data = TrainingData(network, loss, X, y, sample_weight, random)
         admit_batch_size(network, min(batch_size, data.n_samples))
         validation = None if validation_data is None else check_validation(network, loss, validation_data)
@@ -189,6 +197,7 @@ def fit(
             metrics,
             None if validation is None else validate,
             [*callbacks, *([ProgressBar()] if verbose else [])],
+            epoch_data=epoch_data,
         )
     finally:
         optimizer.end_training()
@@ -203,6 +212,7 @@ def train(
     validate: Callable[[], dict[str, float]] | None,
     callbacks: list[Callback],
     average: WeightAverage | None = None,
+    epoch_data: EpochData | None = None,
 ) -> History:
     """Do the epochs of a run whose parts are checked and ready; what `fit` and the estimators share.
 
@@ -220,13 +230,15 @@ def train(
     callbacks : list of Callback
     average : WeightAverage, default=None
         In whose place the network is validated and left.
+    epoch_data : EpochData, default=None
+        Where the data of each epoch after the first come from; None trains on the same ones again.
 
     Returns
     -------
     History
     """
     epochs, run.data = run.epochs, data
-    own_schedule(run.optimizer)  # raises before the first step what is to be raised
+    observing_schedule(run.optimizer.learning_rate)  # raises before the first step what is to be raised
 
     def count(n_steps, n_rows):
         run.batch += n_steps
@@ -251,6 +263,8 @@ def train(
             with plan.ready():
                 for run.epoch in range(1, epochs + 1):
                     run.history.begin_row()
+                    if epoch_data is not None and run.epoch > 1:
+                        epoch_data.renew(data, run.epoch)
                     for callback in callbacks:
                         callback.on_epoch_begin(run)
                     row = train_epoch(run, plan, data, order, metrics, callbacks, average, before)
@@ -258,7 +272,7 @@ def train(
                         if validate is not None:
                             row |= validate()
                         run.history.add(**row)
-                        if (schedule := own_schedule(run.optimizer)) is not None:
+                        if (schedule := observing_schedule(run.optimizer.learning_rate)) is not None:
                             schedule.observe(row["loss"])
                         for callback in callbacks:
                             callback.on_epoch_end(run)
@@ -268,25 +282,6 @@ def train(
             run.stop(f"Interrupted in epoch {run.epoch} of {epochs}, after batch {run.batch}.")
     run.history.stopped = run.stop_reason or f"All {epochs} epochs are done."
     return run.history
-
-
-def own_schedule(optimizer: Optimizer) -> Any:
-    """The optimizer's own learning rate if it observes the loss, as `ReduceOnPlateau` does; None otherwise.
-
-    Raises
-    ------
-    ValueError
-        If it wants to observe a value that should rise.
-    """
-    schedule = optimizer.learning_rate
-    if not hasattr(schedule, "observe"):
-        return None
-    if getattr(schedule, "larger_is_better", False):
-        raise ValueError(
-            f"{schedule!r} as an optimizer's own learning rate observes the training loss, which should fall. "
-            "Leave out larger_is_better, or use the callback LearningRateSchedule(schedule, monitor=...)."
-        )
-    return schedule
 
 
 def train_epoch(
