@@ -124,8 +124,12 @@ def _of_training(evidence: Evidence) -> list[Finding]:
         if evidence.vanishes_from_the_start:
             too_high = [*illnesses.vanishing_gradients(evidence), *too_high]
         return [*born_so, *too_high, *(each for each in stuck_units if each not in born_so)]
-    found = [*stuck_units, *illnesses.vanishing_gradients(evidence)]
+    found = stuck_units
+    # Where it is known of the rows themselves that they say nothing, no gradient is to blame.
+    if evidence.knows_signal and not progress.rate_too_low(evidence):
+        found = found or progress.labels_shuffled(evidence)
     others = (
+        illnesses.vanishing_gradients,
         obstacles.no_gradient,
         progress.rate_too_low,
         progress.labels_shuffled,

@@ -228,6 +228,11 @@ class Evidence:
         method = max(scores(each, columns, are_classes) for each in easy_predictions(features, columns))
         return min(zip(network, method, strict=True), key=lambda pair: pair[1] - pair[0])
 
+    @property
+    def knows_signal(self) -> bool:
+        """Whether enough rows were seen to say if their inputs tell anything of their targets."""
+        return self.material.signal is not None and len(self.material.inputs) >= ENOUGH_ROWS
+
     def outputs(self, moment: int) -> list[tuple[str, OutputSample]]:
         """The outputs of all layers, at the first look (0) or the last (-1)."""
         return list(self.monitor.looks[moment].outputs.items()) if self.monitor.looks else []

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from layernet.engine.plan import runs_of_ones
+from layernet.inspection.health.reach import range_of_outputs
 from layernet.layer import Layer
 from layernet.parameters import segment_of
 
@@ -60,7 +61,7 @@ class OutputSample:
     zero_units : int
         How many units are 0, or less, for all rows.
     saturated : float or None
-        The share of outputs within one hundredth of the ends of a sigmoid or tanh; None for other layers.
+        The share of outputs within one hundredth of the ends of an activation that has two; None for others.
     """
 
     kind: str
@@ -201,7 +202,7 @@ def listen(network: Layer, inputs: np.ndarray) -> tuple[np.ndarray, dict[str, Ou
     outputs, heard = hear(copy.deepcopy(network), inputs)
     with np.errstate(all="ignore"):
         samples = {
-            name: describe_outputs(type(each.layer), each.outputs)
+            name: describe_outputs(each.layer, each.outputs)
             for name, each in heard.items()
             if not each.layer.layers
         }
@@ -259,14 +260,14 @@ def _lend_an_ear(layer, hear):
     vars(layer).update(record=heard_record, forward_pass=heard_forward_pass)
 
 
-def describe_outputs(kind: type[Layer], outputs: np.ndarray) -> OutputSample:
+def describe_outputs(layer: Layer, outputs: np.ndarray) -> OutputSample:
     """The figures of a layer's outputs."""
     values = np.asarray(outputs, dtype=np.float64).reshape(len(outputs), -1)
     finite = values[np.isfinite(values)]
     edges = edges_for(finite)
-    ends = next((ENDS[each.__name__] for each in kind.__mro__ if each.__name__ in ENDS), None)
+    ends = ends_of(layer)
     return OutputSample(
-        kind=kind.__name__,
+        kind=type(layer).__name__,
         n_rows=len(values),
         n_units=values.shape[1],
         counts=np.histogram(finite, BINS, (edges[0], edges[-1]))[0],
@@ -276,6 +277,36 @@ def describe_outputs(kind: type[Layer], outputs: np.ndarray) -> OutputSample:
         zero_units=int((values <= 0).all(axis=0).sum()),
         saturated=None if ends is None else share_near(values, *ends),
     )
+
+
+def ends_of(layer: Layer) -> tuple[float, float] | None:
+    """Where an activation ends on both sides: known by the name of its class, or tried for one of somebody's.
+
+    Parameters
+    ----------
+    layer : Layer
+        Built.
+
+    Returns
+    -------
+    tuple of two floats, or None
+        None if it has no two ends, has parameters, or mixes units, as a softmax does.
+    """
+    kind = type(layer)
+    named = next((ENDS[each.__name__] for each in kind.__mro__ if each.__name__ in ENDS), None)
+    if named or kind.__module__.startswith("layernet.") or layer.has_parameters or not layer.input_shape:
+        return named
+    try:
+        low, high = range_of_outputs(layer)
+        rows = np.zeros((2, *layer.input_shape), layer.dtype)
+        rows[1].flat[0] = 1
+        first, second = (copy.deepcopy(layer).forward_pass(row[None]).ravel() for row in rows)
+    except Exception:  # a layer that does not take these numbers has ends that are not known
+        return None
+    if not (np.isfinite(low).all() and np.isfinite(high).all()) or not np.array_equal(first[1:], second[1:]):
+        return None
+    ends = float(low.min()), float(high.max())
+    return ends if ends[0] < ends[1] else None
 
 
 def share_near(values: np.ndarray, low: float, high: float) -> float:

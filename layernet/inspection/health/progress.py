@@ -141,7 +141,7 @@ def labels_shuffled(evidence: Evidence) -> list[Finding]:
     material, validation = evidence.material, evidence.monitor.history.get("val_loss", [])
     if evidence.part(min(validation, default=math.inf)) < USEFUL:
         return []
-    if material.signal is None or len(material.inputs) < ENOUGH_ROWS:
+    if not evidence.knows_signal:
         # From the loss alone: it came to rest where it is when only the targets are known.
         says_nothing = NOTHING < evidence.level < 2 - NOTHING and not is_still_falling(evidence)
         words = ""

@@ -454,6 +454,20 @@ def test_what_is_no_obstacle_is_left_alone(name):
     assert diagnosis, diagnosis
 
 
+def test_an_activation_of_ones_own_is_saturated_too():
+    class Bend(Layer):
+        def forward_pass(self, inputs):
+            return 3 * np.tanh(inputs)
+
+        def backward_pass(self, inputs, grad_output):
+            return grad_output * 3 * (1 - np.tanh(inputs) ** 2)
+
+    large = {"weights_initializer": lambda shape, random: random.normal(0, 10, shape)}
+    net = Sequential([Dense(32, **large), Bend(), Dense(32, **large), Bend(), Dense(10)])
+    finding = diagnose(train(digits(), net, SGD(0.01))).findings[0]
+    assert (finding.illness, finding.layer) == ("saturated activations", "3 Bend")
+
+
 def test_counts_with_a_negative_loss_are_measured_from_the_lowest():
     random = np.random.default_rng(0)
     X = random.standard_normal((500, 3))
