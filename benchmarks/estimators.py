@@ -2,6 +2,7 @@
 
     python benchmarks/estimators.py
     python benchmarks/estimators.py predictions --quick
+    python benchmarks/estimators.py sparse
 
 Both run in turn in one process, several rounds; printed are the minimum and the median of the ratios, and for
 predictions the geometric mean of the medians over shapes and numbers of rows. Cores are busy with processes
@@ -20,11 +21,16 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import numpy as np
+import scipy.sparse
 from sklearn.datasets import load_digits
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.neural_network import MLPClassifier as Theirs
+from sklearn.preprocessing import OneHotEncoder
 
 from layernet import MLPClassifier as Ours
 from layernet.engine.choice import has_numba
@@ -153,7 +159,76 @@ def fits() -> None:
     print(f"{'pickle without the optimizer':32} {size:.3f} times the bytes of the parameters")
 
 
-SECTIONS = ("fits", "predictions")
+def one_hot_columns() -> tuple[Any, np.ndarray]:
+    """20,000 rows of 12 categories with 40 values each, as `OneHotEncoder` returns them, and three classes."""
+    rng = np.random.default_rng(0)
+    X = OneHotEncoder().fit_transform(rng.integers(0, 40, (20_000, 12)))
+    return X, np.digitize(X @ rng.standard_normal(X.shape[1]), [-1, 1])
+
+
+def words_of_texts() -> tuple[Any, np.ndarray]:
+    """6,000 rows of 100 words of 40,000, with frequencies by Zipf's law and tf-idf weights; three classes."""
+    rng = np.random.default_rng(0)
+    frequencies = 1 / np.arange(1, 40_001)
+    words = rng.choice(40_000, (6_000, 100), p=frequencies / frequencies.sum())
+    counts = scipy.sparse.csr_matrix((np.ones(words.size), words.ravel(), np.arange(0, words.size + 1, 100)))
+    counts.sum_duplicates()
+    X = TfidfTransformer().fit_transform(counts)
+    return X, np.digitize(X @ rng.standard_normal(X.shape[1]), [-0.3, 0.3])
+
+
+def sparse_data(quick: bool) -> None:
+    """Fits and predictions on sparse data: seconds, and the median ratios to scikit-learn; then the memory."""
+    for name, make, epochs in (("one-hot", one_hot_columns, 5), ("text", words_of_texts, 3)):
+        X, y = make()
+        for solver in ("adam", "sgd", "lbfgs"):
+            options = {
+                "solver": solver,
+                "max_iter": 2 * epochs if solver == "lbfgs" else epochs,
+                "random_state": 0,
+            }
+            models = {engine: Ours(engine=engine, **options) for engine in ENGINES}
+            models["scikit-learn"] = Theirs(**options)
+            for method, rounds in (("fit", 1 if quick else 3), ("predict", 9)):
+                times: dict[str, list[float]] = {key: [] for key in models}
+                for model in models.values():
+                    model.predict(X[:1]) if method == "predict" else model.fit(X[:400], y[:400])
+                for _ in range(rounds):
+                    for key, model in models.items():
+                        arguments = (X, y) if method == "fit" else (X,)
+                        times[key].append(seconds(partial(getattr(model, method), *arguments), 1))
+                columns = "  ".join(f"{key} {statistics.median(times[key]):8.4f}" for key in models)
+                base = times["scikit-learn"]
+                ratios = "  ".join(
+                    f"{statistics.median(a / b for a, b in zip(times[key], base, strict=True)):.2f}"
+                    for key in ENGINES
+                )
+                print(f"{method + ' ' + name + ', ' + solver:24} {columns}   {ratios}", flush=True)
+    for solver in ("adam", "sgd", "lbfgs"):
+        print(f"peak memory, text, {solver}: {memory_of(solver, 'layernet')}, {memory_of(solver, 'sklearn')}")
+
+
+def memory_of(solver: str, package: str) -> str:
+    """How much the resident memory of a new process grows in a fit and a prediction of `words_of_texts`."""
+    kind = {"layernet": "layernet", "sklearn": "sklearn.neural_network"}[package]
+    code = f"""
+import resource, sys, warnings
+sys.path.insert(0, {os.path.dirname(os.path.abspath(__file__))!r})
+from estimators import words_of_texts
+from {kind} import MLPClassifier
+warnings.simplefilter("ignore")
+X, y = words_of_texts()
+MLPClassifier((2,), solver={solver!r}, max_iter=1).fit(X[:100], y[:100]).predict(X[:100])
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
+MLPClassifier(solver={solver!r}, max_iter=3).fit(X, y).predict(X)
+print((peak() - before) // 1024)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return f"{package} {int(done.stdout)} MB"
+
+
+SECTIONS = ("fits", "predictions", "sparse")
 
 
 def main() -> None:
@@ -174,6 +249,8 @@ def main() -> None:
         fits()
     if "predictions" in sections:
         predictions(options.quick, options.busy)
+    if "sparse" in sections:
+        sparse_data(options.quick)
 
 
 if __name__ == "__main__":
