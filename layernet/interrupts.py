@@ -8,8 +8,9 @@ import threading
 from types import FrameType
 from typing import Any
 
-# Those whose handlers people have raise exceptions: an alarm that ends what takes too long, a shutdown.
-OTHERS = tuple(getattr(signal, name) for name in ("SIGALRM", "SIGTERM") if hasattr(signal, name))
+# Those whose handlers people have raise exceptions: alarms that end what takes too long, a shutdown.
+NAMES = ("SIGALRM", "SIGVTALRM", "SIGPROF", "SIGTERM")
+OTHERS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
 
 
 class SignalsCanWait:

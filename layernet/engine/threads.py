@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from layernet.containers import first_layers
+from layernet.interrupts import uninterrupted
 from layernet.layer import Layer
 
 # Multiplications in the largest product of a step, below which one thread is as fast or faster: 200 x 64 x 100
@@ -88,7 +89,10 @@ def blas_on_one_thread(condition: bool = True) -> Iterator[None]:
 
 
 class _Limiter:
-    """One limit for all who want it, and what held before it."""
+    """One limit for all who want it, and what held before it.
+
+    Signals wait while the lock is held: an exception between two lines could leave it locked for ever.
+    """
 
     def __init__(self):
         self._lock = threading.Lock()
@@ -96,21 +100,21 @@ class _Limiter:
         self._threads_before: list[tuple[Any, int]] = []
 
     def begin(self) -> None:
-        with self._lock:
+        with uninterrupted, self._lock:
             if self._users == 0:
                 self._threads_before = [(library, library.num_threads) for library in _blas_libraries()]
                 self._set([(library, 1) for library, _ in self._threads_before])
             self._users += 1
 
     def end(self) -> None:
-        with self._lock:
+        with uninterrupted, self._lock:
             self._users -= 1
             if self._users == 0:
                 self._set(self._threads_before)
 
     def threads(self) -> int:
         """How many threads BLAS may have where no step limits them."""
-        with self._lock:
+        with uninterrupted, self._lock:
             if self._users:
                 return min((count for _, count in self._threads_before), default=1)
         return blas_threads()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import numpy as np
 
@@ -79,7 +80,9 @@ def minimize(
                 callback.on_epoch_end(run)
         return run.stop_reason is not None
 
-    try:
+    with ExitStack() as stack:
+        for callback in reversed(callbacks):
+            stack.callback(callback.on_train_end, run)
         for callback in callbacks:
             callback.on_train_begin(run)
         with (
@@ -88,9 +91,6 @@ def minimize(
         ):
             how = minimize_many if len(plan.parameters) > MANY_PARAMETERS else minimize_by_scipy
             status, message = how(plan, loss_and_gradient, end_iteration, run.epochs, max_evaluations, tol)
-    finally:
-        for callback in callbacks:
-            callback.on_train_end(run)
     run.history.stopped = run.stop_reason or message
     return 0 if run.stop_reason else status
 

@@ -1,12 +1,24 @@
 """What callbacks and metrics see: a network in inference mode; and which of their methods are called."""
 
 import copy
+import warnings
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from layernet import BatchNorm, Callback, Dense, Dropout, Sequential
+from layernet import (
+    BatchNorm,
+    Callback,
+    Dense,
+    Dropout,
+    GaussianNoise,
+    MLPClassifier,
+    MLPRegressor,
+    NetworkClassifier,
+    NetworkRegressor,
+    Sequential,
+)
 from layernet.training import evaluate
 
 X = np.random.default_rng(0).standard_normal((40, 5))
@@ -111,3 +123,40 @@ def test_a_method_that_is_assigned_to_a_callback_is_called(hook, calls, engine):
     )
     assert [len(on_object), len(on_subclass), len(on_class)] == [calls, calls, 0]
     assert on_object[0].network is not None
+
+
+ESTIMATORS = {
+    "MLPClassifier": lambda **options: MLPClassifier(hidden_layer_sizes=(8,), dropout=0.5, **options),
+    "MLPRegressor": lambda **options: MLPRegressor(
+        hidden_layer_sizes=(8,), dropout=0.5, normalization="batch", **options
+    ),
+    "NetworkClassifier": lambda **options: NetworkClassifier(
+        Sequential(Dense(8), GaussianNoise(1.0), Dense(1)), **options
+    ),
+    "NetworkRegressor": lambda **options: NetworkRegressor(
+        Sequential(Dense(8), Dropout(0.8), Dense(1)), **options
+    ),
+    "lbfgs": lambda **options: MLPRegressor(hidden_layer_sizes=(8,), solver="lbfgs", **options),
+}
+
+
+@pytest.mark.parametrize("name", ESTIMATORS)
+def test_callbacks_of_estimators_see_the_network_in_inference_mode(name, engine):
+    seen = []
+
+    class Look(Callback):
+        def look(self, run):
+            assert not any(layer.training for layer in run.network.walk())
+            outputs = run.network.forward_pass(X[:3].astype(run.network.dtype))
+            expected = copy.deepcopy(run.network).forward_pass(X[:3].astype(run.network.dtype))
+            assert_array_equal(outputs, expected)
+            seen.append(outputs)
+
+        on_train_begin = on_epoch_begin = on_batch_end = on_epoch_end = on_train_end = look
+
+    y = (Y > 0).astype(int) if "Classifier" in name else Y
+    model = ESTIMATORS[name](max_iter=2, random_state=0, callbacks=[Look()], engine=engine)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # two epochs are not enough
+        model.fit(X, y, sample_weight=np.linspace(1, 2, 40))
+    assert len(seen) >= 6
