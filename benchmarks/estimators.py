@@ -178,7 +178,10 @@ def words_of_texts() -> tuple[Any, np.ndarray]:
 
 
 def sparse_data(quick: bool) -> None:
-    """Fits and predictions on sparse data: seconds, and the median ratios to scikit-learn; then the memory."""
+    """Fits and predictions on sparse data: seconds, and the median ratios to scikit-learn; and the memory."""
+    # Before this process is large: the peak of a new one begins with that of the process that starts it.
+    for solver in ("adam", "sgd", "lbfgs"):
+        print(f"peak memory, text, {solver}: {memory_of(solver, 'layernet')}, {memory_of(solver, 'sklearn')}")
     for name, make, epochs in (("one-hot", one_hot_columns, 5), ("text", words_of_texts, 3)):
         X, y = make()
         for solver in ("adam", "sgd", "lbfgs"):
@@ -204,8 +207,6 @@ def sparse_data(quick: bool) -> None:
                     for key in ENGINES
                 )
                 print(f"{method + ' ' + name + ', ' + solver:24} {columns}   {ratios}", flush=True)
-    for solver in ("adam", "sgd", "lbfgs"):
-        print(f"peak memory, text, {solver}: {memory_of(solver, 'layernet')}, {memory_of(solver, 'sklearn')}")
 
 
 def memory_of(solver: str, package: str) -> str:
