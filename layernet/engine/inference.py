@@ -275,7 +275,7 @@ class InferencePlans:
     --------
     >>> from layernet import Dense
     >>> plans = InferencePlans(Dense(2).build(3))
-    >>> plans.plan_for(n_rows=10, engine="auto").is_compiled
+    >>> plans.plan_for(n_rows=10, engine="formulas").is_compiled
     False
     """
 
