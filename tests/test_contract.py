@@ -35,7 +35,7 @@ from layernet import (
     Tanh,
     check_layer,
 )
-from layernet.inspection.health.own_layers import LossOfRows
+from layernet.inspection.health.own_layers import InUnitsOfInputs, LossOfRows
 from layernet.losses import BoundLoss
 
 # Each layer in a few configurations, with the shape of a sample. A layer without a case fails the test below.
@@ -87,7 +87,8 @@ CASES = [
 ]
 
 # A loss bound to its targets takes exactly as many rows as it has targets; tests/test_losses.py has its laws.
-NOT_A_LAYER_OF_ROWS = {BoundLoss, LossOfRows}
+# The doctor's layer stands around a layer that somebody else checks.
+NOT_A_LAYER_OF_ROWS = {BoundLoss, LossOfRows, InUnitsOfInputs}
 
 
 def all_layers(cls=Layer):

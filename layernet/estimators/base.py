@@ -42,6 +42,8 @@ from layernet.training.lbfgs import minimize
 from layernet.training.loop import train
 from layernet.user_warnings import warn_user
 
+# A larger `tol` asks for a fit that ends early, whatever it has learned by then; it gets no warning of that.
+USUAL_TOLERANCE = 1e-4
 # What only further training needs, and what a fit that starts anew must not keep of the one before.
 TRAINING_STATE = ("_optimizer", "_average", "_convergence")
 CURVES_AND_BESTS = ("validation_loss_curve_", "best_loss_", "best_validation_score_")
@@ -313,7 +315,7 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
             require_convergence(run, start, data)
         if run.history.stopped.startswith("Interrupted"):
             warn_user("Training interrupted by user.")
-        elif self._takes_numbers and not incremental:
+        elif self._takes_numbers and not incremental and self.tol <= USUAL_TOLERANCE:
             warn_if_useless(type(self).__name__, run, network, data, self._targets)
         self.history_ = run.history
         self.n_iter_ = run.epoch
