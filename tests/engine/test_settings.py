@@ -6,6 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from sklearn.exceptions import ConvergenceWarning
 
 from layernet import (
     ELU,
@@ -522,7 +523,7 @@ def test_numbers_of_the_samples_reach_the_noise_inside_containers(container):
             network, optimizer=SGD(0.01), max_iter=3, random_state=0, engine=engine, shuffle=False,
             batch_size=9, n_iter_no_change=np.inf,
         )  # fmt: skip
-        with pytest.warns(match="Maximum iterations"):
+        with pytest.warns(ConvergenceWarning):
             regressor.fit(X, X[:, 0], sample_weight=WEIGHTS)
         found.append(regressor.network_)
     assert_allclose(found[1].parameter_vector, found[0].parameter_vector, rtol=1e-9, atol=1e-10)
