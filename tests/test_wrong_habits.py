@@ -187,6 +187,44 @@ def test_a_single_callback_does_without_a_list():
         MLPClassifier((2,), callbacks=[lambda run: None]).fit(X, CLASSES)
 
 
+@pytest.mark.parametrize("engine", ["formulas", "auto"])
+def test_a_gradient_of_another_shape_than_the_outputs_is_refused(engine):
+    class OneNumber(Loss):
+        def losses(self, outputs, targets):
+            return ((outputs - targets) ** 2).mean(axis=1)
+
+        def gradient(self, outputs, targets):
+            return (2 * (outputs - targets)).mean(axis=1)
+
+    message = r"The gradient of OneNumber\(\) must have the shape of the outputs, \(12, 3\), got \(12,\)"
+    with pytest.raises(ValueError, match=message):
+        fit(loss=OneNumber(), engine=engine)
+    with pytest.raises(ValueError, match=message):
+        OneNumber().bind(Y).backward_pass(np.zeros((12, 3)))
+
+
+@pytest.mark.parametrize("engine", ["formulas", "auto"])
+def test_an_optimizer_that_returns_what_it_should_move_is_refused(engine):
+    class Returns(Optimizer):
+        def __init__(self):
+            super().__init__(0.1)
+
+        def move(self, parameters, gradients, learning_rate):
+            return parameters - learning_rate * gradients
+
+    net = Sequential([Dense(3)]).build(5, 0)
+    before = net.parameter_vector.copy()
+    with pytest.raises(TypeError, match=r"Returns\.move must change parameters in place and return nothing"):
+        net.fit(X, Y, loss="mean_squared_error", optimizer=Returns(), engine=engine)
+    assert np.array_equal(net.parameter_vector, before)
+
+
+@pytest.mark.parametrize("use_bias", [4, "no", None])
+def test_a_number_of_units_is_no_use_bias(use_bias):
+    with pytest.raises(ValueError, match="use_bias must be True or False"):
+        Dense(6, use_bias)
+
+
 # --- habits from other packages ---
 
 

@@ -20,7 +20,7 @@ ENGINES = ("auto", "compiled", "formulas")
 # up for.
 WORTH_LOADING = 5_000
 # Loading kernels for inference takes 30 to 50 milliseconds. Formulas take twice that for so many
-# multiplications in all rows, activations counted too, and kernels about half of the formulas' time.
+# multiplications in all rows, activations counted too, and kernels about 0.7 of the formulas' time.
 WORTH_LOADING_FOR_INFERENCE = 2_000_000_000
 
 

@@ -26,7 +26,7 @@ from layernet.losses import (
     Poisson,
     Quantile,
 )
-from layernet.losses.loss import weighted_rows
+from layernet.losses.loss import weighted_gradient, weighted_rows
 
 
 def of_labels(
@@ -141,6 +141,7 @@ def add_formula(loss, program, outputs, output_shape, factors, losses, grad_outp
             )
         of_rows = factors[:rows, 0]
         losses[:rows, 0] = weighted_rows(values, of_rows)
-        grad_output[:rows] = weighted_rows(loss.gradient_from(record, wanted), of_rows).reshape(rows, -1)
+        gradient = weighted_gradient(loss, record, wanted, of_rows, (rows, *output_shape))
+        grad_output[:rows] = gradient.reshape(rows, -1)
 
     program.do_in_python(forward)

@@ -18,7 +18,7 @@ import numpy as np
 from layernet.engine.threads import blas_on_one_thread, has_small_products
 from layernet.interrupts import uninterrupted
 from layernet.layer import Layer
-from layernet.losses.loss import Loss, weight_factors, weighted_rows, weighted_sum
+from layernet.losses.loss import Loss, weight_factors, weighted_gradient, weighted_sum
 from layernet.optimizers.optimizer import BLOCK_SIZE, Optimizer
 
 
@@ -220,7 +220,7 @@ class FormulaPlan:
             value += scale / 2 * sum(float(np.vdot(part, part)) for part in weights_only)
         if not math.isfinite(value):
             raise NotFiniteError(f"the loss is {value}")
-        grad_output = weighted_rows(self.loss.gradient_from(loss_record, targets), factors)
+        grad_output = weighted_gradient(self.loss, loss_record, targets, factors, outputs.shape)
         self.network.parameter_gradients(record, grad_output)
         if not all_finite(self.gradients):
             raise NotFiniteError("a gradient is not finite")

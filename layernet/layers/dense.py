@@ -72,6 +72,11 @@ class Dense(Layer):
     ):
         if not isinstance(units, (int, np.integer)) or isinstance(units, bool) or units < 1:
             raise ValueError(f"Dense: units must be a positive integer, got {units!r}.")
+        if not isinstance(use_bias, (bool, np.bool_)):
+            raise ValueError(
+                f"Dense: use_bias must be True or False, got {use_bias!r}. The number of inputs is inferred: "
+                "Dense(units)."
+            )
         self.units = units
         self.use_bias = use_bias
         self.weights_initializer = weights_initializer

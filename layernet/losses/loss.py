@@ -232,7 +232,7 @@ class BoundLoss(Layer):
         targets, weights = self._of_batch(outputs)
         losses, record = self.loss.record(outputs, targets)
         factors = weight_factors(weights, self.normalizer, len(outputs), outputs.dtype)
-        return weighted_sum(losses, factors), (record, targets, factors)
+        return weighted_sum(losses, factors), (record, targets, factors, outputs.shape)
 
     def _of_batch(self, outputs):
         """The targets and the weights of the samples, as the formulas take them."""
@@ -245,8 +245,7 @@ class BoundLoss(Layer):
         return targets, self.loss.sample_weights(targets, self.sample_weight)
 
     def backward_from(self, record, grad_output):
-        loss_record, targets, factors = record
-        return weighted_rows(self.loss.gradient_from(loss_record, targets), factors) * grad_output
+        return weighted_gradient(self.loss, *record) * grad_output
 
 
 def weight_factors(weights, normalizer, n_samples, dtype):
@@ -265,6 +264,40 @@ def weighted_sum(losses, factors):
             f"A loss's losses(outputs, targets) must be one number for each sample, got {np.shape(losses)}."
         )
     return weighted_rows(losses, factors).sum()
+
+
+def weighted_gradient(
+    loss: Loss, record: Any, targets: np.ndarray, factors: np.ndarray, shape: tuple[int, ...]
+) -> np.ndarray:
+    """The gradient of the loss of a batch with respect to its outputs.
+
+    Parameters
+    ----------
+    loss : Loss
+    record : object
+        From `loss.record`.
+    targets : ndarray
+        As `loss.prepare` returned them.
+    factors : ndarray
+        From `weight_factors`.
+    shape : tuple of int
+        Of the outputs.
+
+    Returns
+    -------
+    ndarray of shape `shape`
+
+    Raises
+    ------
+    ValueError
+        If the loss's gradient has another shape, which NumPy might stretch to fit.
+    """
+    gradient = loss.gradient_from(record, targets)
+    if np.shape(gradient) != shape:
+        raise ValueError(
+            f"The gradient of {loss!r} must have the shape of the outputs, {shape}, got {np.shape(gradient)}."
+        )
+    return weighted_rows(gradient, factors)
 
 
 def weighted_rows(rows, factors):

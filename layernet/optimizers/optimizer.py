@@ -238,7 +238,12 @@ class Optimizer(Described):
                         values -= learning_rate * pull
                     else:
                         gradient = gradient + pull
-                self.move(values, gradient, learning_rate, *(slot[block] for slot in memory))
+                moved = self.move(values, gradient, learning_rate, *(slot[block] for slot in memory))
+                if moved is not None:
+                    raise TypeError(
+                        f"{type(self).__name__}.move must change parameters in place and return nothing, got "
+                        f"{type(moved).__name__} back: write parameters -= ..."
+                    )
 
     def move(
         self, parameters: np.ndarray, gradients: np.ndarray, learning_rate: float, *slots: np.ndarray

@@ -178,6 +178,8 @@ def fit(
     run.history.directions.update(directions_of(metrics))
     order = shuffle if callable(shuffle) else random.permutation if shuffle else None
 
+    # Before the plan is made, which holds the optimizer's memory.
+    optimizer.begin_training(network)
     plan, plans = plan_for(engine, network, loss, optimizer, data, batch_size, epochs), InferencePlans(network)
 
     def validate():
@@ -187,7 +189,6 @@ def fit(
             f"val_{name}": value for name, value in judge(outputs, *rest, loss=loss, metrics=metrics).items()
         }
 
-    optimizer.begin_training(network)
     try:
         return train(
             run,

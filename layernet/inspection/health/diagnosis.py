@@ -154,12 +154,11 @@ def _causes(evidence: Evidence) -> list[Finding]:
     inputs = illnesses.inputs_not_scaled(evidence) or illnesses.small_feature_matters(evidence)
     unscaled = [*inputs, *illnesses.targets_not_scaled(evidence)]
     noise = obstacles.too_much_noise(evidence)
-    twice = illnesses.activation_applied_twice(evidence)
     return [
         *obstacles.wrong_gradients(evidence),
         *illnesses.symmetric_weights(evidence),
         *(noise if unscaled else []),
-        *(twice or obstacles.unreachable_targets(evidence)),
+        *obstacles.unreachable_targets(evidence),
         # Inputs that are too large make everything large, and so does noise.
         *(unscaled or noise or illnesses.exploding_gradients(evidence)),
     ]

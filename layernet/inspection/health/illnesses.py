@@ -44,9 +44,6 @@ STARTS_TOO_HIGH = 50.0
 # ... and outputs have to be as large, or it is only the targets that are small.
 OUTPUTS_TOO_LARGE = 10.0
 
-# Outputs that a loss already takes through the activation itself.
-APPLIED_BY_THE_LOSS = {"CrossEntropy": "Softmax", "BinaryCrossEntropy": "Sigmoid"}
-
 
 def symmetric_weights(evidence: Evidence) -> list[Finding]:
     """All units of a layer have the same weights, so that all learn the same."""
@@ -62,19 +59,6 @@ def symmetric_weights(evidence: Evidence) -> list[Finding]:
             "gradients and stay equal.",
         )
     ]
-
-
-def activation_applied_twice(evidence: Evidence) -> list[Finding]:
-    """The network ends in the activation that its loss applies as well, so that gradients are small."""
-    outputs, loss = evidence.outputs(0), evidence.monitor.loss_name
-    if not outputs or outputs[-1][1].kind != APPLIED_BY_THE_LOSS.get(loss):
-        return []
-    name, sample = outputs[-1]
-    figure = (
-        f"{loss} applies {sample.kind} to its inputs, so that it is applied 2 times; the loss ended at "
-        f"{evidence.end:.3g}."
-    )
-    return [Finding("activation applied twice", name, figure, f"Leave {name} out of the network.")]
 
 
 def equal_targets(evidence: Evidence) -> list[Finding]:
