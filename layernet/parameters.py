@@ -158,9 +158,10 @@ class ArrayViews(dict):
            [2.]])
     """
 
+    def __missing__(self, name: str) -> np.ndarray:
+        raise KeyError(f"{name!r} is not the name of an array of this network. There are {list(self)}.")
+
     def __setitem__(self, name: str, value: Any) -> None:
-        if name not in self:
-            raise KeyError(f"{name!r} is not the name of an array of this network. There are {list(self)}.")
         view = self[name]
         if value is not view:
             view[...] = checked_copy(value, view.shape, view.dtype, name, copy=False)
@@ -169,8 +170,6 @@ class ArrayViews(dict):
         """Copy several arrays, given as to `dict.update`; nothing is changed if one does not fit."""
         items = dict(*others, **more)
         for name, value in items.items():
-            if name not in self:
-                raise KeyError(f"{name!r} is not the name of an array of this network. There are {list(self)}.")
             checked_copy(value, self[name].shape, self[name].dtype, name, copy=False)
         for name, value in items.items():
             self[name] = value

@@ -8,6 +8,7 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 
 from layernet import (
+    SGD,
     Callback,
     Concat,
     CrossEntropy,
@@ -27,6 +28,7 @@ from layernet import (
 from layernet.initializers import Initializer
 from layernet.representation import find_by_name
 from layernet.schedules import Schedule
+from layernet.training import DivergenceError
 
 X = np.random.default_rng(0).standard_normal((12, 5))
 Y = X[:, :3]
@@ -223,6 +225,24 @@ def test_an_optimizer_that_returns_what_it_should_move_is_refused(engine):
 def test_a_number_of_units_is_no_use_bias(use_bias):
     with pytest.raises(ValueError, match="use_bias must be True or False"):
         Dense(6, use_bias)
+
+
+@pytest.mark.parametrize("name", ["stop", "learning_rate", "batch_size", "stop_training"])
+def test_what_a_run_has_not_cannot_be_set(name):
+    class Sets(Callback):
+        def on_epoch_end(self, run):
+            setattr(run, name, True)
+
+    with pytest.raises(AttributeError, match=name):
+        fit(callbacks=Sets())
+
+
+@pytest.mark.parametrize("factor", [1, 1e6])
+def test_a_divergence_blames_what_is_large(factor):
+    largest, what = (np.abs(X).max(), "inputs") if factor == 1 else (np.abs(factor * Y).max(), "targets")
+    with pytest.raises(DivergenceError) as caught:
+        fit(factor * Y, optimizer=SGD(1e300))
+    assert f"{what} scaled to about 1 (the largest is {largest:g})" in str(caught.value)
 
 
 # --- habits from other packages ---

@@ -82,8 +82,9 @@ class MLPClassifier(ClassifierMethods, Perceptron):
         The decay of a running average of the parameters, 0.99 for instance, that predicts in their place.
     scoring : str, callable or None, default=None
         What the validation score is: a scorer of scikit-learn's or a function (estimator, X, y), "loss" for the
-        validation loss with its sign turned, None for the accuracy. It gets the rows, of a data frame
-        with their columns, and the sample weights if it takes them (with metadata routing: requests them).
+        validation loss with its sign turned, None for the accuracy. The larger it is, the better. It gets the
+        rows, of a data frame with their columns, and the sample weights if it takes them (with metadata
+        routing: requests them).
     dtype : {"float32", "float64"} or None, default=None
         What the network computes in; None for the type of X.
     callbacks : sequence of Callback, default=()
@@ -243,8 +244,9 @@ class MLPRegressor(RegressorMethods, Perceptron):
         The decay of a running average of the parameters, 0.99 for instance, that predicts in their place.
     scoring : str, callable or None, default=None
         What the validation score is: a scorer of scikit-learn's or a function (estimator, X, y), "loss" for the
-        validation loss with its sign turned, None for the R2. It gets the rows, of a data frame
-        with their columns, and the sample weights if it takes them (with metadata routing: requests them).
+        validation loss with its sign turned, None for the R2. The larger it is, the better. It gets the
+        rows, of a data frame with their columns, and the sample weights if it takes them (with metadata
+        routing: requests them).
     dtype : {"float32", "float64"} or None, default=None
         What the network computes in; None for the type of X.
     callbacks : sequence of Callback, default=()

@@ -72,8 +72,9 @@ class NetworkClassifier(ClassifierMethods, _GivenNetwork):
         The part of the training data that is set aside for that, unless `fit` is given X_val and y_val.
     scoring : str, callable or None, default=None
         What the validation score is: a scorer of scikit-learn's or a function (estimator, X, y), "loss" for the
-        validation loss with its sign turned, None for the accuracy. It gets the rows, of a data frame
-        with their columns, and the sample weights if it takes them (with metadata routing: requests them).
+        validation loss with its sign turned, None for the accuracy. The larger it is, the better. It gets the
+        rows, of a data frame with their columns, and the sample weights if it takes them (with metadata
+        routing: requests them).
     class_weight : dict, list of dict, "balanced" or None, default=None
         The weights of labels, multiplied into the samples' weights; a class that a dict leaves out weighs 1.
         "balanced" for n_samples / (n_classes * samples of the class) in the training data. For several labels

@@ -20,7 +20,8 @@ from layernet.training.copies import SharingCopies
 from layernet.training.history import History
 
 
-@dataclass
+# With slots, a name that there is not, and a value in the place of `stop`, are errors where they are assigned.
+@dataclass(slots=True)
 class Run:
     """A training as it stands: what callbacks are given.
 

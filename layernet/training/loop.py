@@ -419,9 +419,12 @@ def divergence(reason: NotFiniteError | str, run: Run, data: TrainingData) -> Di
     slower = (
         "" if optimizer is None else f"a smaller learning rate (it is {optimizer.current_learning_rate():g}), "
     )
+    largest, what = data.largest_input(), "inputs"
+    if data.targets.dtype.kind == "f" and (largest_target := float(np.abs(data.targets).max())) > largest:
+        largest, what = largest_target, "targets"
     run.diverged = (
         f"Training diverged in epoch {run.epoch}, batch {run.batch}: {reason}. The network keeps its last "
         f"finite parameters. Try {slower}clipped gradients, or "
-        f"inputs scaled to about 1 (the largest is {data.largest_input():g})."
+        f"{what} scaled to about 1 (the largest is {largest:g})."
     )
     return DivergenceError(run.diverged, run.epoch, run.batch, run.history)
