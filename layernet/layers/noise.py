@@ -14,6 +14,7 @@ import numpy as np
 
 from layernet.interrupts import uninterrupted
 from layernet.layer import Layer
+from layernet.user_warnings import warn_user
 from layernet.validation import as_generator, require_number
 
 LARGEST_SEED = 2**32
@@ -125,7 +126,7 @@ def sample_passes(network: Layer, inputs: Any, n: int, random_state: Any = None)
     Their mean is the prediction of Monte Carlo dropout, their standard deviation a measure of its uncertainty.
     Layers that draw noise (`draws_noise`: Dropout, GaussianNoise) do so as in training, with a mask of its own
     for each pass and each row; all others, BatchNorm among them, are in inference mode. Repeated passes in
-    `training_mode` draw one mask, and this method is for new ones. Without such layers all passes are equal.
+    `training_mode` draw one mask, and this method is for new ones.
 
     Parameters
     ----------
@@ -146,6 +147,11 @@ def sample_passes(network: Layer, inputs: Any, n: int, random_state: Any = None)
     ------
     ValueError
         If n is no whole number of at least 1, or the network ends in a loss.
+
+    Warns
+    -----
+    UserWarning
+        If no layer draws noise: all passes are equal then.
 
     Examples
     --------
@@ -169,6 +175,11 @@ def sample_passes(network: Layer, inputs: Any, n: int, random_state: Any = None)
     n_samples = inputs.shape[0]
     n_rows = max(1, min(ROWS_OF_A_PASS, NUMBERS_OF_A_PASS // max(1, math.prod(inputs.shape[1:]))))
     noisy = [layer for layer in network.walk() if layer.draws_noise]
+    if not noisy:
+        warn_user(
+            "sample_passes: no layer of this network draws noise, so all passes are equal and say nothing of "
+            "its uncertainty. Train it with Dropout."
+        )
     seeded = [layer for layer in noisy if "seed" in layer.state()]
     before = [(layer, layer.state()) for layer in noisy]
     passes = None

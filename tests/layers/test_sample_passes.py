@@ -113,7 +113,8 @@ def test_other_inputs():
     assert network.sample_passes(X.tolist(), 2).shape == (2, 50, 3)  # built by them
     assert network.sample_passes(X[:0], 2).shape == (2, 0, 3)
     plain = Dense(2).build(6)
-    assert_array_equal(plain.sample_passes(X, 2), [plain.forward_pass(X)] * 2)
+    with pytest.warns(UserWarning, match="no layer of this network draws noise"):
+        assert_array_equal(plain.sample_passes(X, 2), [plain.forward_pass(X)] * 2)
 
 
 class Jitter(Layer):
