@@ -195,8 +195,14 @@ def test_training_with_many_classes_needs_memory_for_a_few_batches(engine, n_cla
     train()  # what loading the kernels takes is no concern here
     logits_of_a_batch, parameters = 4 * 8 * n_classes, 4 * 3 * n_classes
     assert memory_of(train) < 8 * logits_of_a_batch + 4 * parameters
-    numbers = memory_of(lambda: evaluate(network, X, y, loss="cross_entropy", metrics="accuracy"))
-    assert numbers < 8 * logits_of_a_batch
+
+    def judge():
+        evaluate(network, X, y, loss="cross_entropy", metrics="accuracy", engine=engine)
+
+    judge()
+    # Kernels write into a buffer of each thread before the outputs are put together.
+    batches = 8 if engine == "formulas" else 12
+    assert memory_of(judge) < batches * logits_of_a_batch
 
 
 @pytest.mark.parametrize("loss", ["log_loss", "hinge"])
