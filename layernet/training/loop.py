@@ -419,12 +419,12 @@ def divergence(reason: NotFiniteError | str, run: Run, data: TrainingData) -> Di
     slower = (
         "" if optimizer is None else f"a smaller learning rate (it is {optimizer.current_learning_rate():g}), "
     )
-    largest, what = data.largest_input(), "inputs"
-    if data.targets.dtype.kind == "f" and (largest_target := float(np.abs(data.targets).max())) > largest:
-        largest, what = largest_target, "targets"
+    largest = data.largest_input()
+    largest_target = float(np.abs(data.targets).max()) if data.targets.dtype.kind == "f" else 0.0
+    and_targets = f", and targets (the largest is {largest_target:g})" if largest_target > largest else ""
     run.diverged = (
         f"Training diverged in epoch {run.epoch}, batch {run.batch}: {reason}. The network keeps its last "
         f"finite parameters. Try {slower}clipped gradients, or "
-        f"{what} scaled to about 1 (the largest is {largest:g})."
+        f"inputs scaled to about 1 (the largest is {largest:g}){and_targets}."
     )
     return DivergenceError(run.diverged, run.epoch, run.batch, run.history)
