@@ -239,10 +239,10 @@ class Optimizer(Described):
                     else:
                         gradient = gradient + pull
                 moved = self.move(values, gradient, learning_rate, *(slot[block] for slot in memory))
-                if moved is not None:
+                if moved is not None and moved is not values:
                     raise TypeError(
-                        f"{type(self).__name__}.move must change parameters in place and return nothing, got "
-                        f"{type(moved).__name__} back: write parameters -= ..."
+                        f"{type(self).__name__}.move must change parameters in place, and it returned another "
+                        f"{type(moved).__name__}: write parameters -= ..."
                     )
 
     def move(
