@@ -22,12 +22,12 @@ from typing import Any
 
 import numpy as np
 
-from layernet.engine.machine_code import digest_of, machine_code
+from layernet.engine.fingerprint import fingerprint
+from layernet.engine.machine_code import machine_code
 from layernet.engine.words import (
     IN_ORDER,
     arrays,
     inline,
-    inlined,
     is_single,
     matrix_product,
     number,
@@ -67,13 +67,11 @@ class Kernel:
         self.name = f"{formula.__module__}.{name or formula.__qualname__}"
         self.__doc__ = formula.__doc__
         self._addresses: dict[np.dtype, int] = {}
-        digest_of(formula.__code__.co_filename)
 
     def address(self, dtype: np.dtype) -> int:
         """Where the machine code for a type lies; made, or loaded from the cache, when first asked for."""
         if dtype not in self._addresses:
-            sources = {function.__code__.co_filename for function in (self.formula, *inlined)}
-            self._addresses[dtype] = machine_code(self.formula, self.name, dtype, frozenset(sources))
+            self._addresses[dtype] = machine_code(self.formula, self.name, dtype, fingerprint(self.formula))
         return self._addresses[dtype]
 
     def __repr__(self) -> str:

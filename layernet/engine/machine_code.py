@@ -16,12 +16,14 @@ from typing import Any
 import numpy as np
 
 _lock = threading.RLock()
+if hasattr(os, "register_at_fork"):  # no child begins with a lock that a thread of its parent holds
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 # Numba counts who uses an array, to free it in the end. A kernel's arrays are nobody's to free.
 _COUNTING = re.compile(r"(define [^\n]*@NRT_(?:incref|decref)\([^\n]*\{)\n.*?\n\}", re.DOTALL)
 _told = False
 
 
-def machine_code(formula: Callable, name: str, dtype: np.dtype, sources: frozenset[str]) -> int:
+def machine_code(formula: Callable, name: str, dtype: np.dtype, fingerprint: str | None) -> int:
     """Where the machine code of a function lies: loaded from the cache, or compiled for it.
 
     Parameters
@@ -29,11 +31,11 @@ def machine_code(formula: Callable, name: str, dtype: np.dtype, sources: frozens
     formula : callable
         Of (batch, operands, sizes).
     name : str
-        Unique.
+        Of the function, for people who look into the cache.
     dtype : float32 or float64
         The type of the operands.
-    sources : frozenset of str
-        The files of all functions that it may be made of.
+    fingerprint : str or None
+        Of the function; None for one that is not kept, because it depends on something that has no fingerprint.
 
     Returns
     -------
@@ -41,7 +43,7 @@ def machine_code(formula: Callable, name: str, dtype: np.dtype, sources: frozens
         An address, valid as long as the process lives.
     """
     with _lock:  # neither Numba nor LLVM's linker is made for two threads at once
-        file = _cache_file(name, dtype, sources)
+        file = _cache_file(name, dtype, fingerprint)
         symbol, code = _cached(file) or _compiled(formula, dtype, file)
         return _loader().load(symbol, code)
 
@@ -116,7 +118,7 @@ def _keep(file, content):
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as beside:
-            beside.write(hashlib.sha256(content).digest() + content)
+            beside.write(_digest_of(file, content) + content)
         os.replace(beside.name, file)
     except OSError:  # a full disk, for instance: the next process compiles again
         if beside is not None:
@@ -124,30 +126,51 @@ def _keep(file, content):
 
 
 def _cached(file):
-    """The same from the cache, or None."""
+    """The same from the cache, or None if it is not there, not whole, or might be somebody else's."""
+    if file is None:
+        return None
     try:
-        stored = b"" if file is None else file.read_bytes()
+        with file.open("rb") as opened:
+            if not is_ours_alone(os.fstat(opened.fileno())):
+                return None
+            stored = opened.read()
     except OSError:
         return None
     digest, content = stored[:32], stored[32:]
-    if hashlib.sha256(content).digest() != digest:
+    if digest != _digest_of(file, content):
         return None
     symbol, _, code = content.partition(b"\n")
     return symbol.decode(), code
 
 
-def _cache_file(name, dtype, sources):
-    """Where machine code is kept, or None: what is typed into a notebook may change under the same name."""
-    folder, stamp = cache_folder(), stamp_of(sources)
-    if folder is None or stamp is None:
+def _digest_of(file, content):
+    """Of a file's content and its name: another kernel's code would read other operands."""
+    return hashlib.sha256(file.name.encode() + b"\n" + content).digest()
+
+
+def is_ours_alone(status: os.stat_result) -> bool:
+    """Whether a file or a folder is this user's, and nobody else may write to it.
+
+    Machine code from anywhere else might be a stranger's, and would be run with all rights of this process.
+    Windows keeps strangers out of the folders of a user; there it is always true.
+    """
+    return not hasattr(os, "geteuid") or (status.st_uid == os.geteuid() and not status.st_mode & 0o022)
+
+
+def _cache_file(name, dtype, fingerprint):
+    """Where machine code is kept, or None."""
+    folder, stamp = cache_folder(), stamp_of_compiler()
+    if folder is None or stamp is None or fingerprint is None:
         return None
-    key = hashlib.sha256(repr((stamp, _loader().processor)).encode()).hexdigest()
-    return folder / f"{name}-{dtype.name}-{key[:24]}.o"
+    key = hashlib.sha256(repr((stamp, fingerprint, _loader().processor)).encode()).hexdigest()
+    return folder / f"{re.sub('[^A-Za-z0-9_.]', '', name)}-{dtype.name}-{key[:24]}.o"
 
 
 @functools.cache
 def cache_folder() -> Path | None:
     """The first folder that can be written to: NUMBA_CACHE_DIR, the user's cache, or a temporary one.
+
+    A folder of another user, or one that others may write to, is passed over.
 
     Returns
     -------
@@ -157,15 +180,17 @@ def cache_folder() -> Path | None:
     for parent in (os.environ.get("NUMBA_CACHE_DIR"), _users_cache(), tempfile.gettempdir()):
         if not parent:
             continue
-        user = f"-{os.getuid()}" if parent == tempfile.gettempdir() and hasattr(os, "getuid") else ""
+        user = f"-{os.geteuid()}" if parent == tempfile.gettempdir() and hasattr(os, "geteuid") else ""
         folder = Path(parent) / f"layernet{user}"
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            is_a_strangers_link = hasattr(os, "geteuid") and folder.lstat().st_uid != os.geteuid()
+            if is_a_strangers_link or not is_ours_alone(folder.stat()):
+                continue
             tempfile.TemporaryFile(dir=folder).close()
         except OSError:
             continue
-        if not hasattr(os, "getuid") or folder.stat().st_uid == os.getuid():  # never run a stranger's code
-            return folder
+        return folder
     return None
 
 
@@ -179,29 +204,27 @@ def _users_cache() -> Any:
 
 
 @functools.cache
-def stamp_of(sources: frozenset[str]) -> str | None:
-    """A fingerprint of all that machine code depends on but the processor; None if a source is no file."""
+def stamp_of_compiler() -> str | None:
+    """A fingerprint of what makes machine code of kernels; None if a source is no file."""
     import importlib.metadata
 
     digest = hashlib.sha256()
     for package in ("numba", "llvmlite"):
         digest.update(importlib.metadata.version(package).encode())
-    for source in sorted({*sources, *_OWN_SOURCES}):
-        if digest_of(source) is None:
+    for source in _OWN_SOURCES:
+        if source is None:
             return None
-        digest.update(digest_of(source))
+        digest.update(source)
     return digest.hexdigest()
 
 
-@functools.cache
-def digest_of(source: str) -> bytes | None:
-    """A fingerprint of a file as it was when this was first asked, which kernels do when they are imported."""
+def _digest_of_source(name):
+    """A fingerprint of one of the engine's files."""
     try:
-        return hashlib.sha256(Path(source).read_bytes()).digest()
+        return hashlib.sha256((Path(__file__).parent / name).read_bytes()).digest()
     except OSError:
         return None
 
 
-_OWN_SOURCES = tuple(str(Path(__file__).parent / name) for name in ("compiler.py", "machine.py", "words.py"))
-for _source in _OWN_SOURCES:
-    digest_of(_source)
+# As they are when this process imports them, not when it compiles: the package may be updated meanwhile.
+_OWN_SOURCES = tuple(map(_digest_of_source, ("compiler.py", "machine.py", "words.py")))

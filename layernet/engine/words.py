@@ -10,8 +10,6 @@ from typing import Any
 
 import numpy as np
 
-from layernet.engine.machine_code import digest_of
-
 # What `batch` points to. Of the step: how many rows this worker has and how many the batch has, where its first
 # stands in the batch, where the batch starts in the order of the rows, which step of this run it is, and
 # whether a kernel asks to stop and why.
@@ -50,7 +48,6 @@ def inline(function: Callable | None = None, *, liberties: frozenset[str] = FAST
     if function is None:
         return lambda function: inline(function, liberties=liberties)
     inlined[function] = liberties
-    digest_of(function.__code__.co_filename)
     return function
 
 

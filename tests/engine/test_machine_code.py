@@ -1,6 +1,7 @@
 """Machine code of kernels: kept on disk, loaded without Numba, and never run if it is not what was kept."""
 
 import importlib.metadata
+import os
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +15,7 @@ pytest.importorskip("numba", reason="kernels need Numba, which is not installed"
 from engine.comparing import run_python, run_python_and_listen
 
 from layernet.engine import machine_code
-from layernet.engine.kernel import Kernel, vectors
+from layernet.engine.kernel import Kernel, number, vectors
 from layernet.engine.machine import Machine
 
 FLOAT = np.dtype(np.float64)
@@ -59,6 +60,12 @@ def double(batch, operands, sizes):
     (values,) = vectors(batch, operands, sizes, 1)
     for place in range(len(values)):
         values[place] += values[place]
+
+
+def add_one(batch, operands, sizes):
+    (values,) = vectors(batch, operands, sizes, 1)
+    for place in range(len(values)):
+        values[place] += number(values, 1)
 
 
 def doubled(kernel, dtype=np.float64):
@@ -122,7 +129,9 @@ def test_what_was_damaged_on_disk_is_compiled_again(damage, kept, tmp_path):
         content = file.read_bytes()
         if "optimizers.descend" in file.name:
             content, damaged = DAMAGES[damage](content), tmp_path / "layernet" / file.name
-        (tmp_path / "layernet" / file.name).write_bytes(content)
+        copied = tmp_path / "layernet" / file.name
+        copied.write_bytes(content)
+        copied.chmod(0o600)
     assert training_with(NUMBA_CACHE_DIR=tmp_path) == (bits, True, TOLD)
     # Compiled anew, which counts its functions from 1 again: the code is another, but whole.
     assert len(damaged.read_bytes()) > 1000
@@ -194,6 +203,81 @@ def test_the_first_folder_that_can_be_written_to(usable, tmp_path, monkeypatch):
         assert sys.platform == "win32" or folder.stat().st_mode & 0o077 == 0  # nobody else may put code there
 
 
+OTHERS_MAY_WRITE = [0o720, 0o702, 0o777]
+WITH_OWNERS = pytest.mark.skipif(not hasattr(os, "geteuid"), reason="files have no owner here")
+
+
+@pytest.fixture
+def only_here(tmp_path, monkeypatch):
+    """The only folder for machine code is in a folder of ours."""
+    nowhere = below_a_file(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(nowhere))
+    monkeypatch.setattr("tempfile.tempdir", str(nowhere))
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
+    machine_code.cache_folder.cache_clear()
+    yield tmp_path / "layernet"
+    machine_code.cache_folder.cache_clear()
+
+
+@WITH_OWNERS
+@pytest.mark.parametrize("mode", [0o700, 0o755, *OTHERS_MAY_WRITE])
+def test_a_folder_that_others_may_write_to_is_passed_over(mode, only_here):
+    only_here.mkdir()
+    only_here.chmod(mode)
+    assert machine_code.cache_folder() == (None if mode in OTHERS_MAY_WRITE else only_here)
+
+
+@WITH_OWNERS
+def test_a_folder_of_another_user_is_passed_over(only_here, monkeypatch):
+    only_here.mkdir(mode=0o700)
+    user = os.geteuid()
+    monkeypatch.setattr("os.geteuid", lambda: user + 1)
+    assert machine_code.cache_folder() is None
+
+
+@WITH_OWNERS
+def test_a_link_that_another_user_made_is_passed_over(only_here, monkeypatch):
+    """Even to a folder of ours: it may lead elsewhere at the next moment."""
+    (only_here.parent / "elsewhere").mkdir(mode=0o700)
+    only_here.symlink_to("elsewhere")
+    assert machine_code.cache_folder() == only_here
+    machine_code.cache_folder.cache_clear()
+    status = only_here.stat()
+    of_a_stranger = os.stat_result([*status[:4], status.st_uid + 1, *status[5:]])
+    monkeypatch.setattr(Path, "lstat", lambda path: of_a_stranger)
+    assert machine_code.cache_folder() is None
+
+
+@WITH_OWNERS
+@pytest.mark.parametrize("mode", [0o600, 0o644, *OTHERS_MAY_WRITE])
+def test_code_that_others_may_have_written_is_not_run(mode, fresh_cache):
+    kernel = Kernel(double)
+    kernel.address(FLOAT)
+    file = file_of(kernel)
+    assert file.stat().st_mode & 0o777 == 0o600
+    file.chmod(mode)
+    assert (machine_code._cached(file) is None) is (mode in OTHERS_MAY_WRITE)
+    Kernel(double).address(FLOAT)
+    assert file.stat().st_mode & 0o022 == 0  # compiled and kept again
+
+
+@WITH_OWNERS
+def test_code_of_another_user_is_not_run(fresh_cache, monkeypatch):
+    kernel, user = Kernel(double), os.geteuid()
+    kernel.address(FLOAT)
+    assert machine_code._cached(file_of(kernel)) is not None
+    monkeypatch.setattr("os.geteuid", lambda: user + 1)
+    assert machine_code._cached(file_of(kernel)) is None
+
+
+def test_code_under_the_name_of_another_kernel_is_not_run(fresh_cache):
+    first, second = Kernel(double), Kernel(add_one)
+    first.address(FLOAT)
+    file_of(first).rename(file_of(second))
+    assert machine_code._cached(file_of(second)) is None
+    assert_array_equal(doubled(second), [[2, -1, 1.5]])
+
+
 # --- what it depends on ---
 
 
@@ -201,8 +285,8 @@ def file_of(kernel, dtype=FLOAT):
     """The file of a kernel's machine code, made by the very steps that making the code takes."""
     asked = []
 
-    def remember(formula, name, dtype, sources):
-        asked.append((name, dtype, sources))
+    def remember(formula, name, dtype, fingerprint):
+        asked.append((name, dtype, fingerprint))
         return 0
 
     with pytest.MonkeyPatch.context() as patch:
@@ -217,34 +301,32 @@ def test_the_name_of_a_file_tells_kernel_type_and_all_that_it_depends_on(fresh_c
     assert file.name.startswith(f"{kernel.name}-float64-")
     assert file_of(kernel) == file
     others = [file_of(kernel, np.dtype(np.float32)), file_of(Kernel(double, "other"))]
-    monkeypatch.setattr(machine_code, "stamp_of", lambda sources: "another stamp")
+    others.append(file_of(Kernel(add_one, "double")))
+    monkeypatch.setattr(machine_code, "stamp_of_compiler", lambda: "another stamp")
     others.append(file_of(kernel))
     monkeypatch.undo()
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(fresh_cache.parent))
     monkeypatch.setattr(machine_code._loader(), "processor", ("another processor", ""))
     others.append(file_of(kernel))
-    assert len({file, *others}) == 5
+    assert len({file, *others}) == 6
 
 
-def forget_stamps():
-    machine_code.digest_of.cache_clear()
-    machine_code.stamp_of.cache_clear()
-
-
-def test_a_stamp_is_of_the_sources_and_of_the_versions_of_numba_and_llvm(tmp_path, monkeypatch):
-    source, version, stamps = tmp_path / "kernels.py", importlib.metadata.version, []
+def test_a_stamp_is_of_the_compilers_sources_and_of_the_versions_of_numba_and_llvm(monkeypatch):
+    version, stamps = importlib.metadata.version, []
 
     def stamp():
-        machine_code.stamp_of.cache_clear()
-        machine_code.digest_of.cache_clear()  # as in a new process
-        stamps.append(machine_code.stamp_of(frozenset({str(source)})))
+        machine_code.stamp_of_compiler.cache_clear()
+        stamps.append(machine_code.stamp_of_compiler())
 
-    source.write_text("# as it was")
     stamp()
     stamp()
     assert stamps[0] == stamps[1]
-    source.write_text("# as it is now")
-    stamp()
+    for index in range(len(machine_code._OWN_SOURCES)):
+        with monkeypatch.context() as patch:
+            sources = list(machine_code._OWN_SOURCES)
+            sources[index] = b"changed"
+            patch.setattr(machine_code, "_OWN_SOURCES", sources)
+            stamp()
     for package in ("numba", "llvmlite"):
         monkeypatch.setattr(
             "importlib.metadata.version",
@@ -252,7 +334,7 @@ def test_a_stamp_is_of_the_sources_and_of_the_versions_of_numba_and_llvm(tmp_pat
         )
         stamp()
     monkeypatch.undo()
-    forget_stamps()
+    machine_code.stamp_of_compiler.cache_clear()
     assert len(set(stamps)) == len(stamps) - 1
 
 
@@ -319,10 +401,54 @@ print(own_kernels.result())
     assert run_python(script, folder, NUMBA_CACHE_DIR=kept[0]) == "[1.0, 25.0]\n"
 
 
-def test_a_kernel_that_was_typed_in_is_never_taken_from_the_disk(kept):
+def test_a_module_that_is_reloaded_has_new_kernels(kept, own_kernels):
+    """As notebooks do when a file was edited."""
+    reloading = f"""{IMPORTED}
+import importlib
+from pathlib import Path
+import own_functions
+print(own_kernels.result())
+source = Path(own_functions.__file__)
+source.write_text(source.read_text().replace("x + x", "x * x * x"))
+importlib.reload(own_functions)
+importlib.reload(own_kernels)
+print(own_kernels.result())
+"""
+    assert run_python(reloading, own_kernels("x + x"), NUMBA_CACHE_DIR=kept[0]) == "[2.0, 10.0]\n[1.0, 125.0]\n"
+
+
+def test_a_kernel_that_was_typed_in_is_kept_as_well(kept):
     for formula, result in (("x + x", "[2.0, 10.0]\n"), ("x * x", "[1.0, 25.0]\n")):
-        script = f"{FUNCTION.replace('x + x', formula)}{KERNEL}print(result())"
-        assert run_python(script, NUMBA_CACHE_DIR=kept[0]) == result
+        for is_compiled in (True, False):
+            script = f"{FUNCTION.replace('x + x', formula)}{KERNEL}print(result())"
+            done = run_python_and_listen(script, NUMBA_CACHE_DIR=kept[0])
+            assert (done.stdout, done.stderr == TOLD) == (result, is_compiled)
+
+
+def times(factor):
+    """A kernel that its factory's argument makes a kernel of its own."""
+
+    def formula(batch, operands, sizes):
+        (values,) = vectors(batch, operands, sizes, 1)
+        for place in range(len(values)):
+            values[place] *= number(values, factor)
+
+    return Kernel(formula)
+
+
+def test_kernels_of_one_factory_do_what_their_closures_say(fresh_cache):
+    for _ in range(2):  # compiled, and from the cache
+        assert_array_equal(doubled(times(2.0)), [[2, -4, 1]])
+        assert_array_equal(doubled(times(3.0)), [[3, -6, 1.5]])
+    assert len(list(fresh_cache.glob("*.times.*"))) == 2
+
+
+def test_a_kernel_that_reads_what_has_no_fingerprint_is_compiled_and_not_kept(fresh_cache):
+    class Factor(float):
+        """Numba takes it for a float; what else is in it nobody knows."""
+
+    kernel = times(Factor(2.0))
+    assert file_of(kernel) is None
 
 
 def test_a_kernel_that_makes_arrays_is_refused_and_not_kept(fresh_cache):
