@@ -1,4 +1,4 @@
-"""What keeps layers honest: half a layer, a layer that stands twice, and inputs that do not fit are refused."""
+"""Checks of layers: half a layer, a layer that stands twice, and inputs that do not fit are refused."""
 
 from __future__ import annotations
 

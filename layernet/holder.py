@@ -1,4 +1,4 @@
-"""What a layer holds: parameters and their gradients as views into one vector, and state, all by name."""
+"""Base class of layers: parameters and their gradients as views into one vector, and state, all by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the learning rate changes over time.
+"""Schedules: the learning rate as a function of time.
 
 A schedule is a function of time, which counts from 0: in steps where it is an optimizer's `learning_rate`, in
 epochs (or in steps, as you say) where the callback `LearningRateSchedule` carries it out.

@@ -1,4 +1,4 @@
-"""What users give (numbers, arrays, shapes, random states), checked and turned into what formulas expect."""
+"""Validation of user input: numbers, arrays, shapes and random states become what formulas expect."""
 
 from __future__ import annotations
 

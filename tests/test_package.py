@@ -178,11 +178,62 @@ def test_no_module_is_long():
         assert lines <= 450, f"{path.relative_to(ROOT)} has {lines} lines"
 
 
-def test_every_module_opens_with_a_sentence():
-    for path in MODULES:
-        docstring = ast.get_docstring(ast.parse(path.read_text()))
-        assert docstring, path
-        assert docstring.splitlines()[0].endswith((".", ":", ",")) or "\n" in docstring, path
+# First words that do not name the module: pronouns, and the beginnings of riddles and questions.
+NO_SUBJECT = {
+    *("it", "its", "this", "that", "these", "those", "they", "there", "here", "we", "you", "your"),
+    *("what", "which", "who", "where", "when", "why", "how"),
+    *("is", "are", "does", "do", "can"),
+}
+
+
+def objection_to_opening(docstring):
+    """What is wrong with a docstring's first line, or None."""
+    if not docstring:
+        return "there is no docstring"
+    first, *rest = docstring.splitlines()
+    if not first.endswith("."):
+        return "the first line is no sentence with a full stop at its end"
+    if rest and rest[0]:
+        return "no empty line follows the first line"
+    words = re.findall(r"[\w'/-]+", first)
+    if words[0].lower() in NO_SUBJECT:
+        return f"the first line begins with {words[0]!r}; say what the module is"
+    if not (words[0][0].isupper() or first.startswith("`")):
+        return "the first line begins with a small letter"
+    if len(words) < 3 or max(len(sentence.split()) for sentence in re.split(r"[.;:] ", first)) > 25:
+        return "the first line has fewer than 3 words, or more than 25 in a sentence"
+    return None
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_module_opens_with_a_sentence(path):
+    assert objection_to_opening(ast.get_docstring(ast.parse(path.read_text()))) is None
+
+
+@pytest.mark.parametrize(
+    ("docstring", "objection"),
+    [
+        (None, "no docstring"),
+        ("", "no docstring"),
+        ("Layers that add noise", "full stop"),
+        ("Layers that add noise:\n\nDropout and GaussianNoise.", "full stop"),
+        ("Layers that add noise in training only, so that\ninference has none.", "full stop"),
+        ("Layers that add noise.\nDropout is one.", "empty line"),
+        ("Is the gradient right?", "full stop"),
+        ("It adds noise.", "begins with 'It'"),
+        ("This module adds noise.", "begins with 'This'"),
+        ("What layers share: noise.", "begins with 'What'"),
+        ("How wrong a network is.", "begins with 'How'"),
+        ("layers that add noise.", "small letter"),
+        ("Noise.", "fewer than 3 words"),
+        ("Layers that " + "add noise and " * 9 + "nothing else.", "more than 25"),
+        ("Layers that add noise.", None),
+        ("`Dropout` and its relatives.\n\nWhat follows is free.", None),
+    ],
+)
+def test_openings_that_are_none_are_found(docstring, objection):
+    found = objection_to_opening(docstring)
+    assert found is objection or objection in found
 
 
 README = (ROOT.parent / "README.md").read_text() if (ROOT.parent / "README.md").exists() else ""

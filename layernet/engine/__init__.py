@@ -1,1 +1,1 @@
-"""How training is carried out: the one seam between the loop and what computes a step."""
+"""The engine: the steps of training, computed by formulas or by kernels."""

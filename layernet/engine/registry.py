@@ -1,4 +1,4 @@
-"""Which function translates which type of layer; a layer that none translates is carried out by its formula."""
+"""Registry of translations: a function for each type of layer. A layer without one runs its formula."""
 
 from __future__ import annotations
 

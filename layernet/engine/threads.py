@@ -1,4 +1,4 @@
-"""How many threads share a step: for small steps a second one costs more than it helps."""
+"""The number of threads that share a step: for small steps a second one costs more than it helps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The words of kernels: what a kernel may say that Python does not have, and what it is told.
+"""Intrinsics: functions that only the compiler implements, and the control block that every kernel receives.
 
 They mean nothing when Python runs them; `compiler` gives them their meaning.
 """

@@ -1,4 +1,4 @@
-"""What all estimators share: a network trained on scikit-learn's terms."""
+"""Base class of all estimators: a network trained on scikit-learn's terms."""
 
 from __future__ import annotations
 

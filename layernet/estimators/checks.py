@@ -1,4 +1,4 @@
-"""What estimators refuse of the data that they are given: numbers too large for a network's type, sparse y."""
+"""Checks of an estimator's data: numbers too large for the network's type and sparse y are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `class_weight` stands for: the weight of each class, or of each value of each label in the loss."""
+"""Weights from `class_weight`: one for each class, or for each value of each label in the loss."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When training is done, and how the learning rate changes on the way: scikit-learn's rules, put right."""
+"""The end of training and the changes of the learning rate: scikit-learn's rules, put right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a fitted estimator does with new data: outputs, and the activations on the way to them."""
+"""A fitted estimator applied to new data: outputs, and the activations on the way to them."""
 
 from __future__ import annotations
 

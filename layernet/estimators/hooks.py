@@ -1,4 +1,4 @@
-"""scikit-learn's callbacks, called by one of ours: an iteration is an epoch."""
+"""Callbacks of scikit-learn, called by one of ours: an iteration is an epoch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What estimators take for numbers: not text, not dates or times, which NumPy would convert without a word."""
+"""Checks that data are numbers: text, dates and times, which NumPy would convert silently, are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a training came to: refused where it diverged, warned of where a constant would predict as well."""
+"""The outcome of a training: an error if it diverged, a warning if a constant would predict as well."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How scikit-learn's parameters of a perceptron, and a few more, become a network and an optimizer."""
+"""Networks and optimizers made from scikit-learn's parameters of a perceptron, and from a few more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""partial_fit and predict of classifiers and of regressors, whatever network they train."""
+"""The methods `partial_fit` and `predict` of classifiers and of regressors, whatever network they train."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `verbose=True` shows: a progress bar in a terminal or a notebook, elsewhere a line for each epoch."""
+"""Progress for `verbose=True`: a bar in a terminal or a notebook, elsewhere a line for each epoch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a fit starts from, and where it goes back to if it fails."""
+"""The parameters that a fit starts from, and the state that it returns to if it fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What y becomes before training, and what outputs become in prediction: labels, or numbers."""
+"""Conversion of y to targets for training, and of outputs to predictions: labels, or numbers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a network with two inputs makes of the plane: its decision boundary, and what hidden neurons see."""
+"""Pictures of a network with two inputs: its decision boundary, and the outputs of its hidden neurons."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a layer keep the laws? The contract test, for the layers of this package and for yours."""
+"""The contract test: whether a layer keeps the laws, for the layers of this package and for yours."""
 
 from __future__ import annotations
 

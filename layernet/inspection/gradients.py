@@ -1,4 +1,4 @@
-"""Is the gradient right? Backward passes against central differences of the forward pass."""
+"""The gradient check: backward passes against central differences of the forward pass."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which learning rate to begin with: a range test, and what it suggests."""
+"""Search for a learning rate to begin with: a range test, and the rate that it suggests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is inside a network: a table for the terminal, and one for Jupyter."""
+"""Summary of a network: a table for the terminal, and one for Jupyter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is computed: a file for each family of layers, formulas only."""
+"""Layers: a file for each family, formulas only."""
 
 from layernet.layers.activation import Activation
 from layernet.layers.dense import Dense

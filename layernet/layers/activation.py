@@ -1,4 +1,4 @@
-"""What activations share: their way back is read off their outputs."""
+"""Base class of activations whose backward pass needs nothing but their outputs."""
 
 from __future__ import annotations
 

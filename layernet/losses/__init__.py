@@ -1,4 +1,4 @@
-"""How wrong a network is: losses, each a layer once it is bound to its targets."""
+"""Losses: each is a layer once it is bound to its targets."""
 
 from layernet.losses.classification import BinaryCrossEntropy, CrossEntropy, Hinge
 from layernet.losses.deviance import HalfPoissonDeviance, HalfSquaredError, LogLoss

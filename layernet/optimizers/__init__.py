@@ -1,4 +1,4 @@
-"""How parameters move against their gradients: a file for each family of optimizers."""
+"""Optimizers: a file for each family."""
 
 from layernet.optimizers.adam import Adam, AdamW, NAdam
 from layernet.optimizers.adaptive import Adagrad, RMSProp

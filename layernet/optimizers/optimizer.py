@@ -1,4 +1,4 @@
-"""What every optimizer does: clip, decay and move the one parameter vector of a network, block by block."""
+"""Base class of optimizers: clip, decay and move the one parameter vector of a network, block by block."""
 
 from __future__ import annotations
 

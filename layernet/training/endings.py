@@ -1,4 +1,4 @@
-"""What a network must not end in: an activation that its loss applies to the outputs once more."""
+"""Endings of a network that are refused: an activation that its loss applies to the outputs once more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a step begins with: the rows of a batch are gathered, and their weights made into factors."""
+"""Kernels at the start of a step: they gather the rows of a batch and turn their weights into factors."""
 
 from __future__ import annotations
 

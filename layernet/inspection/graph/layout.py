@@ -1,4 +1,4 @@
-"""Where neurons stand in a drawing: columns from left to right, those with many neurons folded."""
+"""Positions of neurons in a drawing: columns from left to right, those with many neurons folded."""
 
 from __future__ import annotations
 

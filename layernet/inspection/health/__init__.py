@@ -1,4 +1,4 @@
-"""Is a training well: a monitor that watches it from inside, and a doctor who reads what it saw."""
+"""The health of a training: a monitor records it from inside, and a doctor reads the record."""
 
 from layernet.inspection.health.diagnosis import Diagnosis, diagnose
 from layernet.inspection.health.evidence import Finding

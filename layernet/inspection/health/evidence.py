@@ -1,4 +1,4 @@
-"""What the numbers of a monitor say together: how far the loss came, how fast the weights moved, and where."""
+"""Evidence from a monitor's numbers: how far the loss came, how fast the weights moved, and where."""
 
 from __future__ import annotations
 

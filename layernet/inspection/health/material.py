@@ -1,4 +1,4 @@
-"""What a network is given to learn from: how large its inputs and targets are, and what is known without it."""
+"""The data of a training: how large inputs and targets are, and what is known without a network."""
 
 from __future__ import annotations
 

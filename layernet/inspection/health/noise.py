@@ -1,4 +1,4 @@
-"""How much of a signal survives the noise of training."""
+"""The share of a signal that survives the noise of training."""
 
 from __future__ import annotations
 

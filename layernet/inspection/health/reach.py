@@ -1,4 +1,4 @@
-"""What a network could reach: the range of its outputs, and the lowest loss within a range."""
+"""The reach of a network: the range of its outputs, and the lowest loss within a range."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What rows say without a network: which are equal or in order, which features matter, what is easy."""
+"""Facts about rows without a network: which are equal or in order, which features matter, what is easy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is tried on a copy of the network, before training and after it: gradients, noise, outputs."""
+"""Trials on a copy of the network, before training and after it: gradients, noise, outputs."""
 
 from __future__ import annotations
 
