@@ -31,7 +31,8 @@ def plain_value(value: Any) -> Any:
     has_one_number = isinstance(value, np.ndarray) and value.ndim == 0 and value.dtype.kind in "biuf"
     if has_one_number or isinstance(value, (numbers.Real, np.bool_)):
         return float(value)
-    raise NotASettingError(f"{value!r} is not a single number")
+    # Without the value itself, which may be all weights of a layer: to write it down takes milliseconds.
+    raise NotASettingError(f"a value of type {type(value).__name__} is not a single number")
 
 
 def plain_values(value: Any) -> Any:

@@ -53,6 +53,7 @@ from engine.comparing import assert_same_training
 
 from layernet.engine.kernel import arrays, kernel
 from layernet.engine.registry import _translations
+from layernet.engine.settings import NotASettingError, plain_value
 from layernet.engine.translation import translates
 
 RANDOM = np.random.default_rng(0)
@@ -607,3 +608,12 @@ def test_settings_in_inference(layer, name, value):
     if np.ndim(value) == 0 and isinstance(value, np.ndarray):
         value[...] = 2
         assert_allclose(predict(X), network.forward_pass(X), rtol=1e-10)
+
+
+def test_a_value_that_is_no_setting_is_not_written_down():
+    class Unprintable:
+        def __repr__(self):
+            raise AssertionError("the text of all weights of a layer takes milliseconds")
+
+    with pytest.raises(NotASettingError, match="of type Unprintable"):
+        plain_value(Unprintable())
