@@ -13,7 +13,6 @@ from layernet.engine.kernels.products import SHORTEST_PART
 from layernet.engine.kernels.products import SMALL_PRODUCT as SMALL_PARTS
 from layernet.engine.machine import Machine, Pass
 from layernet.engine.program import Program, Team, segments_of
-from layernet.engine.threads import SMALL_PRODUCT
 from layernet.engine.translation import translate
 from layernet.layer import Layer
 from layernet.validation import FLOAT_TYPES
@@ -44,8 +43,10 @@ class CompiledWorker:
     input_shape : tuple of int
     rows : int
         How many rows the buffers hold.
-    multiplications : int
-        What a row costs.
+    multiplications, largest : int
+        What a row costs, and its largest product.
+    rows_of_product : int
+        How many rows are given to BLAS at once.
     is_for_threads : bool
         Whether several threads may share the rows: not where a formula of other people has a part.
     shape_of_one : tuple of int or None
@@ -62,8 +63,10 @@ class CompiledWorker:
         self.network, self.layers = network, list(network.walk())
         self.has_own = [has_own_pass(layer) for layer in self.layers]
         self.dtype, self.input_shape = network.dtype, network.input_shape
-        self.multiplications, self._largest = cost_of(network)
         self.rows = rows_in_buffers(network)
+        self.multiplications, self.largest = cost_of(network)
+        rows_of_part = SMALL_PARTS // max(1, self.largest)
+        self.rows_of_product = rows_of_part if rows_of_part >= SHORTEST_PART else self.rows
         self._program = Program(self.dtype, Team(1, self.rows, np.zeros(0)), 0, is_training=False)
         inputs = self._program.for_samples(math.prod(network.input_shape))
         outputs, _ = translate(network, self._program, inputs)
@@ -74,8 +77,6 @@ class CompiledWorker:
         has_formulas = any(callable(segment) for segment in segments)
         self.is_for_threads = not has_formulas
         self._steps = [s if callable(s) else Pass(machine, *s).run for s in segments]
-        # Products in parts are too small for a second thread, but some cannot be done in parts.
-        self._has_large_parts = self._largest * SHORTEST_PART > SMALL_PARTS
         self._owners, self._names, self._values = what_may_change(network)
         # Where kernels find the inputs, if they may find them in the caller's array as well as in the buffer.
         self._address = inputs.ctypes.data
@@ -99,10 +100,6 @@ class CompiledWorker:
             inputs.shape[1:] == self.network.input_shape
             and (self.network.has_parameters or inputs.dtype == self.dtype or inputs.dtype not in FLOAT_TYPES)
         )
-
-    def is_faster_on_one_thread(self, n_rows: int) -> bool:
-        """Whether no product of so many rows is worth a second thread, though BLAS would take one."""
-        return self._has_large_parts and min(n_rows, self.rows) * self._largest <= SMALL_PRODUCT
 
     def compute(self, block: Any) -> np.ndarray:
         """The outputs of a block of inputs."""

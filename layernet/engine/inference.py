@@ -33,7 +33,7 @@ ROWS_OF_THIRD_PARTIES = 1024
 WORTH_A_THREAD = 20_000_000
 # An activation of one value takes as long as about so many multiplications.
 MULTIPLICATIONS_OF_A_VALUE = 20
-# OpenBLAS computes products of so many multiplications on one thread anyway. To tell it so takes microseconds.
+# OpenBLAS computes products of so many multiplications on one thread anyway. To tell it takes 12 microseconds.
 LEAST_FOR_THREADS = 2**18
 
 
@@ -233,7 +233,9 @@ class InferencePlan:
 
         block_size = block_size or worker.rows
         is_shared = worker.is_for_threads and n_rows > block_size
-        one_thread = is_shared or worker.is_faster_on_one_thread(n_rows)
+        product = min(n_rows, worker.rows_of_product) * worker.largest
+        # BLAS would take a second thread for products that are not worth it.
+        one_thread = is_shared or (n_rows > 1 and LEAST_FOR_THREADS < product <= SMALL_PRODUCT)
         in_training = [layer for layer in worker.layers if layer.training]
         if n_rows <= block_size and not one_thread and not in_training:
             return compute_by(worker, slice(0, n_rows))  # a few rows: nothing else is worth its time
@@ -322,8 +324,10 @@ class FormulaWorker:
         Of each, whether a pass was put on it.
     rows : int
         How many rows are computed at once.
-    multiplications : int
-        What a row costs.
+    multiplications, largest : int
+        What a row costs, and its largest product.
+    rows_of_product : int
+        How many rows are given to BLAS at once.
     is_for_threads : bool
         Whether several threads may share the rows.
     """
@@ -335,9 +339,10 @@ class FormulaWorker:
         self.layers = list(network.walk())
         self.has_own = [has_own_pass(layer) for layer in self.layers]
         self._inside = [(layer, copy(layer.layers)) for layer in self.layers if layer.layers]
-        self.multiplications, self._largest = cost_of(network)
         self.is_for_threads = all(map(is_own, self.layers))
         self.rows = rows_in_cache(network) if self.is_for_threads else ROWS_OF_THIRD_PARTIES
+        self.rows_of_product = self.rows
+        self.multiplications, self.largest = cost_of(network)
 
     def is_up_to_date(self) -> bool:
         """Whether the layers are the same; all else formulas look up as it is."""
@@ -346,11 +351,6 @@ class FormulaWorker:
     def takes(self, inputs: np.ndarray) -> bool:
         """Whether the network takes such inputs."""
         return is_for(self.network, inputs)
-
-    def is_faster_on_one_thread(self, n_rows: int) -> bool:
-        """Whether no product of so many rows is worth a second thread, though BLAS would take one."""
-        size = min(n_rows, self.rows) * self._largest
-        return n_rows > 1 and LEAST_FOR_THREADS < size <= SMALL_PRODUCT
 
     def compute(self, block: Any) -> np.ndarray:
         """The outputs of a block of inputs."""
