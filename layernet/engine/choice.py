@@ -20,7 +20,8 @@ ENGINES = ("auto", "compiled", "formulas")
 # up for.
 WORTH_LOADING = 5_000
 # Loading kernels for inference takes 30 to 50 milliseconds. Formulas take twice that for so many
-# multiplications in all rows, activations counted too, and kernels about 0.7 of the formulas' time.
+# multiplications in all rows, activations counted too. Kernels take 0.6 of the formulas' time where layers are
+# narrow, and as long as formulas where products are all that counts.
 WORTH_LOADING_FOR_INFERENCE = 2_000_000_000
 
 
@@ -78,16 +79,19 @@ def plan_for(
     return FormulaPlan(*what)
 
 
-def inference_engine(engine: str, multiplications: int) -> str:
+def inference_engine(engine: str, multiplications: int, trained_by: str = "formulas") -> str:
     """Which engine computes the outputs of some rows, as `InferencePlan` takes it.
 
     Parameters
     ----------
     engine : {"auto", "compiled", "formulas"}
-        `"auto"`: compiled if Numba is installed and there is enough to do, unless the environment's
-        LAYERNET_ENGINE says otherwise.
+        `"auto"`: compiled if Numba is installed and there is enough to do, or if kernels have trained the
+        network and are loaded; unless the environment's LAYERNET_ENGINE says otherwise.
     multiplications : int
         How many all rows take.
+    trained_by : {"compiled", "formulas"}, default="formulas"
+        What trained the network. That kernels are loaded is not enough: another network's training, which may
+        have loaded them, is not to change the last digits of this one's outputs.
 
     Returns
     -------
@@ -95,8 +99,17 @@ def inference_engine(engine: str, multiplications: int) -> str:
         `"auto"`: kernels if they can be had.
     """
     asked_for = (os.environ.get("LAYERNET_ENGINE") or "auto") if engine == "auto" else engine
-    is_worth_it = multiplications >= WORTH_LOADING_FOR_INFERENCE
+    is_worth_it = multiplications >= WORTH_LOADING_FOR_INFERENCE or (
+        trained_by == "compiled" and kernels_are_loaded()
+    )
     return "formulas" if asked_for == "auto" and not is_worth_it else asked_for
+
+
+def kernels_are_loaded() -> bool:
+    """Whether this process has loaded kernels already: so not after a trained network has been unpickled."""
+    from layernet.engine.machine_code import is_any_loaded
+
+    return is_any_loaded()
 
 
 def _compiled_plan(*what):

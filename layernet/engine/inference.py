@@ -272,6 +272,8 @@ class InferencePlans:
     ----------
     network : Layer
         Built.
+    trained_by : {"compiled", "formulas"}, default="formulas"
+        Which engine trained it, as in `inference_engine`.
 
     Examples
     --------
@@ -281,8 +283,8 @@ class InferencePlans:
     False
     """
 
-    def __init__(self, network: Layer):
-        self.network = network
+    def __init__(self, network: Layer, trained_by: str = "formulas"):
+        self.network, self.trained_by = network, trained_by
         self._multiplications = cost_of(network)[0]
         self._plans: dict[str, InferencePlan] = {}
 
@@ -299,13 +301,13 @@ class InferencePlans:
         -------
         InferencePlan
         """
-        engine = choice.inference_engine(engine, n_rows * self._multiplications)
+        engine = choice.inference_engine(engine, n_rows * self._multiplications, self.trained_by)
         if engine not in self._plans:
             self._plans[engine] = InferencePlan(self.network, engine)
         return self._plans[engine]
 
     def __reduce__(self):
-        return type(self), (self.network,)
+        return type(self), (self.network, self.trained_by)
 
 
 class FormulaWorker:

@@ -95,6 +95,11 @@ def _loader() -> _Loader:
     return _Loader()
 
 
+def is_any_loaded() -> bool:
+    """Whether this process has loaded a kernel: the first one takes some 30 milliseconds, any other two."""
+    return _loader.cache_info().currsize > 0
+
+
 def _compiled(formula, dtype, file):
     """The symbol and the machine code of a function, compiled and put into the cache."""
     global _told

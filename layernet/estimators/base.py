@@ -346,6 +346,8 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
         plan = plan_for(
             self.engine, run.network, run.loss, run.optimizer, data, batch_size, self.max_iter, self.alpha
         )
+        if self._plans is None or self._plans.trained_by != plan.engine:
+            self._plans = InferencePlans(run.network, plan.engine)
         train(
             run,
             plan,

@@ -154,6 +154,27 @@ def test_auto_depends_on_the_network_and_the_rows(monkeypatch):
     assert not plans.plan_for(10_000_000, "formulas").is_compiled
 
 
+@pytest.mark.skipif(not choice.has_numba(), reason="compiled kernels need Numba")
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda estimator: type(estimator).__name__)
+def test_auto_goes_on_with_the_kernels_of_the_training(estimator, monkeypatch):
+    monkeypatch.delenv("LAYERNET_ENGINE", raising=False)
+
+    def engines_of(estimator):
+        """Which plans there are after a prediction."""
+        estimator.set_params(engine="auto").predict(X)
+        return list(estimator._plans._plans)
+
+    assert engines_of(fitted(estimator, engine="formulas")) == ["formulas"]
+    by_kernels = fitted(estimator, engine="compiled")
+    assert engines_of(by_kernels) == ["auto"]
+    expected = by_kernels.predict(X)
+    for twin in (pickle.loads(pickle.dumps(by_kernels)), copy.deepcopy(by_kernels)):
+        np.testing.assert_array_equal(twin.predict(X), expected)
+        assert engines_of(twin) == ["auto"]
+    monkeypatch.setattr(choice, "kernels_are_loaded", lambda: False)  # as in a new process
+    assert engines_of(pickle.loads(pickle.dumps(by_kernels))) == ["formulas"]
+
+
 def test_a_layer_that_is_spied_on_is_called_by_the_caller_alone(engine):
     classifier = fitted(ESTIMATORS[2], engine=engine)
     expected, layer = classifier.decision_function(X), classifier.network_[0]
