@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from layernet.inspection.differences import Differences, Entries, random_directions, rounding_of
 from layernet.layer import Layer
-
-# How many times the precision of a type sums of gradients and of outputs are taken to be off by rounding.
-ROUNDINGS = 16
-# Where differences disagree with a gradient: what the step is multiplied by, and how many of them are refined.
-OTHER_STEPS = (1e-10, 1e-8, 1e-6, 1e-4, 1e-2, 1.0, 1e2, 1e4, 1e6)
-MOST_REFINED = 200
 
 
 @dataclass(frozen=True)
@@ -114,7 +107,7 @@ def check_gradients(
     Along a direction d all entries are moved at once, each by its h times its d, which costs two forward passes
     however many there are. Where differences and the backward pass disagree, other steps are tried, and the
     differences count that change least from one step to the next: a large step may cross a kink, and a small
-    one may drown in rounding.
+    one may drown in rounding. Which step that is depends on the differences alone.
 
     Parameters
     ----------
@@ -187,159 +180,22 @@ def check_gradients(
         raise ValueError(f"leave_out={leave_out!r} leaves no gradient of {layer!r} to compare.")
     reference = layer.astype(np.float64) if single else layer
     moved = {"inputs": inputs.astype(np.float64), **reference.parameters}
-    differences = Differences(reference, moved, np.asarray(grad_output, np.float64), step, training)
+
+    def outputs_now() -> np.ndarray:
+        with reference.training_mode() if training else contextlib.nullcontext():
+            return reference.forward_pass(moved["inputs"])
+
     by_entries = method == "entries" or (method == "auto" and not single)
     compared = {}
     for name, gradient in analytic.items():
-        size = differences.sizes[name]
-        if by_entries:
-            directions, ours = Entries(gradient.shape), (gradient * size).reshape(-1)
-        else:
-            directions = random.standard_normal((10, *gradient.shape))
-            with np.errstate(invalid="ignore"):  # an infinite gradient is wrong, and no accident here
-                ours = (directions * (gradient * size)).reshape(10, -1).sum(axis=1)
-        theirs = [differences.along(name, direction) for direction in directions]
-        derivatives, doubts = (np.array([each[i] for each in theirs], np.float64) for i in (0, 1))
-        compared[name] = Compared(name, ours, derivatives, doubts, directions, size if by_entries else None)
-    largest = max(float(np.abs(each.ours).max(initial=0)) for each in compared.values())
-    # What rounding in the layer's own type may make of a gradient that is 0.
-    rounding = ROUNDINGS * float(np.finfo(inputs.dtype).eps) * largest
+        differences = Differences(outputs_now, moved[name], np.asarray(grad_output, np.float64), step)
+        directions = Entries(gradient.shape) if by_entries else random_directions(gradient.shape, random)
+        compared[name] = differences.beside(gradient, directions)
+    rounding = rounding_of(compared.values(), inputs.dtype)
     for each in compared.values():
-        each.refine(differences, tolerance, rounding)
+        each.refine(tolerance, rounding)
     name = repr(layer) if len(repr(layer)) <= 80 else f"a {type(layer).__name__}"
-    errors = {n: each.error(tolerance, rounding) for n, each in compared.items() if each.ours.size}
+    errors = {
+        n: GradientError(n, *each.worst(tolerance, rounding)) for n, each in compared.items() if each.ours.size
+    }
     return GradientReport(name, errors, tolerance)
-
-
-class Differences:
-    """Central differences of sum(outputs * grad_output) as inputs or parameters move."""
-
-    def __init__(self, layer, arrays, grad_output, step, training):
-        self.layer = layer
-        self.arrays = arrays
-        self.sizes = {name: sizes_of(array) for name, array in arrays.items()}
-        self.grad_output = grad_output
-        self.step = step
-        self.training = training
-
-    def along(self, name: str, direction: np.ndarray, factor: float = 1.0) -> tuple[float, float]:
-        """The derivative as an array moves along a direction, and how large its rounding error may be."""
-        array = self.arrays[name]
-        before = array.copy()
-        step = self.step * factor
-        move = step * self.sizes[name] * direction
-        try:
-            array[...] = before + move
-            ahead = self._outputs()
-            array[...] = before - move
-            behind = self._outputs()
-        finally:
-            array[...] = before
-        # The difference first: summing up each side would bury it under the rounding of large sums.
-        derivative = float((np.subtract(ahead, behind) * self.grad_output).sum() / (2 * step))
-        total = float(np.abs(ahead * self.grad_output).sum())
-        return derivative, ROUNDINGS * float(np.finfo(np.float64).eps) * total / step
-
-    def refined(self, name: str, direction: np.ndarray) -> tuple[float, float]:
-        """The same by the neighboring steps between which the derivative changes least, rounding included."""
-        found = [self.along(name, direction, factor) for factor in OTHER_STEPS]
-        doubts = [
-            max(abs(here - there), rounding_here, rounding_there)
-            for (here, rounding_here), (there, rounding_there) in pairwise(found)
-        ]
-        best = int(np.argmin(np.where(np.isnan(doubts), np.inf, doubts)))
-        # The larger step has the smaller rounding error. Two steps tell the size of an error, not its bound.
-        return found[best + 1][0], 4 * doubts[best]
-
-    def _outputs(self):
-        with self.layer.training_mode() if self.training else contextlib.nullcontext():
-            return self.layer.forward_pass(self.arrays["inputs"])
-
-
-class Entries(Sequence):
-    """Directions that each move one entry of an array."""
-
-    def __init__(self, shape: tuple[int, ...]):
-        self.shape = shape
-
-    def __len__(self) -> int:
-        return math.prod(self.shape)
-
-    def __getitem__(self, index: int) -> np.ndarray:
-        if not 0 <= index < len(self):
-            raise IndexError(index)
-        direction = np.zeros(self.shape)
-        direction.flat[index] = 1
-        return direction
-
-
-def sizes_of(array: np.ndarray) -> np.ndarray:
-    """What a step is relative to, for each entry."""
-    largest = float(np.abs(array).max(initial=0))
-    if largest == 0:
-        return np.ones(array.shape)
-    typical = largest * float(np.sqrt(np.square(array / largest).mean()))
-    return np.where(array == 0, typical, np.maximum(np.abs(array), typical / 1000))
-
-
-@dataclass
-class Compared:
-    """A gradient along directions, in units of the entries' sizes, by the backward pass and by differences.
-
-    Attributes
-    ----------
-    name : str
-    ours, theirs : ndarray of shape (n_directions,)
-    doubts : ndarray of shape (n_directions,)
-        How far off differences may be.
-    directions : sequence of ndarray
-    sizes : ndarray or None
-        Of the entries, where each direction is an entry.
-    """
-
-    name: str
-    ours: np.ndarray
-    theirs: np.ndarray
-    doubts: np.ndarray
-    directions: Sequence[np.ndarray]
-    sizes: np.ndarray | None
-
-    def errors(self, tolerance: float, rounding: float) -> np.ndarray:
-        """The error along each direction, relative to the largest of all or to what cannot be told apart."""
-        with np.errstate(invalid="ignore", over="ignore"):
-            scale = max(np.abs(self.ours).max(), np.abs(self.theirs).max(), np.finfo(float).tiny)
-            invisible = (rounding + self.doubts) / max(tolerance, np.finfo(float).eps)
-            return np.abs(self.ours - self.theirs) / np.maximum(scale, invisible)
-
-    def refine(self, differences: Differences, tolerance: float, rounding: float) -> None:
-        """Find differences again with other steps where they do not agree, the worst first."""
-        settled: set[int] = set()
-        while len(settled) < min(MOST_REFINED, len(self.ours)):
-            errors = self.errors(tolerance, rounding)
-            worst = largest_of(errors)
-            if errors[worst] <= tolerance or worst in settled:
-                return
-            self.theirs[worst], self.doubts[worst] = differences.refined(self.name, self.directions[worst])
-            settled.add(worst)
-
-    def error(self, tolerance: float, rounding: float) -> GradientError:
-        """The worst of the errors."""
-        errors = self.errors(tolerance, rounding)
-        worst = largest_of(errors)
-        if self.sizes is None:
-            place, unit = None, 1.0
-        else:
-            place = tuple(int(i) for i in np.unravel_index(worst, self.sizes.shape))
-            unit = self.sizes[place]
-        return GradientError(
-            self.name,
-            float(errors[worst]),
-            place,
-            float(self.ours[worst] / unit),
-            float(self.theirs[worst] / unit),
-        )
-
-
-def largest_of(errors: np.ndarray) -> int:
-    """Where the largest error is; NaN counts as the largest."""
-    return int(np.argmax(np.where(np.isnan(errors), np.inf, errors)))

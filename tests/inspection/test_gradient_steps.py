@@ -67,6 +67,19 @@ def test_losses_at_any_scale(loss, scale):
     assert report, str(report)
 
 
+def test_right_networks_whose_loss_is_nearly_0_are_right():
+    # The outputs are many times the loss, and so is their rounding. With these seeds two differences agreed by
+    # chance, and the check gave a false alarm.
+    for seed in (3, 5, 9, 13, 30, 49, 57, 84, 107, 188):
+        net = Sequential([Dense(8), Tanh(), Dense(2)]).build(4, random_state=seed)
+        net[2].weights = net[2].weights * 8
+        X = np.random.default_rng(seed).standard_normal((1, 4))
+        whole = Sequential([net, CrossEntropy().bind([int(net.forward_pass(X).argmax())])])
+        assert whole.forward_pass(X) < 1e-4
+        report = check_gradients(whole, X)
+        assert report, str(report)
+
+
 class Wrong(Layer):
     """A factor whose gradients are off by a part."""
 

@@ -8,16 +8,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from layernet.containers import Sequential
+from layernet.inspection.differences import Compared, Differences, Entries, random_directions, rounding_of
 from layernet.inspection.graph.counting import numbers_of_paths, sum_over_paths
 from layernet.inspection.graph.neurons import NeuronGraph
 
 TOLERANCE = {np.dtype(np.float64): 1e-7, np.dtype(np.float32): 1e-4}
-STEPS = (1.0, 0.1)  # of differences, in units of the cube root of the precision
-# Differences are wrong by a few roundings of the target, divided by the step.
-ROUNDINGS = 10
+STEP = 1e-5  # of differences, relative to the size of what is moved
 MOST_PATHS = 1_000_000  # that are walked to compare
-MOST_PARAMETERS = 2_000  # that are moved, one by one; of more some are drawn
+MOST_ENTRIES = 2_000  # of an array that are moved one by one; larger ones are moved along random directions
 
 
 @dataclass(frozen=True)
@@ -27,11 +25,12 @@ class Difference:
     Attributes
     ----------
     relative : float
-        Divided by the largest gradient that was compared, or by the size of what it was computed from.
+        Divided by the largest gradient that was compared, or by the size of what it was computed from. In a
+        comparison with differences a gradient counts times the size of its value, as in `check_gradients`.
     place : str
         The node or the parameter where it is worst.
     at_kinks : int
-        How many nodes or parameters could not be compared, having no derivative there, as a ReLU at 0.
+        How many nodes or parameters differ only because there is no derivative, as of a ReLU at 0.
     """
 
     relative: float
@@ -75,13 +74,9 @@ class Verification:
 def verify(graph: NeuronGraph) -> Verification:
     """Find the gradients in other ways, and compare.
 
-    Central differences are taken in double precision. They cannot see gradients below the rounding of the
-    target divided by the step, so that small differences are compared with what can be seen; at a kink they
-    see nothing. Sums are compared with the largest sum of their terms' sizes, which may cancel.
-
-    References
-    ----------
-    Step: Press et al. (2007), Numerical recipes, section 5.7.
+    Central differences are those of `check_gradients`, in double precision. They cannot see gradients below the
+    rounding of the target divided by the step, so that small differences are compared with what can be seen; at
+    a kink they see nothing. Sums are compared with the largest sum of their terms' sizes, which may cancel.
     """
     last, index = graph.target_place
     links = [link for link in graph.links if link.end <= last]
@@ -103,140 +98,90 @@ def verify(graph: NeuronGraph) -> Verification:
         differences["as sums over all paths"] = worst(
             by_paths, inputs.gradients, inputs.symbols, all_terms[0].max()
         )
-    differences["central differences of every node"] = largest([of_nodes(graph, k) for k in range(last)])
-    moved = of_parameters(graph)
-    if moved is not None:
-        differences["central differences of every parameter"] = moved
+    differences |= by_differences(graph)
     return Verification(differences, TOLERANCE[graph.columns[0].values.dtype])
 
 
-def of_nodes(graph: NeuronGraph, depth: int) -> Difference:
-    """Compare the gradients of a column with differences: each neuron's value is moved."""
-    column = graph.columns[depth]
-    values = column.values.astype(np.float64)
-    target = Target(graph, depth)
-
-    def with_value(i: int) -> Callable[[float], float]:
-        def moved(value):
-            row = values.copy()
-            row[i] = value
-            return target(row)
-
-        return moved
-
-    pairs = zip(values, column.gradients, strict=True)
-    slopes = [slope_near(gradient, with_value(i), value) for i, (value, gradient) in enumerate(pairs)]
-    return compare_slopes(slopes, column.gradients, column.symbols)
-
-
-def of_parameters(graph: NeuronGraph) -> Difference | None:
-    """Compare the gradients of parameters with differences; None if there are none."""
+def by_differences(graph: NeuronGraph) -> dict[str, Difference]:
+    """Compare the gradients of all nodes, and of all parameters, with central differences."""
+    twin = in_double_precision(graph)
+    random = np.random.default_rng(0)
     last = graph.target_place[0]
-    gradients = []
-    for column in graph.columns[1 : last + 1]:
+    nodes = {
+        k: beside_differences(twin, k, twin.columns[k].values, graph.columns[k].gradients) for k in range(last)
+    }
+    parameters = {}
+    for k, column in enumerate(graph.columns[1 : last + 1], start=1):
         grad_output = column.gradients[None] if column.is_neurons else column.gradients[0]
         column.backward(column.inputs[None], grad_output)
-        gradients += [layer.gradient_vector.copy() for layer in column.layers if layer.has_parameters]
-    if not gradients:
-        return None
-    gradients = np.concatenate(gradients)
-    target = Target(graph, 0)
-    vector, names = target.network.parameter_vector, target.names
-    inputs = graph.columns[0].values.astype(np.float64)
+        for layer, in_double in zip(column.layers, twin.columns[k].layers, strict=True):
+            for name, array in in_double.parameters.items():
+                if array.size:
+                    parameters[k, name] = beside_differences(twin, k - 1, array, layer.gradients[name], random)
+    dtype = graph.columns[0].values.dtype
+    tolerance, rounding = TOLERANCE[dtype], rounding_of([*nodes.values(), *parameters.values()], dtype)
 
-    def with_value(i: int) -> Callable[[float], float]:
-        def moved(value):
-            before = vector[i].copy()
-            vector[i] = value
-            try:
-                return target(inputs)
-            finally:
-                vector[i] = before
+    def worst_of(compared: Compared, name: Callable[[tuple[int, ...] | None], str]) -> Difference:
+        compared.refine(tolerance, rounding, leave_out_kinks=True)
+        error, place, _, _ = compared.worst(tolerance, rounding)
+        return Difference(error, name(place), int(compared.at_kink.sum()))
 
-        return moved
+    def node_at(k: int) -> Callable[[tuple[int, ...]], str]:
+        return lambda place: str(graph.columns[k].symbols[place[0]])
 
-    which = np.arange(len(vector))
-    if len(which) > MOST_PARAMETERS:
-        which = np.sort(np.random.default_rng(0).choice(which, MOST_PARAMETERS, replace=False))
-    slopes = [slope_near(gradients[i], with_value(i), vector[i]) for i in which]
-    return compare_slopes(slopes, gradients[which], [names[i] for i in which])
+    def parameter_at(k: int, array: str) -> Callable[[tuple[int, ...] | None], str]:
+        name = f"{graph.columns[k].symbols[0].column}.{array}"
+        return lambda place: name if place is None else f"{name}{list(place)}"
+
+    found = {"node": [worst_of(each, node_at(k)) for k, each in nodes.items()]}
+    found["parameter"] = [worst_of(each, parameter_at(*place)) for place, each in parameters.items()]
+    return {f"central differences of every {kind}": largest(each) for kind, each in found.items() if each}
 
 
-class Target:
-    """The target as a function of the values of a column, by the layers' forward passes, in float64."""
+def beside_differences(
+    twin: NeuronGraph,
+    depth: int,
+    array: np.ndarray,
+    gradient: np.ndarray,
+    random: np.random.Generator | None = None,
+) -> Compared:
+    """The gradient of the target by an array beside differences.
 
-    def __init__(self, graph: NeuronGraph, depth: int):
-        last, self.index = graph.target_place
-        self.before = [column.values.astype(np.float64) for column in graph.columns[:depth]]
-        columns = graph.columns[depth + 1 : last + 1]
-        layers = copy.deepcopy([layer for column in columns for layer in column.layers])
-        # One vector for all parameters; it is not passed through as a chain, for columns may have skips.
-        network = Sequential(layers).build(graph.columns[depth].values.shape)
-        self.network = network.astype(np.float64) if network.has_parameters else network
-        layers = iter(self.network.layers)
-        self.columns = [replace(column, layers=[next(layers) for _ in column.layers]) for column in columns]
-
-    @property
-    def names(self) -> list[str]:
-        """A name for each entry of the parameter vector."""
-        return [
-            f"{name}{[int(i) for i in place]}"
-            for name, array in self.network.parameters.items()
-            for place in np.ndindex(array.shape)
-        ]
-
-    def __call__(self, row: np.ndarray) -> float:
-        values = [*self.before, row]
-        for column in self.columns:
-            values.append(column.values_from(values))
-        return float(values[-1][self.index])
-
-
-@dataclass(frozen=True)
-class Slope:
-    """A slope by central differences.
-
-    Attributes
+    Parameters
     ----------
-    value : float
-    seen : float
-        How large a slope would be seen for certain: rounding hides smaller ones.
-    at_kink : bool
-        Whether there is none, because the slopes on both sides differ.
+    twin : NeuronGraph
+        In double precision.
+    depth : int
+        A column before all that depends on the array.
+    array : ndarray of float64
+        The values of that column, or parameters of the next; it is moved, and put back.
+    gradient : ndarray of that shape
+    random : numpy.random.Generator, default=None
+        Draws the directions in which a large array is moved; None to move every entry on its own.
     """
+    last, index = twin.target_place
+    row = twin.columns[depth].values
 
-    value: float
-    seen: float
-    at_kink: bool
+    def target() -> float:
+        return twin.values_with(depth, row)[last][index]
 
-
-def slope_near(gradient: float, function: Callable[[float], float], at: float) -> Slope:
-    """The slope of a function by central differences.
-
-    Of two steps the one that comes nearer to the gradient counts: the larger suffers less from rounding, the
-    smaller less from curvature. The slopes on both sides differ by less with the smaller one, unless there is a
-    kink between them.
-    """
-    precision, here = np.finfo(np.float64).eps, function(at)
-    slopes, bends = [], []
-    for part in STEPS:
-        step = part * np.cbrt(precision) * max(1.0, abs(float(at)))
-        ahead, behind = function(at + step), function(at - step)
-        slopes.append((ahead - behind) / (2 * step))
-        bends.append(abs(ahead - 2 * here + behind) / step)
-        rounding = ROUNDINGS * precision * max(1.0, abs(ahead), abs(behind)) / step
-    at_kink = bends[1] > bends[0] / 2 and bends[1] > 10 * rounding
-    value = min(slopes, key=lambda slope: abs(slope - gradient))
-    return Slope(value, rounding / TOLERANCE[np.dtype(np.float64)], at_kink)
+    is_large = random is not None and array.size > MOST_ENTRIES
+    directions = random_directions(array.shape, random) if is_large else Entries(array.shape)
+    return Differences(target, array, np.ones(()), STEP).beside(gradient, directions)
 
 
-def compare_slopes(slopes: list[Slope], gradients: np.ndarray, places: list) -> Difference:
-    """Gradients beside slopes, where there are any."""
-    smooth = [i for i, slope in enumerate(slopes) if not slope.at_kink]
-    found = np.array([slopes[i].value for i in smooth])
-    seen = max((slope.seen for slope in slopes), default=0.0)
-    difference = worst(found, gradients[smooth], [places[i] for i in smooth], seen)
-    return replace(difference, at_kinks=len(slopes) - len(smooth))
+def in_double_precision(graph: NeuronGraph) -> NeuronGraph:
+    """A graph of the same network with values and parameters in float64, which may be moved."""
+    twin = copy.copy(graph)
+    twin.columns = [
+        replace(
+            column,
+            layers=[layer.astype(np.float64) for layer in column.layers],
+            values=column.values.astype(np.float64),
+        )
+        for column in graph.columns
+    ]
+    return twin
 
 
 def worst(found: np.ndarray, gradients: np.ndarray, places: list, size: float) -> Difference:
