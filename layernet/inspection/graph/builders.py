@@ -17,6 +17,8 @@ from layernet.layer import Layer, NotBuiltError
 from layernet.layers import Dense, Sigmoid
 from layernet.losses.loss import BoundLoss, Loss
 from layernet.representation import find_by_name
+from layernet.sparse import is_sparse
+from layernet.validation import as_float_array
 
 # The lecture's example with round numbers, so that no neuron saturates and no two derivatives are equal.
 LECTURE_WEIGHTS = ([[1.0, -2.0], [1.5, 0.5]], [[2.0, -1.0], [1.0, 1.5]], [[1.5], [-2.0]])
@@ -61,7 +63,7 @@ def computation_graph(
     NotBuiltError
         If the network is not built.
     TypeError
-        If it is no network.
+        If it is no network, or the sample is not numbers.
     ValueError
         If the sample does not fit, or one of `target` and `loss` is missing.
     KeyError
@@ -103,7 +105,7 @@ def computation_graph(
     chain = [copy.deepcopy(network)]
     if loss is not None:
         chain.append(find_by_name(Loss, loss, "loss").bind(as_targets(network, target)))
-    whole = Sequential(chain).build(sample.shape)
+    whole = Sequential(chain).build(sample.shape, dtype=network.dtype)
     try:
         columns = columns_of(whole, sample, names)
     except NotNeuronsError as reason:
@@ -128,7 +130,9 @@ def as_targets(network: Layer, target: Any) -> np.ndarray:
 
 def as_sample(network: Layer, sample: Any) -> np.ndarray:
     """One sample without its batch axis, in the network's type."""
-    sample = np.array(sample, dtype=network.dtype)  # a copy: the graph is of this moment
+    sample = sample.toarray() if is_sparse(sample) else sample
+    # A copy: the graph is of this moment.
+    sample = np.array(as_float_array(sample, network.dtype, convert=True, name="sample"))
     if sample.shape == (1, *network.input_shape):
         sample = sample[0]
     if sample.shape != network.input_shape:

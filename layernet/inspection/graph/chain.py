@@ -26,6 +26,7 @@ OF_NEURONS = (
     "paths",
     "parameter",
     "parameters",
+    "shared_parameters",
     "count",
     "verify",
     "steps",

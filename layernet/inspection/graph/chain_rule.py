@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,6 +18,9 @@ from layernet.validation import require_number
 
 MOST_PATHS = 10_000  # to write out; more are counted in no time, but nobody reads them
 SMALL_CHANGE = 0.01  # of a parameter, to compare a slope with what it says
+NOTE_ON_SKIPS = "skip: along the edge around the body of a Residual alone."
+
+DerivationKind = TypeVar("DerivationKind", bound=Derivation)
 
 
 def levels(graph: NeuronGraph) -> Derivation:
@@ -25,12 +29,10 @@ def levels(graph: NeuronGraph) -> Derivation:
         (str(depth + 1), [equation_of(graph, depth, i) for i in graph.on_the_way(depth)])
         for depth in range(graph.target_place[0] - 1, -1, -1)
     ]
-    has_skips = any(column.skips for column in graph.columns)
-    known = (
-        f"d{graph.target}/d... of {'a' if has_skips else 'the'} level above, worked out once and used again."
-    )
+    above = "a" if graph.has_skips else "the"
+    known = f"d{graph.target}/d... of {above} level above, worked out once and used again."
     notes = [(f"In parentheses: {known}", f"Marked by a color and a line: {known}")] if len(groups) > 1 else []
-    return Derivation(groups, notes)
+    return with_note_on_skips(Derivation(groups, notes))
 
 
 def equation_of(graph: NeuronGraph, depth: int, index: int) -> Equation:
@@ -46,16 +48,17 @@ def equation_of(graph: NeuronGraph, depth: int, index: int) -> Equation:
 
 
 def ends_of(graph: NeuronGraph, depth: int, index: int) -> list[tuple[Link, int]]:
-    """The edges out of a neuron, of those to the target's column only that to the target: (link, end)."""
-    last, target = graph.target_place
-    edges = [(link, int(j)) for link in graph.links_from(depth) for j in np.flatnonzero(link.connected[index])]
-    return [(link, j) for link, j in edges if link.end < last or j == target]
+    """The edges out of a neuron that lie on a path to the target: (link, end)."""
+    return [
+        (link, int(j))
+        for link in graph.links_from(depth)
+        for j in np.flatnonzero(link.connected[index] & graph.reaches[link.end])
+    ]
 
 
 def factor_on(graph: NeuronGraph, link: Link, i: int, j: int, mark: int | None = None) -> Factor:
     """The local derivative on an edge."""
-    before, column = graph.columns[link.start], graph.columns[link.end]
-    return Factor(Derivative(column.symbols[j], before.symbols[i]), float(link.derivatives[i, j]), mark)
+    return Factor(graph.derivative_on(link, i, j), float(link.derivatives[i, j]), mark)
 
 
 def known_factor(graph: NeuronGraph, depth: int, index: int) -> Factor:
@@ -93,10 +96,11 @@ def paths(graph: NeuronGraph, name: str) -> Derivation:
     value = float(sum(np.prod([factor.value for factor in product]) for product in products))
     n_factors = sum(len(product) for product in products)
     note = (
-        f"{n_paths} path{'s' if n_paths != 1 else ''}, {n_factors} factors, {len(uses)} of them different"
+        f"{n_paths} path{'s' if n_paths != 1 else ''}, "
+        f"{n_factors} factor{'s' if n_factors != 1 else ''}, {len(uses)} of them different"
         + (f": {len(repeated)} occur more than once." if repeated else ".")
     )
-    return Derivation([("", [Equation(wanted, value, products)])], [(note, note)])
+    return with_note_on_skips(Derivation([("", [Equation(wanted, value, products)])], [(note, note)]))
 
 
 def paths_from(graph: NeuronGraph, depth: int, index: int) -> Iterator[list[tuple[Link, int, int]]]:
@@ -114,7 +118,7 @@ def paths_from(graph: NeuronGraph, depth: int, index: int) -> Iterator[list[tupl
 def parameter(graph: NeuronGraph, name: str, learning_rate: float) -> ParameterDerivation:
     """A parameter's derivative by the chain rule, and with a loss the step of gradient descent."""
     place = graph.place_of_parameter(name)
-    learning_rate = require_number("parameter", "learning_rate", learning_rate, at_least=0)
+    learning_rate = require_number(graph, "learning_rate", learning_rate, at_least=0)
     column = graph.columns[place.column]
     layer = column.layers[0]
     column.backward(column.inputs[None], column.gradients[None])
@@ -144,6 +148,14 @@ def parameter(graph: NeuronGraph, name: str, learning_rate: float) -> ParameterD
     )
     notes += notes_on_step(graph, place, derivation) if has_loss else notes_on_slope(graph, place, gradient)
     derivation.notes = [(note, note) for note in notes]
+    return with_note_on_skips(derivation)
+
+
+def with_note_on_skips(derivation: DerivationKind) -> DerivationKind:
+    """Say what "skip" at a derivative means, if it stands in the formulas."""
+    products = [product for equation in derivation for product in equation.products]
+    if any(factor.derivative.is_skip for product in products for factor in product):
+        derivation.notes.append((NOTE_ON_SKIPS, NOTE_ON_SKIPS))
     return derivation
 
 

@@ -180,9 +180,7 @@ def links_to_target(graph: NeuronGraph) -> list[tuple[Link, np.ndarray]]:
     reached[0][:] = True
     for link in graph.links:
         if link.end <= last:
-            ends = np.zeros(link.connected.shape[1], bool)
-            ends[graph.on_the_way(link.end)] = True
-            connected = link.connected & ends & reached[link.start][:, None]
+            connected = link.connected & graph.reaches[link.end] & reached[link.start][:, None]
             reached[link.end] |= connected.any(axis=0)
             kept.append((link, connected))
     return kept

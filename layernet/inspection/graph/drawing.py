@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from html import escape
+from itertools import pairwise
 
 import numpy as np
 
@@ -89,7 +90,7 @@ def opening(width: float, height: float, label: str, document: bool, description
 def label_of(graph: NeuronGraph) -> str:
     """What the picture is, in a line: its alternative text."""
     sizes = [len(column.symbols) for column in graph.columns if column.is_neurons]
-    skips = " with skip connections" if any(column.skips for column in graph.columns) else ""
+    skips = " with skip connections" if graph.has_skips else ""
     return (
         f"The graph of a network of {' - '.join(map(str, sizes))} neurons{skips}: values, and derivatives of "
         f"{graph.target}"
@@ -109,10 +110,11 @@ def description_of(graph: NeuronGraph) -> str:
 def column_names(graph: NeuronGraph, layout: Layout) -> list[str]:
     """What computes each column, above it."""
     names = ["inputs"]
-    for column in graph.columns[1:]:
+    for before, column in pairwise(graph.columns):
         layers = [layer.loss if isinstance(layer, BoundLoss) else layer for layer in column.layers]
         name = ", ".join(type(layer).__name__ for layer in layers)
-        name += "".join(f" + {graph.columns[source].symbols[0].letter}" for source in column.skips)
+        if column.skip is not None:
+            name = f"{before.symbols[0].column} + {graph.columns[column.skip].symbols[0].column}"
         names.append(f"{shortened(name, LONGEST_NAME - 1)}†" if depends_on_mode(column) else name)
     names = [shortened(name, LONGEST_NAME) for name in names]
     places = [
@@ -146,7 +148,7 @@ def draw_edges(graph: NeuronGraph, layout: Layout) -> list[str]:
         how = f"weight {number(dense.weights[i, j])}, " if dense is not None else ""
         how = "around the layers between, " if link.is_skip else how
         hint = (
-            f"{start} to {end}: {how}d{end}/d{start} = {number(derivative)}; "
+            f"{start} to {end}: {how}{graph.derivative_on(link, i, j)} = {number(derivative)}; "
             f"d{graph.target}/d{end} times it is {number(flow)}"
         )
         label = short(derivative) if layout.has_edge_numbers else ""
@@ -293,8 +295,11 @@ def legend_html(graph: NeuronGraph) -> str:
         for color, name in ((ADDS, "Orange"), (TAKES_AWAY, "blue"))
     )
     skips = ""
-    if any(column.skips for column in graph.columns):
-        skips = " An edge that leads around columns is a skip connection: its local derivative is 1."
+    if graph.has_skips:
+        skips = (
+            " An edge that leads around columns is a skip connection. It ends in a sum; the local derivative "
+            "of both edges into a sum is 1."
+        )
     notes = "".join(f"<br>{escape(note)}" for note in notes_on(graph))
     return (
         f'<div style="font:0.85em/1.4 {FONT};max-width:48em">In each neuron: its value, and after ∂ the '

@@ -17,7 +17,7 @@ from layernet.inspection.graph.parameters import (
     places_of_shared_parameters,
 )
 from layernet.inspection.graph.structure import Column
-from layernet.inspection.graph.symbols import Symbol, number
+from layernet.inspection.graph.symbols import Derivative, Symbol, number
 
 MOST_COMPARED = 2_000  # names that an unknown one is compared with
 
@@ -123,8 +123,8 @@ class NeuronGraph:
             column, before = self.columns[depth], self.columns[depth - 1]
             gradient = column.gradients[None] if column.is_neurons else column.gradients[0]
             before.gradients += column.backward(column.inputs[None], gradient)[0]
-            for source in column.skips:
-                self.columns[source].gradients += column.gradients
+            if column.skip is not None:
+                self.columns[column.skip].gradients += column.gradients
 
     # --- what is in it ---
 
@@ -167,10 +167,19 @@ class NeuronGraph:
         links = []
         for end, column in enumerate(self.columns[1:], start=1):
             links.append(Link(end - 1, end, column.connected, column.derivatives, False))
-            same_place = np.eye(len(column.symbols), dtype=bool)
-            ones = same_place.astype(column.values.dtype)
-            links += [Link(source, end, same_place, ones, True) for source in column.skips]
+            if column.skip is not None:  # a sum: both of its edges have the derivative 1
+                links.append(Link(column.skip, end, column.connected, column.derivatives, True))
         return links
+
+    @property
+    def has_skips(self) -> bool:
+        """Whether an edge leads around columns."""
+        return any(column.skip is not None for column in self.columns)
+
+    def derivative_on(self, link: Link, i: int, j: int) -> Derivative:
+        """The symbol of the derivative on an edge, from neuron `i` of the link's first column to `j`."""
+        of, to = self.columns[link.end].symbols[j], self.columns[link.start].symbols[i]
+        return Derivative(of, to, is_skip=link.is_skip)
 
     def links_from(self, depth: int) -> list[Link]:
         """The edges out of a column, as far as the target's."""
@@ -249,8 +258,8 @@ class NeuronGraph:
         return f"<{type(self).__name__} {sizes}: derivatives of {self.target}>"
 
     @cached_property
-    def _reaches(self) -> list[np.ndarray]:
-        """Of each column, from which neurons a path leads to the target."""
+    def reaches(self) -> list[np.ndarray]:
+        """Of each column, from which neurons a path leads to the target, as an array of truths."""
         last, index = self.target_place
         reaches = [np.zeros(len(column.symbols), bool) for column in self.columns]
         reaches[last][index] = True
@@ -261,7 +270,7 @@ class NeuronGraph:
 
     def on_the_way(self, depth: int) -> list[int]:
         """The neurons of a column from which a path leads to the target, by their indices."""
-        return [int(i) for i in np.flatnonzero(self._reaches[depth])]
+        return [int(i) for i in np.flatnonzero(self.reaches[depth])]
 
     def values_with(self, depth: int, row: np.ndarray) -> list[np.ndarray]:
         """The values of all columns up to the target's, if those of one column were others.

@@ -88,11 +88,9 @@ def places_of_shared_parameters(columns: list[Column], own: dict[str, Place]) ->
         for name, array in parameters_of(column).items():
             if (k, name) in taken:
                 continue
-            first = column.symbols[0]
-            letter = f"{first.letter}{'' if first.layer is None else first.layer}"
             for index in np.ndindex(array.shape):
                 entry = f"{name}[{', '.join(map(str, index))}]"
-                places[f"{letter}.{entry}"] = Place(k, None, name, index, Symbol(entry))
+                places[f"{column.symbols[0].column}.{entry}"] = Place(k, None, name, index, Symbol(entry))
     return places
 
 
@@ -114,7 +112,7 @@ def dense_of_neurons(column: Column) -> dict[int, tuple[Dense, str, int]]:
     for number, branch in enumerate(concat.layers if concat else []):
         dense, *others = chain_of(branch)
         n_neurons = branch.output_shape[0]
-        if isinstance(dense, Dense) and act_one_to_one(others, np.ones(dense.units, column.values.dtype)):
+        if keeps_passes_of(dense, Dense) and act_one_to_one(others, np.ones(dense.units, column.values.dtype)):
             prefix = f"{number}."
             while branch is not dense:
                 branch, prefix = branch.layers[0], f"{prefix}0."

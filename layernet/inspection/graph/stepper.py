@@ -261,15 +261,14 @@ def weighted_sum(graph: NeuronGraph, depth: int, neuron: int) -> str:
         inner, layers = " + ".join(products), layers[1:]
     for layer in layers:
         inner = f"{type(layer).__name__}({inner})"
-    inner += "".join(f" + {graph.columns[source].symbols[neuron].html}" for source in column.skips)
+    if column.skip is not None:
+        inner += f" + {graph.columns[column.skip].symbols[neuron].html}"
     return f"{column.symbols[neuron].html} = {inner} = <strong>{number(column.values[neuron])}</strong>"
 
 
 def backward_step(graph: NeuronGraph, layout: Layout, depth: int, neurons: list[int]) -> Step:
     """Neurons of a column get their gradients from the level above."""
-    edges = [
-        (link, i, j) for i in neurons for link, j in ends_of(graph, depth, i) if j in graph.on_the_way(link.end)
-    ]
+    edges = [(link, i, j) for i in neurons for link, j in ends_of(graph, depth, i)]
     if len(neurons) == 1:
         said = f"Backward: {equation_of(graph, depth, neurons[0]).html}"
     else:

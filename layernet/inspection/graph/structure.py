@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -32,7 +32,7 @@ class Column:
     Attributes
     ----------
     layers : list of Layer
-        In order; none for the inputs.
+        In order; none for the inputs and for a sum.
     symbols : list of Symbol
         A name for each neuron.
     inputs, values : ndarray of shape (n_before,), ndarray of shape (n_neurons,)
@@ -43,8 +43,9 @@ class Column:
         The local derivative on each edge, from the same passes.
     connected : ndarray of bool, of that shape
         Where there is an edge.
-    skips : list of int
-        The columns whose values are added to these, one to one: where a `Residual` ends, that where it begins.
+    skip : int or None
+        Of a sum, at the end of a `Residual`: the column at its beginning, whose values are added one to one to
+        those of the column before the sum.
     """
 
     layers: list[Layer]
@@ -54,12 +55,12 @@ class Column:
     gradients: np.ndarray | None = None
     derivatives: np.ndarray | None = None
     connected: np.ndarray | None = None
-    skips: list[int] = field(default_factory=list)
+    skip: int | None = None
 
     @property
     def dense(self) -> Dense | None:
         """The layer whose weights lie on the edges, if the column has one."""
-        return self.layers[0] if self.layers and isinstance(self.layers[0], Dense) else None
+        return self.layers[0] if self.layers and keeps_passes_of(self.layers[0], Dense) else None
 
     def forward(self, rows: np.ndarray) -> np.ndarray:
         """Pass rows through the column's layers."""
@@ -70,10 +71,12 @@ class Column:
     def values_from(self, values: Sequence[np.ndarray]) -> np.ndarray:
         """What the neurons put out, given the values of all columns before this one."""
         outputs = np.reshape(self.forward(values[-1][None]), -1)
-        return outputs + sum(values[source] for source in self.skips) if self.skips else outputs
+        return outputs if self.skip is None else outputs + values[self.skip]
 
     def backward(self, rows: np.ndarray, grad_output: np.ndarray) -> np.ndarray:
         """Pass a gradient back through the column's layers, by their own backward passes."""
+        if not self.layers:  # a sum
+            return grad_output
         entering = [rows]
         for layer in self.layers[:-1]:
             entering.append(layer.forward_pass(entering[-1]))
@@ -134,7 +137,7 @@ def add_layers(columns: list[Column], network: Layer, n_closed: int) -> int:
     columns : list of Column
         The inputs first; new ones come behind.
     network : Layer
-        The body of a `Residual` becomes columns of its own, the last of which has a skip from where it begins.
+        The body of a `Residual` becomes columns of its own, and the sum one more.
     n_closed : int
         So many columns an activation cannot join: it acts on a sum, or stands at the beginning of a body.
 
@@ -147,8 +150,12 @@ def add_layers(columns: list[Column], network: Layer, n_closed: int) -> int:
         if keeps_passes_of(layer, Residual):
             source = len(columns) - 1
             add_layers(columns, layer.body, len(columns))
-            columns[-1].skips.append(source)
-            columns[-1].values = columns[-1].values + columns[source].values
+            # The sum is a column of its own: between two neurons there is one edge, with one derivative.
+            body = columns[-1].values
+            same_place = np.eye(len(body), dtype=bool)
+            outputs = body + columns[source].values
+            columns.append(Column([], inputs=body, values=outputs, connected=same_place, skip=source))
+            refuse_too_many(columns)
             n_closed = len(columns)
         else:
             add_layer(columns, layer, n_closed)
@@ -170,6 +177,11 @@ def add_layer(columns: list[Column], layer: Layer, n_closed: int) -> None:
     else:
         columns.append(Column([layer], inputs=row, connected=connected))
     columns[-1].values = np.reshape(outputs, -1)
+    refuse_too_many(columns)
+
+
+def refuse_too_many(columns: list[Column]) -> None:
+    """Raise an error if there are more neurons than a picture can show."""
     if sum(len(column.values) for column in columns) > MOST_NEURONS:
         raise NotNeuronsError(f"it has more than {MOST_NEURONS} neurons")
 
@@ -189,7 +201,7 @@ def connections(layer: Layer, row: np.ndarray) -> np.ndarray:
     -------
     ndarray of bool, of shape (n_inputs, n_outputs)
     """
-    if isinstance(layer, Dense):
+    if keeps_passes_of(layer, Dense):
         return np.ones(layer.weights.shape, bool)
     random = np.random.default_rng(0)
     noise = random.standard_normal((5, len(row)))
@@ -213,13 +225,15 @@ def name_columns(columns: list[Column], names: Sequence[str] | None) -> None:
     has_loss = not columns[-1].is_neurons
     n_hidden = len(columns) - 2 - has_loss
     numbered = names is None and n_hidden > len(HIDDEN_LETTERS)
+    if names is not None:
+        names = list(names) if isinstance(names, Iterable) else [names]
     if names is None:
         hidden = ["h"] * n_hidden if numbered else HIDDEN_LETTERS[len(HIDDEN_LETTERS) - n_hidden :]
         names = ["x", *hidden, "p", *(["L"] if has_loss else [])]
     elif len(names) != len(columns) or len(set(names)) != len(names) or not all(map(is_short_word, names)):
         raise ValueError(
             f"names must be {len(columns)} different words of up to {LONGEST_NAME} letters, one for each "
-            f"column with the inputs {'first and the loss last' if has_loss else 'first'}, got {list(names)}."
+            f"column with the inputs {'first and the loss last' if has_loss else 'first'}, got {names}."
         )
     for number, (column, letter) in enumerate(zip(columns, names, strict=True)):
         layer = number if numbered and 0 < number <= n_hidden else None

@@ -35,6 +35,11 @@ class Symbol:
         return f"{self.letter}{layer}{'' if self.index is None else self.index}"
 
     @property
+    def column(self) -> str:
+        """The name of the column that the neuron stands in."""
+        return f"{self.letter}{'' if self.layer is None else self.layer}"
+
+    @property
     def latex(self) -> str:
         """In LaTeX."""
         word = self.letter.replace("_", r"\_")
@@ -57,6 +62,9 @@ class Derivative:
     ----------
     of, to : Symbol
         What is derived, and with respect to what.
+    is_skip : bool
+        Whether it is that of the edge around the body of a `Residual` alone, which is 1. For p = u + z, where u
+        is a function of z, the whole derivative is dp/dz = dp/du du/dz + dp/dz^skip.
 
     Examples
     --------
@@ -65,18 +73,22 @@ class Derivative:
     dp/dh1
     >>> print(derivative.latex)
     \frac{\partial p}{\partial h_{1}}
+    >>> print(Derivative(Symbol("p"), Symbol("z"), is_skip=True))
+    dp/dz^skip
     """
 
     of: Symbol
     to: Symbol
+    is_skip: bool = False
 
     def __str__(self) -> str:
-        return f"d{self.of}/d{self.to}"
+        return f"d{self.of}/d{self.to}{'^skip' if self.is_skip else ''}"
 
     @property
     def latex(self) -> str:
         """In LaTeX."""
-        return rf"\frac{{\partial {self.of.latex}}}{{\partial {self.to.latex}}}"
+        skip = r"^{\text{skip}}" if self.is_skip else ""
+        return rf"\frac{{\partial {self.of.latex}}}{{\partial {self.to.latex}}}{skip}"
 
     @property
     def html(self) -> str:
@@ -84,7 +96,7 @@ class Derivative:
         # The slash is read where styles are stripped; the style sheet hides it and draws a line.
         return (
             f'<span class="frac"><span>∂{self.of.html}</span><span class="slash">/</span>'
-            f"<span>∂{self.to.html}</span></span>"
+            f"<span>∂{self.to.html}</span></span>{'<sup>skip</sup>' if self.is_skip else ''}"
         )
 
 

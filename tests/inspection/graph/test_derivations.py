@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from layernet import (
     Adam,
+    BatchNorm,
     Dense,
+    Layer,
     ReLU,
     Residual,
     Sequential,
@@ -124,6 +126,16 @@ def test_repeated_factors_are_marked():
     assert marked == {"dp/dh1", "dp/dh2", "dz1/dx1", "dz2/dx1"}
     assert "4 paths, 12 factors, 8 of them different: 4 occur more than once." in str(derivation)
     assert "[dp/dh1] dh1/dz1 [dz1/dx1]" in str(derivation)
+    assert "1 path, 1 factor, 1 of them different." in str(lecture_graph().paths("h1"))
+
+
+def test_levels_use_what_the_level_above_has_worked_out():
+    network = Sequential([Dense(2), BatchNorm(), Tanh(), Dense(2), BatchNorm()]).build(2, random_state=0)
+    graph = computation_graph(network, [0.5, 1.0], of="p1")
+    levels = graph.levels()
+    known = {str(f.derivative) for e in levels for product in e.products for f in product if f.is_known}
+    assert known == {"dp1/dh1", "dp1/dz1", "dp1/dz2", "dp1/dv1", "dp1/dv2"}
+    assert known <= {str(equation.derivative) for equation in levels}
 
 
 def test_the_same_derivative_has_the_same_mark_on_both_levels():
@@ -194,8 +206,6 @@ def test_a_parameter_with_several_paths_says_where_its_neuron_got_its_derivative
 
 
 def test_a_bias_and_a_scale_have_names_too():
-    from layernet import BatchNorm
-
     network = Sequential([Dense(2), BatchNorm(), Tanh(), Dense(1)]).build(2, random_state=0)
     graph = computation_graph(network, [0.5, 1.0], 1.0, "mean_squared_error")
     assert graph.parameters[4:6] == ["z2.w2", "z2.b"]
@@ -273,7 +283,7 @@ def test_the_step_says_what_the_slope_promises():
     assert derivation.target_after - derivation.target_before == pytest.approx(promised, rel=1e-3)
     said = str(derivation).splitlines()[-1]
     assert said.count(f"{promised:.4g}".split("e")[0].replace("-", "\u2212")) >= 1
-    with pytest.raises(TypeError, match="learning_rate"):
+    with pytest.raises(TypeError, match="ComputationGraph: learning_rate"):
         lecture_graph(target=1).parameter("h2.w1", learning_rate="fast")
 
 
@@ -367,6 +377,37 @@ def test_deep_and_badly_scaled_networks_agree_too(dtype):
     assert computation_graph(wide, [50_000, 3, 1e6], 0.0, "mean_squared_error").verify()
 
 
+class Ripple(Layer):
+    """sin(1000 x) / 1000, whose differences are poor where the step is not small."""
+
+    def forward_pass(self, inputs):
+        return np.sin(1000 * inputs) / 1000
+
+    def backward_pass(self, inputs, grad_output):
+        return grad_output * np.cos(1000 * inputs)
+
+
+class CopiedRipple(Ripple):
+    """Its backward pass is a difference with the step of textbooks, the cube root of the precision."""
+
+    def forward_pass(self, inputs):
+        return super().forward_pass(inputs)
+
+    def backward_pass(self, inputs, grad_output):
+        step = np.cbrt(np.finfo(float).eps) * np.maximum(1, np.abs(inputs))
+        ahead, behind = self.forward_pass(inputs + step), self.forward_pass(inputs - step)
+        return grad_output * (ahead - behind) / (2 * step)
+
+
+def test_differences_choose_their_step_without_a_look_at_the_gradient():
+    right = Sequential([Dense(2), Ripple(), Dense(1)]).build(2, random_state=0)
+    assert computation_graph(right, [1.0, -2.0]).verify()
+    wrong = Sequential([Dense(2), CopiedRipple(), Dense(1)]).build(2, random_state=0)
+    verification = computation_graph(wrong, [1.0, -2.0]).verify()
+    assert not verification
+    assert 1e-6 < verification.differences["central differences of every node"].relative < 1e-4
+
+
 def test_at_a_kink_there_is_nothing_to_compare():
     network = Sequential([Dense(2), ReLU(), Dense(1)]).build(3, random_state=0)
     verification = computation_graph(network, [0.0, 0.0, 0.0]).verify()
@@ -388,7 +429,7 @@ def test_a_wrong_gradient_of_a_parameter_alone_is_found():
     verification = computation_graph(network, [1.0, 2.0]).verify()
     wrong = [how for how, each in verification.differences.items() if each.relative > verification.tolerance]
     assert wrong == ["central differences of every parameter"]
-    assert "0.bias[" in str(verification)
+    assert "every parameter, at h.bias[" in str(verification)
 
 
 def test_relu_that_is_off_passes_nothing_back():

@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 from layernet import (
     BatchNorm,
@@ -52,7 +53,7 @@ def test_the_lecture_has_the_names_of_the_slides():
         ([Sequential([Dense(1), Tanh()]), Sequential([Dense(1)])], ["x1", "x2", "h1", "p"]),
         ([Tanh(), Dense(1)], ["x1", "x2", "h1", "h2", "p"]),
         ([Dense(2), Softmax()], ["x1", "x2", "h1", "h2", "p1", "p2"]),
-        ([Residual(Tanh()), Dense(1)], ["x1", "x2", "h1", "h2", "p"]),
+        ([Residual(Tanh()), Dense(1)], ["x1", "x2", "z1", "z2", "h1", "h2", "p"]),
     ],
 )
 def test_names(layers, names):
@@ -91,10 +92,37 @@ def test_deep_networks_number_their_layers():
     assert graph.verify()
 
 
+def test_a_dense_layer_with_passes_of_its_own_has_no_weights_on_its_edges():
+    class Absolute(Dense):
+        def forward_pass(self, inputs):
+            return inputs @ np.abs(self.weights) + self.bias
+
+        def record(self, inputs):
+            return self.forward_pass(inputs), inputs
+
+        def backward_pass(self, inputs, grad_output):
+            return self.backward_from(inputs, grad_output)
+
+        def backward_from(self, inputs, grad_output):
+            self.grad_weights[...] = inputs.T @ grad_output * np.sign(self.weights)
+            self.grad_bias[...] = grad_output.sum(axis=0)
+            return grad_output @ np.abs(self.weights).T
+
+    graph = graph_of(Absolute(2), Tanh(), Concat([Absolute(1), Dense(1)]), Dense(1))
+    assert all(edge.weight is None for edge in graph.edges if edge.end[0] in "zh")
+    step = next(step for step in graph.steps().steps if step.nodes == ["z1"])
+    assert "z<sub>1</sub> = Tanh(Absolute(x<sub>1</sub>, x<sub>2</sub>)) = " in step.html
+    assert graph.parameters == ["z1.bias", "z2.bias", "h2.w1", "h2.w2", "h2.b", "p.w1", "p.w2", "p.b"]
+    assert {name.partition("[")[0] for name in graph.shared_parameters} == {
+        "z.weights", "h.0.weights", "h.0.bias",
+    }  # fmt: skip
+    assert graph.verify()
+
+
 def test_names_of_ones_own():
     graph = graph_of(Dense(2), Tanh(), Dense(1), names=["u", "hid", "y"])
     assert [node.name for node in graph.nodes] == ["u1", "u2", "hid1", "hid2", "y"]
-    for names in (["u", "y"], ["a", "a", "y"], ["a1", "b", "c"], [1, 2, 3], ["x", "h", "probability"]):
+    for names in (["u", "y"], ["a", "a", "y"], ["a1", "b", "c"], [1, 2, 3], ["x", "h", "probability"], 3):
         with pytest.raises(ValueError, match="names must be 3 different words of up to 6 letters"):
             graph_of(Dense(2), Tanh(), Dense(1), names=names)
 
@@ -170,6 +198,21 @@ def test_single_precision():
     assert graph.verify()
 
 
+def test_single_precision_without_parameters():
+    network = Sequential([Tanh(), Softmax()]).build(2, dtype=np.float32)
+    graph = computation_graph(network, [1, 2])
+    assert graph.network.dtype == np.float32
+    assert graph.verify()
+
+
+def test_a_sample_may_be_sparse():
+    network = Sequential([Dense(2), Tanh(), Dense(1)]).build(3, random_state=0)
+    row = np.array([[0.0, 2.0, 0.0]])
+    expected = str(computation_graph(network, row[0]))
+    for kind in (scipy.sparse.csr_array, scipy.sparse.csr_matrix, scipy.sparse.coo_array):
+        assert str(computation_graph(network, kind(row))) == expected
+
+
 def test_an_unbuilt_network_says_to_build_it():
     with pytest.raises(NotBuiltError, match=r"call build\(2\) or train it first"):
         computation_graph(Sequential([Dense(2)]), [1.0, 2.0])
@@ -198,6 +241,12 @@ def test_samples_that_do_not_fit(sample, message):
     network = Sequential([Dense(1)]).build(2, random_state=0)
     with pytest.raises(ValueError, match=message):
         computation_graph(network, sample)
+
+
+@pytest.mark.parametrize("sample", [None, ["a", "b"], [1j, 2], object()])
+def test_samples_that_are_no_numbers(sample):
+    with pytest.raises(TypeError, match="sample must be numbers, got"):
+        computation_graph(Sequential([Dense(1)]).build(2, random_state=0), sample)
 
 
 def test_a_loss_needs_a_target_and_a_target_a_loss():
@@ -278,6 +327,8 @@ NESTED = {
     "one": [Dense(3), Tanh(), block(Dense(4), Tanh(), Dense(3)), Dense(1)],
     "of one layer": [Residual(Dense(2)), Dense(1)],
     "of an activation": [Dense(3), Residual(Tanh()), Dense(2)],
+    "of a Residual": [Dense(2), Residual(Residual(Residual(Tanh()))), ReLU(), Dense(1)],
+    "and nothing else": [Residual(Residual(Tanh()))],
     "ends in an activation": [block(Dense(3), Tanh(), Dense(2), Sigmoid()), Tanh(), Dense(1)],
     "in another": [block(Dense(3), Tanh(), block(Dense(4), Tanh(), Dense(3)), Dense(2)), Dense(1)],
     "two that end together": [block(Dense(2), Tanh(), block(Dense(3), Dense(2))), Dense(1)],
@@ -317,6 +368,18 @@ def test_residuals_are_drawn_with_their_skips_and_bodies(case, with_loss):
     for equation in graph.levels():
         total = sum(np.prod([factor.value for factor in product]) for product in equation.products)
         assert total == pytest.approx(equation.value, rel=1e-9, abs=1e-15)
+
+    # An edge has a name of its own, and a symbol one value, however it is written.
+    assert len({(edge.start, edge.end) for edge in graph.edges}) == len(graph.edges)
+    before = [str(c.symbols[i]) for k, c in enumerate(graph.columns) for i in graph.on_the_way(k)]
+    derivations = [graph.levels(), *(graph.paths(name) for name in before if name != graph.target)]
+    for written in (str, lambda derivative: derivative.latex, lambda derivative: derivative.html):
+        values = {}
+        for equation in (equation for derivation in derivations for equation in derivation):
+            factors = [factor for product in equation.products for factor in product]
+            for each in (equation, *factors):
+                first = values.setdefault(written(each.derivative), each.value)
+                assert each.value == pytest.approx(first, rel=1e-9, abs=1e-15)
     assert graph.paths("x1").equations[0].value == pytest.approx(graph.node("x1").gradient, rel=1e-9)
 
     # Every parameter can be asked for, and its derivative is the network's.
@@ -332,32 +395,59 @@ def test_residuals_are_drawn_with_their_skips_and_bodies(case, with_loss):
 
 def test_a_skip_is_an_edge_of_slope_1_around_the_body():
     graph = graph_of(Dense(2), Tanh(), block(Dense(3), Tanh(), Dense(2)), Dense(1))
-    assert [len(column.symbols) for column in graph.columns] == [2, 2, 3, 2, 1]
-    around = [edge for edge in graph.edges if edge.start[0] == "v" and edge.end[0] == "h"]
-    assert [(edge.start, edge.end, edge.derivative, edge.weight) for edge in around] == [
-        ("v1", "h1", 1.0, None),
-        ("v2", "h2", 1.0, None),
+    assert [len(column.symbols) for column in graph.columns] == [2, 2, 3, 2, 2, 1]
+    into_the_sum = [edge for edge in graph.edges if edge.end[0] == "h"]
+    assert [(edge.start, edge.end, edge.derivative, edge.weight) for edge in into_the_sum] == [
+        ("z1", "h1", 1.0, None),
+        ("z2", "h2", 1.0, None),
+        ("u1", "h1", 1.0, None),
+        ("u2", "h2", 1.0, None),
     ]
-    assert graph.levels()["dp/dv1"].symbolic == (
-        "dp/dv1 = (dp/dz1) dz1/dv1 + (dp/dz2) dz2/dv1 + (dp/dz3) dz3/dv1 + dp/dh1 dh1/dv1"
+    assert graph.levels()["dp/du1"].symbolic == (
+        "dp/du1 = (dp/dv1) dv1/du1 + (dp/dv2) dv2/du1 + (dp/dv3) dv3/du1 + dp/dh1 dh1/du1^skip"
     )
-    assert "z2.w1" in graph.parameters
+    assert "v2.w1" in graph.parameters
     svg = graph.svg()
     assert svg.count('class="skip"') == 2
     assert "with skip connections" in svg
-    assert ">Dense + v</text>" in svg
-    assert "around the layers between" in svg
+    assert ">z + u</text>" in svg
+    assert "u1 to h1: around the layers between, dh1/du1^skip = 1; " in svg
     steps = graph.steps().steps
-    assert "v1-h1" in next(step for step in steps if step.nodes == ["h1"] and step.forward).edges
-    assert "+ v<sub>1</sub>" in next(step for step in steps if step.nodes == ["h1"] and step.forward).html
-    assert "v1-h1" in next(step for step in steps if step.nodes == ["v1"] and not step.forward).edges
+    summed = next(step for step in steps if step.nodes == ["h1"] and step.forward)
+    assert summed.edges == ["z1-h1", "u1-h1"]
+    assert "h<sub>1</sub> = z<sub>1</sub> + u<sub>1</sub> = " in summed.html
+    back = next(step for step in steps if step.nodes == ["u1"] and not step.forward)
+    assert back.edges == ["u1-v1", "u1-v2", "u1-v3", "u1-h1"]
+    assert "<span>∂u<sub>1</sub></span></span><sup>skip</sup>" in back.html
     assert graph.dot().count("->") == len(graph.edges)
+
+
+def test_the_way_through_a_body_and_the_way_around_it_have_two_symbols():
+    graph = graph_of(Dense(2), block(Tanh()), Dense(1))
+    levels = graph.levels()
+    assert levels["dp/dv1"].symbolic == "dp/dv1 = dp/dz1 dz1/dv1 + dp/dh1 dh1/dv1^skip"
+    assert graph.paths("v1").symbolic == "dp/dv1 = dp/dh1 dh1/dz1 dz1/dv1 + dp/dh1 dh1/dv1^skip"
+    assert graph.parameter("v1.b").symbolic == "dp/db = (dp/dv1) dv1/db"
+    assert r"\frac{\partial h_{1}}{\partial v_{1}}^{\text{skip}}" in levels.latex()
+    for derivation in (levels, graph.paths("v1"), graph.parameter("v1.b")):
+        assert "skip: along the edge around the body of a Residual alone." in str(derivation)
+        assert "skip: along the edge" in derivation._repr_html_()
+    for derivation in (graph.paths("h1"), graph.parameter("p.b"), lecture_graph().levels()):
+        assert "skip" not in str(derivation)
+    # Where the target is the sum, its whole derivative and that along the skip have the same two names.
+    ends = graph_of(block(Tanh()), of="p1")
+    assert ends.levels()["dp1/dx1"].symbolic == "dp1/dx1 = dp1/dh1 dh1/dx1 + dp1/dx1^skip"
+
+
+def test_columns_of_numbered_layers_are_told_apart_in_a_sum():
+    graph = graph_of(*[Residual(Tanh()) for _ in range(4)], Dense(1))
+    assert ">h7 + h6</text>" in graph.svg()
 
 
 def test_what_is_not_a_plain_sum_stays_one_column():
     graph = graph_of(Dense(2), Halved(Sequential([Dense(3), Tanh(), Dense(2)])), Dense(1))
     assert [len(column.symbols) for column in graph.columns] == [2, 2, 2, 1]
-    assert not any(column.skips for column in graph.columns)
+    assert not graph.has_skips
     assert "h.0.2.weights[2, 1]" in graph.shared_parameters
 
 
@@ -513,6 +603,8 @@ def test_what_is_not_neurons_is_drawn_layer_by_layer(layers, inputs, reason):
         assert reason.replace("\\", "")[:20] in text
     with pytest.raises(AttributeError, match=f"has no levels, because .*{reason}"):
         graph.levels()
+    with pytest.raises(AttributeError, match="has no shared_parameters, because"):
+        _ = graph.shared_parameters
     with pytest.raises(AttributeError, match="no attribute 'other'"):
         _ = graph.other
     assert [node.name for node in graph.nodes][:2] == ["inputs", repr(layers[0])]
