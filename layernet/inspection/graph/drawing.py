@@ -178,8 +178,11 @@ def straight_line(layout: Layout, link: Link, i: int, j: int, flow: float, width
             f'transform="{turned}" stroke="{TAKES_AWAY}" stroke-width="2"/>'
         )
     if label:
-        # Along the line near its start, where the lines from one neuron have parted and others are far.
-        line += svg_text(0.16 * length, -3 - width / 2, label, 10.5, transform=turned, anchor="start")
+        # Along the line near its start, where the lines from one neuron have parted and others are far, but
+        # behind those that go up there to lead around columns.
+        ups = [beside(layout, lane) for (column, _, _), lane in layout.lanes.items() if column == link.start]
+        place = max(0.16 * length, *(up + 5 for up in ups)) if ups else 0.16 * length
+        line += svg_text(place, -3 - width / 2, label, 10.5, transform=turned, anchor="start")
     return line
 
 
@@ -187,9 +190,8 @@ def skip_line(layout: Layout, link: Link, i: int, j: int, flow: float, width: fl
     """An edge around columns: up between two columns, along above all neurons, and down again."""
     (ax, ay), (bx, by) = layout.centers[link.start, i], layout.centers[link.end, j]
     lane, width = layout.lanes[link.start, link.end, i], min(width, 2.0)
-    # Each in a place of its own beside the columns, the outer ones nearer to the neurons, so that none cross.
-    beside = NODE_WIDTH / 2 + 12 + 4 * min(round((lane - min(layout.lanes.values())) / LANE), 5)
-    up, down = ax + beside, bx - beside
+    away = NODE_WIDTH / 2 + beside(layout, lane)
+    up, down = ax + away, bx - away
     path = f"M{ax + NODE_WIDTH / 2:.1f} {ay - 12:.1f}H{up:.1f}V{lane:.1f}H{down:.1f}V{by - 12:.1f}"
     line = (
         f'<path class="skip" d="{path}H{bx - NODE_WIDTH / 2:.1f}" fill="none" stroke-linejoin="round" '
@@ -202,6 +204,14 @@ def skip_line(layout: Layout, link: Link, i: int, j: int, flow: float, width: fl
             f'stroke="{TAKES_AWAY}" stroke-width="2"/>'
         )
     return line
+
+
+def beside(layout: Layout, lane: float) -> int:
+    """How far from a column the line of a lane goes up or down.
+
+    Each has a place of its own, the outer ones nearer to the neurons, so that none cross.
+    """
+    return 12 + 4 * min(round((lane - min(layout.lanes.values())) / LANE), 5)
 
 
 def draw_nodes(graph: NeuronGraph, layout: Layout) -> list[str]:

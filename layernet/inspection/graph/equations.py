@@ -24,6 +24,7 @@ STYLE = """<style>
   text-align: center; line-height: 1.25; font-style: italic; margin: 0 0.1em; }
 .layernet-derivation .frac > span:last-child { border-top: 1px solid currentColor; padding: 0 0.15em; }
 .layernet-derivation .frac .slash { position: absolute; opacity: 0; }
+.layernet-derivation .frac + sup { vertical-align: 1.1em; line-height: 0; font-size: 0.7em; }
 .layernet-derivation .used { display: inline-block; line-height: 1.25; border-radius: 0.4em;
   padding: 0.15em 0.2em; vertical-align: middle; }
 .layernet-derivation .note { font-family: system-ui, sans-serif; font-size: 0.85em; line-height: 1.5; }

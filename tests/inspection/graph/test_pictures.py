@@ -138,6 +138,21 @@ def test_tables_and_equations_need_no_image():
         assert "<svg" not in shown._repr_html_()
 
 
+def test_numbers_stand_clear_of_the_lines_that_lead_around_columns():
+    network = Sequential([Dense(2), Residual(Residual(Tanh())), Dense(1)]).build(2, random_state=0)
+    svg = computation_graph(network, [0.5, -1.0]).svg()
+    found = {g.get("data-edge"): g for g in groups(svg, "edge")}
+    space = "{http://www.w3.org/2000/svg}"
+    ups = [
+        float(re.search(r"M([\d.]+) [\d.]+H([\d.]+)V", found[edge].find(f"{space}path").get("d"))[2])
+        for edge in ("u1-z1", "u2-z2", "u1-h1", "u2-h2")
+    ]
+    assert len(set(ups)) == 4
+    for edge in ("u1-v1", "u2-v2"):
+        start = float(found[edge].find(f"{space}line").get("x1"))
+        assert start + float(found[edge].find(f"{space}text").get("x")) > max(ups)
+
+
 def test_legends_fit_into_small_files():
     svg = computation_graph(Sequential([Dense(1)]).build(1, random_state=0), [1.0]).svg()
     assert float(re.search(r'viewBox="0 0 (\d+)', svg)[1]) >= 560
