@@ -298,6 +298,9 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
         epochs = 1 if incremental else self.max_iter
         run = Run(network, self._targets.loss, optimizer, epochs, -(-n_samples // batch_size))
         run.penalty = self.alpha
+        if validation is not None:
+            X_val, y_val, weights_val, _ = validation
+            run.validation = X_val, self._targets.encode(y_val, network.dtype), weights_val
         run.history.directions["val_score"] = True
         callbacks = [*as_callbacks(self.callbacks), *hooks, *([progress()] if self.verbose else [])]
         start = Snapshot(network)

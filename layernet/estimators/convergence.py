@@ -106,7 +106,7 @@ class Convergence(Callback):
             if self.early_stopping:
                 with uninterrupted:
                     self.best_score = -value
-                    self._best = Snapshot(run.network)
+                    self._best, run.kept_epoch = Snapshot(run.network), run.epoch
             else:
                 self.best_loss = value
         better = value <= self._reference - self.tol or (self.exact and math.isnan(value))

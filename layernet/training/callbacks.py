@@ -53,6 +53,10 @@ class Run:
         Of the squared weights, as a plan takes it; 0 in `fit`, where weight decay is the optimizer's.
     diverged : str
         Where and why it diverged, once it did.
+    validation : tuple (inputs, targets, weights) or None
+        What the network is validated on after every epoch; `loss.prepare` takes the targets.
+    kept_epoch : int or None
+        The epoch whose parameters a callback gives back to the network in the end; None keeps the last ones.
     """
 
     network: Layer
@@ -70,6 +74,8 @@ class Run:
     order: np.ndarray | None = None
     penalty: float = 0.0
     diverged: str = ""
+    validation: tuple | None = None
+    kept_epoch: int | None = None
 
     def stop(self, reason: str) -> None:
         """End the training after the epoch under way, and say why in the history."""
@@ -233,7 +239,7 @@ class EarlyStopping(Callback):
             with uninterrupted:
                 self.best_value, self.best_epoch = value, run.epoch
                 if self.restore_best:
-                    self._snapshot = Snapshot(run.network)
+                    self._snapshot, run.kept_epoch = Snapshot(run.network), run.epoch
         elif run.epoch - self.best_epoch >= self.patience:
             name = self.monitor if isinstance(self.monitor, str) else "the monitored value"
             run.stop(f"{name} has not improved for {self.patience} epochs; best was epoch {self.best_epoch}.")

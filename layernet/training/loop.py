@@ -175,6 +175,7 @@ def fit(
         validation = None if validation_data is None else check_validation(network, loss, validation_data)
         refuse_doubled_activation(network, loss)
     run = Run(network, loss, optimizer, epochs, -(-data.n_samples // batch_size))
+    run.validation = validation
     run.history.directions.update(directions_of(metrics))
     order = shuffle if callable(shuffle) else random.permutation if shuffle else None
 
@@ -393,11 +394,11 @@ def check_validation(network: Layer, loss: Loss, validation_data: Any) -> tuple:
     """Validation data, checked before the first step and not after the first epoch."""
     if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
         raise ValueError("validation_data must be a tuple (X, y) or (X, y, sample_weight).")
-    X, y, *weights = validation_data
+    X, y, weights = validation_data if len(validation_data) == 3 else (*validation_data, None)
     inputs = admit_inputs(network, check_inputs(network, X, "X of validation_data"))
     n_samples = inputs.shape[0]
     check_targets(network, loss, y, n_samples, "y of validation_data")
-    return (inputs, y, *(as_weights(weight, n_samples) for weight in weights if weight is not None))
+    return inputs, y, None if weights is None else as_weights(weights, n_samples)
 
 
 def admit_batch_size(network: Layer, n_rows: int) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import escape
 
-from layernet.inspection.health import illnesses, obstacles, progress
+from layernet.inspection.health import generalization, illnesses, obstacles, progress
 from layernet.inspection.health.evidence import Evidence, Finding, counted, listed
 from layernet.inspection.health.monitor import Monitor
+from layernet.inspection.health.notes import notes_on
 
 
 class Diagnosis:
@@ -21,11 +22,14 @@ class Diagnosis:
         The likely cause first; what may follow from it after that.
     training : str
         What was looked at, in words.
+    notes : tuple of Finding
+        Remarks on what is no illness, as two layers without an activation between them.
     """
 
-    def __init__(self, findings: list[Finding], training: str):
+    def __init__(self, findings: list[Finding], training: str, notes: Sequence[Finding] = ()):
         self.findings = tuple(findings)
         self.training = training
+        self.notes = tuple(notes)
 
     def __bool__(self) -> bool:
         return not self.findings
@@ -34,26 +38,23 @@ class Diagnosis:
         return iter(self.findings)
 
     def __str__(self) -> str:
-        if self:
-            return f"Healthy: {self.training}"
-        lines = [f"{counted(len(self.findings), 'finding')}: {self.training}"]
-        for number, finding in enumerate(self.findings, start=1):
-            lines.append(f"{number}. {_headline(finding)}")
+        lines = [f"{self._verdict()}: {self.training}"]
+        numbered = [(f"{number}.", finding) for number, finding in enumerate(self.findings, start=1)]
+        for mark, finding in [*numbered, *(("Note:", note) for note in self.notes)]:
+            lines.append(f"{mark} {_headline(finding)}")
             lines += _wrapped(_sentence(finding.figure)) + _wrapped(finding.advice)
         return "\n".join(lines)
 
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        if self:
-            return f"<p><strong>Healthy</strong>: {escape(self.training)}</p>"
-        items = "".join(
-            f"<li><strong>{escape(_headline(finding))}</strong><br>{escape(_sentence(finding.figure))}<br>"
-            f"<em>{escape(finding.advice)}</em></li>"
-            for finding in self.findings
-        )
-        count = counted(len(self.findings), "finding")
-        return f"<p><strong>{count}</strong>: {escape(self.training)}</p><ol>{items}</ol>"
+        items, notes = ("".join(map(_as_item, each)) for each in (self.findings, self.notes))
+        findings = f"<ol>{items}</ol>" if items else ""
+        remarks = f"<p>Notes:</p><ul>{notes}</ul>" if notes else ""
+        return f"<p><strong>{self._verdict()}</strong>: {escape(self.training)}</p>{findings}{remarks}"
+
+    def _verdict(self):
+        return "Healthy" if self else counted(len(self.findings), "finding")
 
 
 def diagnose(monitor: Monitor) -> Diagnosis:
@@ -97,7 +98,8 @@ def diagnose(monitor: Monitor) -> Diagnosis:
         raise ValueError(f"diagnose: this monitor has seen no step of a training. {hint}")
     evidence = Evidence(monitor)
     findings = _of_divergence(evidence) if monitor.diverged else _of_training(evidence)
-    return Diagnosis(findings, _what_was_seen(evidence, bool(findings)))
+    findings += generalization.validation_of_another_range(evidence)
+    return Diagnosis(findings, _what_was_seen(evidence, bool(findings)), notes_on(evidence, findings))
 
 
 def _of_divergence(evidence: Evidence) -> list[Finding]:
@@ -112,6 +114,8 @@ def _of_training(evidence: Evidence) -> list[Finding]:
     if nothing_to_learn := _nothing_to_learn(evidence):
         return nothing_to_learn
     stuck_units = [*illnesses.saturated_activations(evidence), *illnesses.dead_rectifiers(evidence)]
+    if not any(each.layer == evidence.monitor.end_name for each in stuck_units):
+        stuck_units += obstacles.stuck_numbers(evidence)
     born_so = [each for each in stuck_units if evidence.was_there_before_training(each)]
     causes = [*_causes(evidence), *_brakes(evidence)]
     if not born_so:
@@ -134,9 +138,10 @@ def _of_training(evidence: Evidence) -> list[Finding]:
         progress.rate_too_low,
         progress.labels_shuffled,
         progress.stopped_too_early,
-        progress.validation_of_another_kind,
+        obstacles.bounded_end_that_harms,
+        generalization.validation_of_another_kind,
         progress.underfitting,
-        progress.overfitting,
+        generalization.overfitting,
         progress.little_was_learned,
     )
     for look_for in others:
@@ -158,7 +163,7 @@ def _causes(evidence: Evidence) -> list[Finding]:
         *obstacles.wrong_gradients(evidence),
         *illnesses.symmetric_weights(evidence),
         *(noise if unscaled else []),
-        *obstacles.unreachable_targets(evidence),
+        *(obstacles.unreachable_targets(evidence) or obstacles.stuck_logits(evidence)),
         # Inputs that are too large make everything large, and so does noise.
         *(unscaled or noise or illnesses.exploding_gradients(evidence)),
     ]
@@ -206,6 +211,13 @@ def _what_was_checked(monitor):
     if missing:
         words += f" The gradients of {listed(missing)} could not be checked: {unchecked[missing[0]]}."
     return words
+
+
+def _as_item(finding: Finding) -> str:
+    return (
+        f"<li><strong>{escape(_headline(finding))}</strong><br>{escape(_sentence(finding.figure))}<br>"
+        f"<em>{escape(finding.advice)}</em></li>"
+    )
 
 
 def _headline(finding: Finding) -> str:

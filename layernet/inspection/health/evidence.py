@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from layernet.inspection.health.ends import End
 from layernet.inspection.health.listening import OutputSample
 from layernet.inspection.health.monitor import Monitor
 from layernet.inspection.health.rows import easy_predictions, one_column_each, scores
@@ -211,22 +212,61 @@ class Evidence:
         material, trials = self.material, self.monitor.trials
         if not trials or material.targets is None or len(material.inputs) < ENOUGH_ROWS:
             return None
-        columns = one_column_each(material.targets)
-        predictions = [
-            as_columns(each, material.targets, self.monitor.loss_name)
-            for each in (trials[-1].outputs, trials[-1].outputs_in_training)
-        ]
-        if predictions[0] is None or not all(np.isfinite(each).all() for each in predictions):
-            return None
-        are_classes = predictions[0].shape[1] > columns.shape[1] or material.n_classes is not None
-        if predictions[0].shape[1] > columns.shape[1]:
-            columns = np.column_stack([columns <= columns.min(), columns > columns.min()]).astype(float)
-        network = max(scores(each, columns, are_classes) for each in predictions)
+        outputs = (trials[-1].outputs, trials[-1].outputs_in_training)
+        found = [self._beside_targets(each, material.targets) for each in outputs]
         features = material.inputs.reshape(len(material.inputs), -1).astype(np.float64)
-        if not (features.std(axis=0) > 0).any():
+        if None in found or not (features.std(axis=0) > 0).any():
             return None
+        network = max(scores(*each) for each in found)
+        _, columns, are_classes = found[0]
         method = max(scores(each, columns, are_classes) for each in easy_predictions(features, columns))
         return min(zip(network, method, strict=True), key=lambda pair: pair[1] - pair[0])
+
+    def scores_on_both(self) -> tuple[float, float] | None:
+        """How good the network is on the sample of the training rows, and on that of the validation rows.
+
+        Returns
+        -------
+        tuple (trained, validated), or None
+            Scores as in `rows.scores`; the first of the two for classes. None if one of them is not known.
+        """
+        held_out, trials = self.material.held_out, self.monitor.trials
+        if held_out is None or len(trials) < 2 or self.material.targets is None:
+            return None
+        trained = self._beside_targets(trials[-1].outputs, self.material.targets)
+        validated = self._beside_targets(trials[-1].outputs_held_out, held_out.targets)
+        if trained is None or validated is None:
+            return None
+        return scores(*trained)[0], scores(*validated)[0]
+
+    def _beside_targets(self, outputs, targets):
+        """Predictions, targets in as many columns, whether these are classes; None if it is not known how."""
+        predicted, columns = as_columns(outputs, targets, self.monitor.loss_name), one_column_each(targets)
+        if predicted is None or not np.isfinite(predicted).all():
+            return None
+        if predicted.shape[1] > columns.shape[1]:
+            low = columns <= columns.min()
+            return predicted, np.column_stack([low, ~low]).astype(float), True
+        return predicted, columns, self.material.n_classes is not None
+
+    @property
+    def validation_losses(self) -> np.ndarray:
+        """After each epoch; none where the validation rows have another range, for these say nothing."""
+        if self.validation_is_apart:
+            return np.array([])
+        return np.array(self.monitor.history.get("val_loss", []), dtype=float)
+
+    @property
+    def validation_is_apart(self) -> bool:
+        """Whether inputs or targets have another range in the validation rows than in those trained on."""
+        held_out = self.material.held_out
+        return held_out is not None and bool(held_out.inputs_apart or held_out.targets_apart)
+
+    @property
+    def end_after_training(self) -> End | None:
+        """What the layers after the last weights did to the outputs in the end."""
+        trials = self.monitor.trials
+        return trials[-1].end if len(trials) > 1 else None
 
     @property
     def knows_signal(self) -> bool:

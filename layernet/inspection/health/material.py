@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from layernet.inspection.health.held_out import HeldOut, compare
 from layernet.inspection.health.reach import MOST_NUMBERS, lowest_loss, range_of_outputs
 from layernet.inspection.health.rows import one_column_each, share_of_contradictions
 from layernet.layer import Layer
@@ -72,6 +73,8 @@ class Material:
         The share of the targets' variance that lies between rows with equal inputs.
     inputs_are_equal : bool
         Whether no feature varies by more than a millionth of itself.
+    held_out : HeldOut or None
+        Rows that are validated on, if there are such.
     """
 
     inputs: np.ndarray
@@ -92,6 +95,7 @@ class Material:
     high: np.ndarray | None = None
     contradictions: float = 0.0
     inputs_are_equal: bool = False
+    held_out: HeldOut | None = None
 
 
 def take_material(run: Run, X: Any, y: Any) -> Material:
@@ -126,7 +130,19 @@ def take_material(run: Run, X: Any, y: Any) -> Material:
         targets, weights = run.data.targets, run.data.weights
     inputs, others = dense_rows(inputs), dense_rows(others)
     contradictions = 0.0 if targets is None else share_of_contradictions(others, targets[compared])
-    return describe_material(network, loss, np.array(inputs), targets, weights, rows, contradictions)
+    material = describe_material(network, loss, np.array(inputs), targets, weights, rows, contradictions)
+    return replace(material, held_out=_held_out(run, material))
+
+
+def _held_out(run, material):
+    """A sample of the rows that are validated on, beside that of the others."""
+    if run.validation is None:
+        return None
+    X, y, _ = run.validation
+    rows = some_of(X.shape[0], SAMPLE_ROWS)
+    inputs = dense_rows(X[rows]).astype(run.network.dtype)
+    targets = run.loss.prepare(y, run.network.output_shape, run.network.dtype)[rows]
+    return compare(material.inputs, material.targets, inputs, targets)
 
 
 def describe_material(

@@ -162,6 +162,8 @@ class Monitor(Callback):
     history : History
     diverged : str
         Where and why training diverged, in words; empty if it did not.
+    kept_epoch : int or None
+        The epoch that another callback went back to in the end; None for the last one.
 
     Raises
     ------
@@ -202,7 +204,7 @@ class Monitor(Callback):
         self.looks: list[Look] = []
         self.material: Material | None = None
         self.history = History()
-        self.diverged = ""
+        self.diverged, self.kept_epoch = "", None
         self.equal_units: list[str] = []
         self.trials: list[Trial] = []
         self.batch_order: float | None = None
@@ -259,7 +261,7 @@ class Monitor(Callback):
 
     def on_train_end(self, run):
         done = len(run.history.get("epoch", []))
-        self.diverged = run.diverged
+        self.diverged, self.kept_epoch = run.diverged, run.kept_epoch
         if not self.diverged and done and (not self.looks or self.looks[-1].epoch < done):
             self._look(run.network, done)
         self.equal_units = equal_units(run.network)
@@ -327,8 +329,7 @@ class Monitor(Callback):
 
     def _try_out(self, network: Layer):
         first = next((each.name for each in self._watched if each.has_weights), None)
-        material = self.material
-        self.trials.append(try_out(network, self._loss, material.inputs, material.targets, first))
+        self.trials.append(try_out(network, self._loss, self.material, first))
 
     def _look(self, network: Layer, epoch: float):
         rows = slice(ACTIVATION_ROWS)

@@ -10,12 +10,17 @@ import math
 import numpy as np
 
 from layernet.inspection.gradients import GradientReport
-from layernet.inspection.health.evidence import Evidence, Finding, listed, quantile
+from layernet.inspection.health.evidence import Evidence, Finding, counted, listed, quantile
 from layernet.inspection.health.own_layers import CHECKED_ROWS
 
 # The part of what there is to be learned that outputs in their range cannot reach. A range that fits the
 # targets leaves 0; standardized targets leave 0.15 above tanh and 0.5 below a rectifier.
 OUT_OF_REACH = 0.05
+
+# The share of outputs that the loss would have beyond a bound of theirs. For logits of k classes it is
+# (k - 1) / k above a rectifier; targets that are never beyond it leave 0.
+PUSHED = 0.05
+END = "activation at the end"
 
 # The share of the targets' variance between rows with equal inputs. It is 1 for labels drawn independently, and
 # 0.36 for two classes of which one label in ten is wrong.
@@ -112,7 +117,7 @@ def unreachable_targets(evidence: Evidence) -> list[Finding]:
     share = evidence.part(material.reachable)
     if not share > OUT_OF_REACH:
         return []
-    name, kind = monitor.end_name, monitor.end_name.split(" ", 1)[-1]
+    kind = _kind_of_end(evidence)
     low, high = float(material.low.min()), float(material.high.max())
     targets = ""
     if material.n_classes is None:
@@ -129,11 +134,72 @@ def unreachable_targets(evidence: Evidence) -> list[Finding]:
         f"Leave out {kind}, so that the network ends in a layer with weights; or bring the targets into the "
         "range of the outputs."
     )
-    return [Finding("outputs cannot reach the targets", name, figure, advice)]
+    return [Finding("outputs cannot reach the targets", monitor.end_name, figure, advice)]
 
 
 def _end(value: float) -> str:
     return f"{value:.3g}" if np.isfinite(value) else ("infinity" if value > 0 else "-infinity")
+
+
+def stuck_logits(evidence: Evidence) -> list[Finding]:
+    """An activation bounds what the loss would have beyond, and holds outputs where no gradient moves them."""
+    end = evidence.end_after_training
+    if end is None or not end.pushed > PUSHED:
+        return []
+    return _stuck(evidence, _without(evidence))
+
+
+def stuck_numbers(evidence: Evidence) -> list[Finding]:
+    """An activation suits the targets, and holds outputs where no gradient moves them."""
+    end = evidence.end_after_training
+    if end is None or end.pushed > PUSHED:
+        return []
+    advice = (
+        f"Begin with a bias that keeps outputs off the bound, use a smaller learning rate, or leave out "
+        f"{_kind_of_end(evidence)}."
+    )
+    return _stuck(evidence, advice)
+
+
+def _stuck(evidence, advice):
+    end, kind = evidence.end_after_training, _kind_of_end(evidence)
+    if not end.stuck:
+        return []
+    numbers = [str(index) for index in end.stuck[:5]] + (["others"] if len(end.stuck) > 5 else [])
+    lie = "lies" if len(end.stuck) == 1 else "lie"
+    figure = (
+        f"{len(end.stuck)} of {counted(end.n_outputs, 'output')} ({listed(numbers)}) {lie} where the slope of "
+        f"{kind} is 0, for most of the rows that {evidence.monitor.loss_name} pulls away from there; the loss "
+        f"ended at {evidence.end:.3g}, {evidence.level:.0%} of {evidence.baseline_words}."
+    )
+    return [Finding(END, evidence.monitor.end_name, figure, advice)]
+
+
+def bounded_end(evidence: Evidence) -> list[Finding]:
+    """A network ends in an activation that bounds outputs which the loss would have beyond: a note."""
+    end, material = evidence.end_after_training, evidence.material
+    if end is None or not end.pushed > PUSHED:
+        return []
+    figure = (
+        f"after {_kind_of_end(evidence)} outputs lie between {_end(float(material.low.min()))} and "
+        f"{_end(float(material.high.max()))}; were all at that bound, {evidence.monitor.loss_name} would have "
+        f"{end.pushed:.0%} of them beyond."
+    )
+    return [Finding(END, evidence.monitor.end_name, figure, _without(evidence))]
+
+
+def bounded_end_that_harms(evidence: Evidence) -> list[Finding]:
+    """The same where much of the loss is left, and nothing else is to blame."""
+    return bounded_end(evidence) if evidence.level > COPED else []
+
+
+def _without(evidence):
+    kind, loss = _kind_of_end(evidence), evidence.monitor.loss_name
+    return f"Leave out {kind}: {loss} takes any numbers, as a layer with weights gives them."
+
+
+def _kind_of_end(evidence):
+    return evidence.monitor.end_name.split(" ", 1)[-1]
 
 
 def inputs_do_not_vary(evidence: Evidence) -> list[Finding]:

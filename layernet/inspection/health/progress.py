@@ -64,16 +64,6 @@ STEEP = 0.2
 STEEP_FALL = 0.05
 UNMOVED = 0.1
 
-# How much the validation loss rose from its best, as a part of that; less may be noise (Prechelt, 1998, Early
-# stopping - but when?).
-TURNED = 0.2
-# ... and as a part of the baseline: where nearly all is right, a loss three times as high is one row more.
-ROSE = 0.1
-
-# How much more of what there is to be learned was learned on the training rows than on the validation rows,
-# where nothing was: overfitting alone first learns something of use.
-OF_NO_USE = 0.25
-
 SMALLER_RATE = "Divide the learning rate by 10, or let find_learning_rate look for one."
 
 
@@ -138,7 +128,7 @@ def rate_too_low(evidence: Evidence) -> list[Finding]:
 
 def labels_shuffled(evidence: Evidence) -> list[Finding]:
     """The network learns at a sound pace, and there is nothing to be learned."""
-    material, validation = evidence.material, evidence.monitor.history.get("val_loss", [])
+    material, validation = evidence.material, evidence.validation_losses.tolist()
     if evidence.part(min(validation, default=math.inf)) < USEFUL:
         return []
     if not evidence.knows_signal:
@@ -235,47 +225,6 @@ def little_was_learned(evidence: Evidence) -> list[Finding]:
         "epochs."
     )
     return [Finding("little was learned", None, figure, advice)]
-
-
-def validation_of_another_kind(evidence: Evidence) -> list[Finding]:
-    """What was learned is of no use on the validation rows, from the first epoch on."""
-    losses = np.array(evidence.monitor.history.get("val_loss", []), dtype=float)
-    if not losses.size or not np.isfinite(losses).all():
-        return []
-    best, learned = evidence.part(float(losses.min())), evidence.part(evidence.monitor.history["loss"][-1])
-    if not (best > NOTHING and best - learned > OF_NO_USE):
-        return []
-    figure = (
-        f"the validation loss was never below {losses.min():.3g}, and {evidence.baseline:.3g} is "
-        f"{evidence.baseline_words} of the training rows; the training loss fell to "
-        f"{evidence.monitor.history['loss'][-1]:.3g}."
-    )
-    advice = (
-        "Compare some validation rows with training rows. Scale both with the figures of the training rows, "
-        "keep the order of columns and the numbers of classes, and make sure that inputs and targets belong "
-        "together."
-    )
-    return [Finding("validation rows of another kind", None, figure, advice)]
-
-
-def overfitting(evidence: Evidence) -> list[Finding]:
-    """The validation loss turned round while the training loss went on falling."""
-    losses = np.array(evidence.monitor.history.get("val_loss", []))
-    if len(losses) < 3:
-        return []
-    best = int(losses.argmin())
-    # A single epoch may be high by accident, the last tenth is not.
-    end = float(losses[-math.ceil(len(losses) / 10) :].mean())
-    rise, training = end - losses[best], evidence.monitor.history["loss"]
-    turned = rise > TURNED * (losses[best] - evidence.lowest) and rise > ROSE * evidence.gap
-    if not (turned and training[-1] < training[best]):
-        return []
-    figure = (
-        f"the validation loss was {losses[best]:.3g} at best, after epoch {best + 1}, and {end:.3g} at the "
-        f"end; the training loss fell from {training[best]:.3g} to {training[-1]:.3g}."
-    )
-    advice = "Stop where it was best (EarlyStopping), or use Dropout, weight decay, fewer units, more data."
-    return [Finding("overfitting", None, figure, advice)]
 
 
 def is_still_falling(evidence: Evidence) -> bool:

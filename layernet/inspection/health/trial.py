@@ -9,7 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from layernet.inspection.gradients import GradientReport
+from layernet.inspection.health.ends import End, what_the_end_does
+from layernet.inspection.health.linear import StraightPair, straight_pairs
 from layernet.inspection.health.listening import hear
+from layernet.inspection.health.material import Material
 from layernet.inspection.health.noise import share_of_signal, surviving_signals
 from layernet.inspection.health.own_layers import check_own_layers
 from layernet.inspection.health.rows import SmallFeature, one_column_each, small_feature_that_matters
@@ -38,6 +41,12 @@ class Trial:
     outputs : ndarray of shape (n_rows, ...)
         Of the network for these rows, in inference mode.
     outputs_in_training : ndarray of shape (n_rows, ...)
+    outputs_held_out : ndarray of shape (n_rows, ...) or None
+        Of the network for the rows that it is validated on, in inference mode.
+    end : End or None
+        What the layers after the last weights do to the outputs.
+    straight_pairs : list of StraightPair
+        Layers with weights between which nothing bends.
     """
 
     gradients: dict[str, GradientReport]
@@ -49,6 +58,9 @@ class Trial:
     small_feature: SmallFeature | None
     outputs: np.ndarray
     outputs_in_training: np.ndarray
+    outputs_held_out: np.ndarray | None
+    end: End | None
+    straight_pairs: list[StraightPair]
 
     @property
     def sizes(self) -> np.ndarray:
@@ -56,9 +68,7 @@ class Trial:
         return np.hypot(self.means, self.deviations)
 
 
-def try_out(
-    network: Layer, loss: Loss, inputs: np.ndarray, targets: np.ndarray | None, first: str | None
-) -> Trial:
+def try_out(network: Layer, loss: Loss, material: Material, first: str | None) -> Trial:
     """Make all experiments.
 
     Parameters
@@ -66,9 +76,8 @@ def try_out(
     network : Layer
         Built; left as it is.
     loss : Loss
-    inputs : ndarray of shape (n_rows, ...)
-    targets : ndarray of shape (n_rows, ...) or None
-        As the loss prepared them.
+    material : Material
+        With the rows that are passed through it.
     first : str or None
         The name of the first layer with weights.
 
@@ -77,8 +86,12 @@ def try_out(
     Trial
     """
     network = copy.deepcopy(network)
+    inputs, targets, held_out = material.inputs, material.targets, material.held_out
     with np.errstate(all="ignore"):
         outputs = network.forward_pass(inputs)
+        outputs_held_out = None if held_out is None else np.array(network.forward_pass(held_out.inputs))
+        end = _end_of(network, loss, material)
+        pairs = straight_pairs(network)
         in_training, heard = hear(network, inputs)
         reports, unchecked = check_own_layers(heard, loss, in_training, targets)
         arriving = heard[first].inputs if first in heard else inputs
@@ -98,8 +111,19 @@ def try_out(
         if small is not None:
             small = replace(small, heeded=heed_of(network, inputs, outputs, small.index))
     return Trial(
-        reports, unchecked, signals, signal, means, deviations, small, np.array(outputs), np.array(in_training)
-    )
+        reports, unchecked, signals, signal, means, deviations, small, np.array(outputs), np.array(in_training),
+        outputs_held_out, end, pairs,
+    )  # fmt: skip
+
+
+def _end_of(network, loss, material):
+    """What the network's end does to its outputs; None if it leaves them all, or that cannot be found."""
+    if material.targets is None or material.low is None:
+        return None
+    try:
+        return what_the_end_does(network, loss, material.inputs, material.targets, material.low, material.high)
+    except (ValueError, TypeError, ArithmeticError, IndexError):  # too much for somebody's layer or loss
+        return None
 
 
 def heed_of(network: Layer, inputs: np.ndarray, outputs: np.ndarray, feature: int) -> float:
