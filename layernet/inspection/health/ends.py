@@ -1,4 +1,4 @@
-"""What an activation after the last weights does to the outputs that a loss wants."""
+"""Effect of an activation after the last weights on the outputs that a loss wants."""
 
 from __future__ import annotations
 
