@@ -27,7 +27,8 @@ def execute(path: Path) -> nbformat.NotebookNode:
     manager = AsyncKernelManager()
     manager.kernel_spec.argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     folder = {"metadata": {"path": str(path.resolve().parent)}}
-    NotebookClient(notebook, km=manager, timeout=TIMEOUT, resources=folder).execute()
+    # One output for what a cell prints, however it was timed: else the same run is saved differently.
+    NotebookClient(notebook, km=manager, timeout=TIMEOUT, resources=folder, coalesce_streams=True).execute()
     for number, cell in enumerate(notebook.cells, start=1):
         cell.id = (
             f"cell-{number}"  # the same in every run, so that a change of one cell is a change of one cell
