@@ -20,14 +20,12 @@ from layernet.engine.program import (
     BatchInPython,
     Formula,
     Program,
-    Team,
-    aligned,
-    intersections,
     segments_of,
     segments_of_parts,
 )
 from layernet.engine.registry import methods_of
 from layernet.engine.sparse_rows import SparseRows
+from layernet.engine.team import Team, aligned, intersections
 from layernet.engine.threads import blas_on_one_thread, n_workers_for
 from layernet.engine.translation import translate
 from layernet.engine.updates import add_update

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from llvmlite import ir
 from numba import carray, njit, types
-from numba.core import cgutils
+from numba.core import cgutils, config, imputils
 from numba.extending import intrinsic, overload, register_jitable
 
 from layernet.engine import words
@@ -17,7 +17,7 @@ ORDINARY = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrappe
 _known: set[Callable] = set()
 
 
-def compile_kernel(formula: Callable, dtype: np.dtype) -> tuple[str, str]:
+def compile_kernel(formula: Callable, dtype: np.dtype, is_checked: bool = False) -> tuple[str, str]:
     """Translate a kernel into LLVM's language.
 
     Parameters
@@ -25,6 +25,10 @@ def compile_kernel(formula: Callable, dtype: np.dtype) -> tuple[str, str]:
     formula : callable
         Of (batch, operands, sizes).
     dtype : float32 or float64
+    is_checked : bool, default=False
+        Whether every index is checked; see `trial`. The sizes are an array then, and the operands are arrays of
+        a type of their own: functions that kernels call are compiled for each type of their arguments, so that
+        those with and those without checks do not get mixed up.
 
     Returns
     -------
@@ -39,10 +43,15 @@ def compile_kernel(formula: Callable, dtype: np.dtype) -> tuple[str, str]:
         _known.add(function)
     number = types.float32 if dtype == np.float32 else types.float64
     integers = types.CPointer(types.int64)
-    signature = types.void(integers, types.CPointer(types.CPointer(number)), integers)
-    dispatcher = njit(signature, fastmath=set(words.FAST), **ORDINARY)(formula)
-    (result,) = dispatcher.overloads.values()
-    return result.fndesc.llvm_func_name, dispatcher.inspect_llvm(result.signature.args)
+    sizes = types.Array(types.int64, 1, "C") if is_checked else integers
+    signature = types.void(integers, types.CPointer(types.CPointer(number)), sizes)
+    before, config.BOUNDSCHECK = config.BOUNDSCHECK, int(is_checked)
+    try:
+        dispatcher = njit(signature, fastmath=set(words.FAST), **ORDINARY)(formula)
+        (result,) = dispatcher.overloads.values()
+        return result.fndesc.llvm_func_name, dispatcher.inspect_llvm(result.signature.args)
+    finally:
+        config.BOUNDSCHECK = before
 
 
 @overload(words.arrays, prefer_literal=True)
@@ -50,7 +59,7 @@ def _arrays(batch, operands, sizes, count):
     def view(index):
         return f"carray(operands[{index}], ({rows_of(index)}, sizes[{2 * index + 1}]))"
 
-    return _views(view, count)
+    return _views(view, sizes, count)
 
 
 @overload(words.vectors, prefer_literal=True)
@@ -58,29 +67,35 @@ def _vectors(batch, operands, sizes, count):
     def view(index):
         return f"carray(operands[{index}], ({rows_of(index)} * sizes[{2 * index + 1}],))"
 
-    return _views(view, count)
+    return _views(view, sizes, count)
 
 
 @overload(words.whole_numbers, prefer_literal=True)
 def _whole_numbers(batch, operands, sizes, index):
-    return _view_of(index.literal_value, types.int64)
+    return _view_of(index.literal_value, types.int64, sizes)
 
 
 @overload(words.short_numbers, prefer_literal=True)
 def _short_numbers(batch, operands, sizes, index):
-    return _view_of(index.literal_value, types.int32)
+    return _view_of(index.literal_value, types.int32, sizes)
 
 
 @overload(words.doubles, prefer_literal=True)
 def _doubles(batch, operands, sizes, index):
-    return _view_of(index.literal_value, types.float64)
+    return _view_of(index.literal_value, types.float64, sizes)
 
 
-def _view_of(index, kind):
+def _view_of(index, kind, sizes):
     """A function that returns one operand as a matrix of another type than the plan's."""
-    names = {"carray": carray, "as_other": _POINTERS[kind]}
+    carray_of, note = _making_of_arrays(sizes)
+    names = {"carray": carray_of, "note": note, "as_other": _POINTERS[kind]}
     shape = f"({rows_of(index)}, sizes[{2 * index + 1}])"
-    exec(f"def view(batch, operands, sizes, index): return carray(as_other(operands[{index}]), {shape})", names)
+    exec(
+        f"def view(batch, operands, sizes, index):\n"
+        f"    note(batch, sizes, {index + 1}, {words.CODES[str(kind)]})\n"
+        f"    return carray(as_other(operands[{index}]), {shape})",
+        names,
+    )
     return names["view"]
 
 
@@ -107,12 +122,56 @@ def rows_of(index):
     return f"(batch[-1 - {size}] if {size} < 0 else {size})"
 
 
-def _views(view, count):
+def _views(view, sizes, count):
     """A function that returns so many views, written out: a compiler needs to see each."""
-    names = {"carray": carray}
+    carray_of, note = _making_of_arrays(sizes)
+    names = {"carray": carray_of, "note": note}
     views = "".join(f"{view(index)}, " for index in range(count.literal_value))
-    exec(f"def views(batch, operands, sizes, count): return ({views})", names)
+    exec(
+        f"def views(batch, operands, sizes, count):\n"
+        f"    note(batch, sizes, {count.literal_value}, 0)\n"
+        f"    return ({views})",
+        names,
+    )
     return names["views"]
+
+
+def _making_of_arrays(sizes):
+    """What makes an array of an address and a shape, and what is called before that, with checks or without."""
+    return (_checked_array, _note_operands) if isinstance(sizes, types.Array) else (carray, _note_nothing)
+
+
+@register_jitable
+def _note_nothing(batch, sizes, count, code):
+    pass
+
+
+@register_jitable
+def _note_operands(batch, sizes, count, code):
+    """Note how many operands a kernel asks for, and stop it if there are fewer, or one has another type."""
+    n_operands = len(sizes) // 3  # two sizes of each, and then the types of all
+    batch[words.LAST] = max(batch[words.LAST], count)
+    if count > n_operands or (code and sizes[2 * n_operands + count - 1] != code):
+        raise IndexError
+
+
+@register_jitable
+def _checked_array(address, shape):
+    return _as_checked(carray(address, shape))
+
+
+@intrinsic
+def _as_checked(typing_context, array):
+    """The same array as one of a type that only kernels with checks have."""
+
+    def generate(context, builder, signature, arguments):
+        return imputils.impl_ret_borrowed(context, builder, signature.return_type, arguments[0])
+
+    return types.Array(array.dtype, array.ndim, array.layout, aligned=False)(array), generate
+
+
+def _is_checked(array):
+    return not array.aligned
 
 
 def _other_pointer(kind):
@@ -214,10 +273,12 @@ def _gemm(typing_context, place, transpose_a, transpose_b, m, n, k, a, lda, b, l
 @overload(words.matrix_product)
 def _matrix_product(place, first, second, out, form, add):
     # BLAS counts columns first: what it takes for the product is the transpose of second' x first'.
-    number = words.number
+    number, is_checked = words.number, _is_checked(out)
 
     def multiply(place, first, second, out, form, add):
         rows, columns = out.shape
+        if is_checked:
+            _check_product(first, second, out, form)
         inner = first.shape[0] if form == 1 else first.shape[1]
         beta = number(out, 1.0) if add else number(out, 0.0)
         _gemm(
@@ -226,6 +287,14 @@ def _matrix_product(place, first, second, out, form, add):
         )  # fmt: skip
 
     return multiply
+
+
+@register_jitable
+def _check_product(first, second, out, form):
+    n_rows, inner = first.shape[::-1] if form == 1 else first.shape
+    inner_of_second, n_columns = second.shape[::-1] if form == 2 else second.shape
+    if out.shape != (n_rows, n_columns) or inner != inner_of_second:
+        raise IndexError
 
 
 @intrinsic

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from layernet.engine.words import inlined
+from layernet.engine import words
 
 # What the compiler has formulas of its own for. Their names say all; attributes of other modules are constants.
 KNOWN_MODULES = frozenset({"math", "numpy"})
@@ -93,9 +93,12 @@ class _Walk:
             raise _UnknownValueError
 
     def _add_function(self, function):
+        if function.__module__ == words.__name__:  # what these mean is the compiler's
+            self._note("word", function.__qualname__)
+            return
         if not self._is_new(function):  # one that calls itself, for instance
             return
-        self._note("function", sorted(inlined.get(function, ())))
+        self._note("function", sorted(words.inlined.get(function, ())))
         self._add_code(function.__code__)
         self.add(function.__defaults__)
         self.add(tuple(sorted((function.__kwdefaults__ or {}).items())))

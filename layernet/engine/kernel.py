@@ -66,13 +66,24 @@ class Kernel:
         self.formula = formula
         self.name = f"{formula.__module__}.{name or formula.__qualname__}"
         self.__doc__ = formula.__doc__
-        self._addresses: dict[np.dtype, int] = {}
+        self._addresses: dict[tuple[np.dtype, bool], int] = {}
 
-    def address(self, dtype: np.dtype) -> int:
-        """Where the machine code for a type lies; made, or loaded from the cache, when first asked for."""
-        if dtype not in self._addresses:
-            self._addresses[dtype] = machine_code(self.formula, self.name, dtype, fingerprint(self.formula))
-        return self._addresses[dtype]
+    def address(self, dtype: np.dtype, is_checked: bool = False) -> int:
+        """Where the machine code for a type lies; made, or loaded from the cache, when first asked for.
+
+        With checks it is another function, of which `trial` knows how it is called.
+        """
+        key = dtype, is_checked
+        if key not in self._addresses:
+            self._addresses[key] = machine_code(
+                self.formula, self.name, dtype, fingerprint(self.formula), is_checked
+            )
+        return self._addresses[key]
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it is one of this package."""
+        return self.formula.__module__.startswith("layernet.")
 
     def __repr__(self) -> str:
         return f"<kernel {self.name}>"

@@ -23,7 +23,9 @@ _COUNTING = re.compile(r"(define [^\n]*@NRT_(?:incref|decref)\([^\n]*\{)\n.*?\n\
 _told = False
 
 
-def machine_code(formula: Callable, name: str, dtype: np.dtype, fingerprint: str | None) -> int:
+def machine_code(
+    formula: Callable, name: str, dtype: np.dtype, fingerprint: str | None, is_checked: bool = False
+) -> int:
     """Where the machine code of a function lies: loaded from the cache, or compiled for it.
 
     Parameters
@@ -36,6 +38,8 @@ def machine_code(formula: Callable, name: str, dtype: np.dtype, fingerprint: str
         The type of the operands.
     fingerprint : str or None
         Of the function; None for one that is not kept, because it depends on something that has no fingerprint.
+    is_checked : bool, default=False
+        Whether every index is checked; as in `compile_kernel`.
 
     Returns
     -------
@@ -43,8 +47,8 @@ def machine_code(formula: Callable, name: str, dtype: np.dtype, fingerprint: str
         An address, valid as long as the process lives.
     """
     with _lock:  # neither Numba nor LLVM's linker is made for two threads at once
-        file = _cache_file(name, dtype, fingerprint)
-        symbol, code = _cached(file) or _compiled(formula, dtype, file)
+        file = _cache_file(f"{name}-checked" if is_checked else name, dtype, fingerprint)
+        symbol, code = _cached(file) or _compiled(formula, dtype, file, is_checked)
         return _loader().load(symbol, code)
 
 
@@ -100,7 +104,7 @@ def is_any_loaded() -> bool:
     return _loader.cache_info().currsize > 0
 
 
-def _compiled(formula, dtype, file):
+def _compiled(formula, dtype, file, is_checked):
     """The symbol and the machine code of a function, compiled and put into the cache."""
     global _told
     if not _told:
@@ -110,7 +114,7 @@ def _compiled(formula, dtype, file):
         )
     from layernet.engine.compiler import compile_kernel
 
-    symbol, text = compile_kernel(formula, dtype)
+    symbol, text = compile_kernel(formula, dtype, is_checked)
     code = _loader().translate(text, symbol)
     if file is not None:
         _keep(file, symbol.encode() + b"\n" + code)
@@ -168,7 +172,7 @@ def _cache_file(name, dtype, fingerprint):
     if folder is None or stamp is None or fingerprint is None:
         return None
     key = hashlib.sha256(repr((stamp, fingerprint, _loader().processor)).encode()).hexdigest()
-    return folder / f"{re.sub('[^A-Za-z0-9_.]', '', name)}-{dtype.name}-{key[:24]}.o"
+    return folder / f"{re.sub('[^A-Za-z0-9_.-]', '', name)}-{dtype.name}-{key[:24]}.o"
 
 
 @functools.cache

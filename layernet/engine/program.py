@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -11,8 +12,10 @@ import numpy as np
 
 from layernet.engine.kernel import Kernel
 from layernet.engine.kernels.batches import add_up, shares, sum_weights
-from layernet.engine.kernels.structure import meet
+from layernet.engine.kernels.structure import clear, meet
 from layernet.engine.settings import NO_SETTINGS, NotASettingError, has_value, plain_value
+from layernet.engine.team import Team, aligned
+from layernet.engine.trial import try_kernel
 from layernet.engine.words import ALL_ROWS, OWN_ROWS
 
 
@@ -50,54 +53,6 @@ class Formula(NamedTuple):
     """Something that only Python can do: a function of the number of rows of the batch."""
 
     function: Callable[[int], None]
-
-
-class Team:
-    """Workers that share every batch, and what they share besides.
-
-    Parameters
-    ----------
-    n_workers : int
-    batch_size : int
-        The largest number of rows that a batch will have.
-    gradients : ndarray of shape (n_parameters,)
-        The network's own gradients, which are those of the whole batch in the end.
-    """
-
-    def __init__(self, n_workers: int, batch_size: int, gradients: np.ndarray):
-        self.n_workers = n_workers
-        self.batch_size = batch_size
-        self.part = -(-batch_size // n_workers)
-        self.gradients = [gradients, *(np.zeros(len(gradients), gradients.dtype) for _ in range(n_workers - 1))]
-        self.gate = np.zeros((1, 1), np.int64)
-        # Of some parameters, who computes the gradients for the whole batch: (worker, where they lie).
-        self.owners: list[tuple[int, slice]] = []
-        self._shared: dict[object, np.ndarray] = {}
-
-    def share(self, name: object, shape: tuple[int, ...], dtype) -> np.ndarray:
-        """A buffer that is the same for all that ask for it by one name."""
-        if name not in self._shared:
-            self._shared[name] = aligned(shape, dtype)
-        return self._shared[name]
-
-    def owned_by(self, worker: int) -> list[slice]:
-        """The parameters that a worker moves: those whose gradients it alone computes, and a part of others."""
-        own = [place for owner, place in self.owners if owner == worker]
-        return merged([*own, *(self._part_of(place, worker) for place in self.left_over())])
-
-    def left_over(self) -> list[slice]:
-        """The parameters whose gradients each worker computes for its own rows, and which have to be added."""
-        owned = sorted((place for _, place in self.owners), key=lambda place: place.start)
-        ends = [0, *(place.stop for place in owned)]
-        starts = [*(place.start for place in owned), len(self.gradients[0])]
-        return [slice(end, start) for end, start in zip(ends, starts, strict=True) if end < start]
-
-    def _part_of(self, place, worker):
-        """A worker's part of some parameters; parts begin where a cache line may."""
-        size = place.stop - place.start
-        ends = [min(size, 16 * -(-size * w // self.n_workers // 16)) for w in range(self.n_workers + 1)]
-        ends[-1] = size
-        return slice(place.start + ends[worker], place.start + ends[worker + 1])
 
 
 class Program:
@@ -141,6 +96,8 @@ class Program:
             int, tuple[np.ndarray, np.ndarray]
         ] = {}  # buffers of samples, each with that of all workers
         self._all: set[int] = set()
+        self._memories: set[int] = set()  # that these buffers lie in
+        self._gradients_in_use: set[int] = set()
         self._when_all_are_back: list[Callable[[], None]] = []
         self._count = 0
         self._shares: np.ndarray | None = None
@@ -179,6 +136,7 @@ class Program:
         own = everything[self.worker * team.part : (self.worker + 1) * team.part]
         self._own[id(own)] = own, everything
         self._all.add(id(everything))
+        self._memories.add(id(everything.base))
         return own
 
     def of_all(self, own: np.ndarray) -> np.ndarray:
@@ -199,15 +157,24 @@ class Program:
         return np.array([values or (0.0,)], self.dtype)
 
     def vector(self, values: np.ndarray) -> np.ndarray:
-        """A parameter or a piece of state as a matrix of one row that shares its memory."""
-        return values.reshape(1, -1)
+        """A parameter or a piece of state as a matrix that shares its memory; see `shape_of_matrix`."""
+        if not isinstance(values, np.ndarray) or not values.flags.c_contiguous:
+            what = (
+                f"strides {values.strides}" if isinstance(values, np.ndarray) else f"a {type(values).__name__}"
+            )
+            raise ValueError(
+                f"program.vector expects a contiguous array, whose memory kernels can share, got {what}. Give "
+                "it np.ascontiguousarray(values) if nobody writes there."
+            )
+        return values.reshape(shape_of_matrix(values))
 
     def gradient(self, of_network: np.ndarray) -> np.ndarray:
-        """The worker's own place for a gradient, given the network's; a vector as a matrix of one row.
+        """The worker's own place for a gradient, given the network's, as a matrix of the parameter's shape.
 
-        What the workers write there, each for its own rows, is added up in the end.
+        What the workers write there, each for its own rows, is added up in the end. Before a third-party kernel
+        writes there, it is set to zero in every step.
         """
-        shape = of_network.shape if of_network.ndim == 2 else (1, of_network.size)
+        shape = shape_of_matrix(of_network)
         if not self.is_training:
             return self.fixed(*shape)  # nobody writes there
         place = self._place_of(of_network)
@@ -270,17 +237,37 @@ class Program:
         rows = [
             OWN_ROWS if id(a) in self._own else ALL_ROWS if id(a) in self._all else len(a) for a in operands
         ]
+        types = (self.dtype, np.int64, np.int32, np.float64) if kernel.is_own else (self.dtype, np.int64)
         for array in operands:
-            if (
-                array.ndim != 2
-                or not array.flags.c_contiguous
-                or array.dtype not in (self.dtype, np.int64, np.int32, np.float64)
-            ):
+            if array.ndim != 2 or not array.flags.c_contiguous or array.dtype not in types:
                 raise ValueError(
                     f"{kernel!r} expects contiguous matrices of {self.dtype} or int64, got an array of shape "
                     f"{array.shape} and type {array.dtype}. Use program.vector(array) for a vector."
                 )
-        (self.at_the_end if at_the_end else self.steps).append(Instruction(kernel, list(operands), rows))
+            if id(array.base) in self._memories and id(array) not in self._own and id(array) not in self._all:
+                raise ValueError(
+                    f"{kernel!r} expects buffers of samples as program.for_samples returns them, got a view "
+                    f"of one, of shape {array.shape}. A kernel sees as many rows of a buffer as the batch has, "
+                    "and all rows of anything else."
+                )
+        instructions = self.at_the_end if at_the_end else self.steps
+        if not kernel.is_own:
+            team = self.team
+            try_kernel(kernel, operands, rows, self.dtype, team.part, team.part * team.n_workers)
+        for array in operands:
+            if self._is_new_gradient(array) and not kernel.is_own:  # which may add to what is there
+                instructions.append(Instruction(clear, [array], [len(array)]))
+        instructions.append(Instruction(kernel, list(operands), rows))
+
+    def _is_new_gradient(self, array):
+        """Whether an operand is the place of a gradient that no instruction so far has had to do with."""
+        place = array.ctypes.data
+        gradients = (self.team.gradients[self.worker], self.team.gradients[0])
+        is_one = any(each.ctypes.data <= place < each.ctypes.data + each.nbytes for each in gradients)
+        if not is_one or place in self._gradients_in_use:
+            return False
+        self._gradients_in_use.add(place)
+        return True
 
     def meet(self) -> None:
         """Have this worker wait for the others here."""
@@ -370,6 +357,12 @@ class Program:
             with suppress(NotASettingError):
                 self.settings.append((owner, name, plain_value, plain_value(value)))
 
+    def watch_arrays(self, owner: Any) -> None:
+        """Make the program anew if one of an object's own arrays is replaced by another."""
+        for name, array in vars(owner).items():
+            if isinstance(array, np.ndarray):
+                self.watched.append((partial(vars(owner).get, name), array))
+
     def is_up_to_date(self) -> bool:
         """Whether all arrays that are watched are still the same, and all settings have the same values."""
         return all(find() is array for find, array in self.watched) and all(
@@ -399,32 +392,17 @@ def segments_of(steps: list, place: int = 0) -> list[tuple[int, int] | Callable[
     return segments
 
 
-def aligned(shape: tuple[int, ...], dtype) -> np.ndarray:
-    """An array of zeros that begins where a cache line does."""
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    memory = np.zeros(size + 64, np.uint8)
-    start = -memory.ctypes.data % 64
-    return memory[start : start + size].view(dtype).reshape(shape)
+def shape_of_matrix(array: np.ndarray) -> tuple[int, int]:
+    """The shape of an array as a matrix: its own with two axes, and else that of one row.
+
+    Examples
+    --------
+    >>> [shape_of_matrix(np.zeros(shape)) for shape in [(2, 3), (4,), (2, 3, 4), ()]]
+    [(2, 3), (1, 4), (1, 24), (1, 1)]
+    """
+    return array.shape if array.ndim == 2 else (1, array.size)
 
 
 def copy_of(buffer: np.ndarray, rows: int, shape: tuple[int, ...]) -> np.ndarray:
     """The first rows of a buffer, in the shape of the samples."""
     return buffer[:rows].reshape(rows, *shape).copy()
-
-
-def merged(places: list[slice]) -> list[slice]:
-    """The same entries in as few slices as possible."""
-    whole: list[slice] = []
-    for place in sorted(places, key=lambda place: place.start):
-        if place.start == place.stop:
-            continue
-        if whole and whole[-1].stop == place.start:
-            place = slice(whole.pop().start, place.stop)
-        whole.append(place)
-    return whole
-
-
-def intersections(first: list[slice], second: list[slice]) -> list[slice]:
-    """The entries that are in both."""
-    pairs = (slice(max(a.start, b.start), min(a.stop, b.stop)) for a in first for b in second)
-    return [place for place in pairs if place.start < place.stop]

@@ -127,7 +127,9 @@ def translate_alone(layer: Layer, program: Program, inputs: np.ndarray) -> tuple
         if program.is_training:
             program.watch_numbers(layer)
         with suppress(NotASettingError):
-            return translation(layer, program, inputs)
+            translated = translation(layer, program, inputs)
+            program.watch_arrays(layer)
+            return translated
     return by_formula(layer, program, inputs)
 
 

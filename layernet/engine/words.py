@@ -21,6 +21,9 @@ WORKER, N_WORKERS, PART, WAITS, PRODUCT, YIELD = range(6, 12)
 N_STEPS, N_ROWS, BATCH_SIZE, FIRST, LAST = range(12, 17)
 LENGTH_OF_BATCH = 17
 
+# The types that an operand may have beside the plan's.
+CODES = {"int64": 1, "int32": 2, "float64": 3}
+
 FINE, LOSS_NOT_FINITE, GRADIENT_NOT_FINITE = range(3)
 
 # In the place of a number of rows: as many as the worker has of the batch; as many as the batch has.

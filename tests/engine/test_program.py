@@ -47,7 +47,8 @@ from engine.comparing import assert_same_training, run_python, train, workers
 from layernet.engine.compiled_plan import CompiledPlan, segments_of
 from layernet.engine.kernels import structure
 from layernet.engine.machine import Machine
-from layernet.engine.program import Formula, Instruction, Program, Team, aligned, intersections, merged
+from layernet.engine.program import Formula, Instruction, Program
+from layernet.engine.team import Team, aligned, intersections, merged
 from layernet.engine.translation import translate
 from layernet.training.data import TrainingData
 

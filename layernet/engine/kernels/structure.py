@@ -15,6 +15,14 @@ def meet(batch, operands, sizes):
 
 
 @kernel
+def clear(batch, operands, sizes):
+    """target = 0."""
+    (target,) = vectors(batch, operands, sizes, 1)
+    for place in range(len(target)):
+        target[place] = number(target, 0)
+
+
+@kernel
 def copy(batch, operands, sizes):
     """target = source."""
     source, target = vectors(batch, operands, sizes, 2)
