@@ -38,15 +38,22 @@ class Uninterrupted:
 
     def __enter__(self) -> None:
         if threading.get_ident() == _state.main_thread:
-            _state.enter((signal.SIGINT,))
-            _state.depth += 1
+            depth = _state.depth
+            try:  # a handler that was not replaced yet may raise an exception between any two lines
+                _state.depth = depth + 1
+                _state.enter((signal.SIGINT,))
+            except BaseException:
+                _state.depth = depth
+                raise
 
     def __exit__(self, *error: Any) -> None:
         if threading.get_ident() == _state.main_thread:
-            _state.depth -= 1
-            _state.leave()
-            if _state.waiting and _state.depth == 0:
-                _state.pass_on()
+            try:
+                _state.leave()
+            finally:
+                _state.depth -= 1
+                if _state.waiting and _state.depth == 0:
+                    _state.pass_on()
 
 
 class _State:
@@ -66,9 +73,17 @@ class _State:
 
     def enter(self, numbers: tuple[int, ...]) -> None:
         """Take the places of the handlers of some signals, if nobody has taken any yet."""
-        self.users += 1
-        if self.users > 1:
-            return
+        users = self.users
+        try:
+            self.users = users + 1
+            if users == 0:
+                self._take_places(numbers)
+        except BaseException:  # from a handler that was not replaced yet
+            self.users = users + 1
+            self.leave()
+            raise
+
+    def _take_places(self, numbers):
         for number in numbers:
             former = set_handler(number, handle)
             if former is not handle:
@@ -83,17 +98,30 @@ class _State:
         self.users -= 1
         if self.users > 0:
             return
-        for number in self.in_place:
+        while self.in_place:
+            number = self.in_place.pop()
             present = set_handler(number, self.former[number])
             if present is not handle:
                 set_handler(number, present)
-        self.in_place.clear()
 
     def pass_on(self) -> None:
-        """Have the signals that waited handled."""
-        numbers, self.waiting = self.waiting, []
-        for number in dict.fromkeys(numbers):
+        """Have the signals that waited handled, each once, even if the handler of one raises an error."""
+        if not self.waiting:
+            return
+        number = self.waiting[0]
+        self.waiting = [other for other in self.waiting if other != number]
+        try:
             self.former[number](number, None)
+        finally:
+            self.pass_on()
+
+    def begin_child(self) -> None:
+        """In a process that a fork has made, forget the blocks of a main thread that is not there."""
+        before = self.main_thread
+        self.note_thread()
+        if self.main_thread != before and self.users:
+            self.users, self.depth, self.waiting = 1, 0, []
+            self.leave()
 
 
 def handle(number: int, frame: FrameType | None) -> None:
@@ -106,6 +134,6 @@ def handle(number: int, frame: FrameType | None) -> None:
 
 _state = _State()
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_state.note_thread)
+    os.register_at_fork(after_in_child=_state.begin_child)
 signals_can_wait = SignalsCanWait()
 uninterrupted = Uninterrupted()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 import sys
 import threading
 from collections.abc import Iterator
@@ -95,26 +96,26 @@ class _Limiter:
     """
 
     def __init__(self):
-        self._lock = threading.Lock()
+        self.lock = threading.Lock()
         self._users = 0
         self._threads_before: list[tuple[Any, int]] = []
 
     def begin(self) -> None:
-        with uninterrupted, self._lock:
+        with uninterrupted, self.lock:
             if self._users == 0:
                 self._threads_before = [(library, library.num_threads) for library in _blas_libraries()]
                 self._set([(library, 1) for library, _ in self._threads_before])
             self._users += 1
 
     def end(self) -> None:
-        with uninterrupted, self._lock:
+        with uninterrupted, self.lock:
             self._users -= 1
             if self._users == 0:
                 self._set(self._threads_before)
 
     def threads(self) -> int:
         """How many threads BLAS may have where no step limits them."""
-        with uninterrupted, self._lock:
+        with uninterrupted, self.lock:
             if self._users:
                 return min((count for _, count in self._threads_before), default=1)
         return blas_threads()
@@ -158,3 +159,9 @@ def _blas_libraries_of(with_scipy: bool) -> list[Any]:
 
 
 _limiter = _Limiter()
+if hasattr(os, "register_at_fork"):  # no child begins with a lock that a thread of its parent holds
+    os.register_at_fork(
+        before=_limiter.lock.acquire,
+        after_in_parent=_limiter.lock.release,
+        after_in_child=_limiter.lock.release,
+    )

@@ -1,6 +1,7 @@
 """Ctrl-C and exceptions at any moment: a step of training is done wholly or not at all."""
 
 import contextlib
+import os
 import signal
 import sys
 import threading
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
+import layernet.interrupts as interrupts
 from layernet import (
     SGD,
     Adam,
@@ -23,6 +25,7 @@ from layernet import (
     Sequential,
     Tanh,
 )
+from layernet.interrupts import _state, signals_can_wait, uninterrupted
 
 X = np.random.default_rng(0).standard_normal((24, 5))
 Y = X @ np.arange(5.0)
@@ -359,3 +362,87 @@ def test_a_training_in_another_thread_touches_no_handler():
     thread.start()
     thread.join()
     assert errors == []
+
+
+# --- signals at the edges of a block ---
+
+
+@pytest.fixture
+def raising():
+    """SIGINT and SIGTERM have handlers that raise an exception, until the test is done."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def handler(number, frame):
+        raise InterruptedError(signal.Signals(number).name)
+
+    for number in before:
+        signal.signal(number, handler)
+    yield handler
+    for number, former in before.items():
+        signal.signal(number, former)
+
+
+def is_at_rest(handler):
+    """Whether no block is under way, and all handlers have their places."""
+    at_rest = (_state.users, _state.depth, _state.waiting, _state.in_place) == (0, 0, [], [])
+    return at_rest and signal.getsignal(signal.SIGINT) is signal.getsignal(signal.SIGTERM) is handler
+
+
+def signal_at_call(event, moments):
+    """A profile function that sends SIGINT when the module makes its so many-th call: there Python looks."""
+
+    def profile(frame, what, argument):
+        if frame.f_code.co_filename == interrupts.__file__ and frame.f_code is not interrupts.handle.__code__:
+            moments.append((what, frame.f_code.co_name, frame.f_lineno))
+            if len(moments) == event + 1:
+                signal.raise_signal(signal.SIGINT)
+
+    return profile
+
+
+def test_a_signal_at_any_call_within_a_block_leaves_no_trace(raising):
+    for event in range(200):
+        moments, was_raised = [], False
+        former = sys.getprofile()
+        try:
+            sys.setprofile(signal_at_call(event, moments))
+            with uninterrupted:
+                pass
+        except InterruptedError:
+            was_raised = True
+        finally:
+            sys.setprofile(former)
+        assert is_at_rest(raising), moments
+        if len(moments) <= event:
+            break
+        assert was_raised, moments  # it is neither lost nor kept for later
+    assert event > 10
+
+
+def test_of_two_signals_that_waited_none_is_lost(raising):
+    def send_three():
+        with signals_can_wait, uninterrupted:
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGINT):
+                signal.raise_signal(number)
+
+    with pytest.raises(InterruptedError, match="SIGTERM") as error:
+        send_three()
+    assert str(error.value.__context__) == "SIGINT"
+    assert is_at_rest(raising)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there are no forks here")
+@pytest.mark.filterwarnings("ignore:This process.*is multi-threaded:DeprecationWarning")
+def test_a_child_that_another_thread_makes_in_the_middle_of_a_block_hears_signals(raising):
+    def fork():
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if is_at_rest(raising) and _state.main_thread == threading.get_ident() else 1)
+        statuses.append(os.waitpid(child, 0)[1])
+
+    statuses = []
+    with signals_can_wait, uninterrupted:
+        thread = threading.Thread(target=fork)
+        thread.start()
+        thread.join()
+    assert statuses == [0]
