@@ -90,6 +90,7 @@ _MODULES = {
         "BoundaryFilm",
         "Monitor",
         "check_gradients",
+        "check_kernel",
         "check_layer",
         "computation_graph",
         "diagnose",

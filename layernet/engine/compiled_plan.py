@@ -86,6 +86,8 @@ class CompiledPlan:
     batch_size : int
     penalty : float, default=0.0
         As in `FormulaPlan`.
+    n_workers : int, default=None
+        How many share each batch; None for as many as it is worth.
     """
 
     engine = "compiled"
@@ -98,6 +100,7 @@ class CompiledPlan:
         data: Any,
         batch_size: int,
         penalty: float = 0.0,
+        n_workers: int | None = None,
     ):
         self.network = network
         self.loss = loss
@@ -108,7 +111,7 @@ class CompiledPlan:
         self._others: ThreadPoolExecutor | None = None
         self._order = aligned((1, data.n_samples), np.int64)
         self._n_rows = data.n_samples  # of the epoch under way
-        self.n_workers = n_workers_for(network, self.batch_size, *[True] * data.has_sparse_batches)
+        self.n_workers = n_workers or n_workers_for(network, self.batch_size, *[True] * data.has_sparse_batches)
         self._measure()
         self._make()
 

@@ -1,10 +1,12 @@
 """Looking at networks: are the gradients right, are the laws kept, what is inside, how does it learn."""
 
 from layernet.inspection.boundaries import BoundaryFilm, draw_boundary
-from layernet.inspection.contract import ContractReport, check_layer
+from layernet.inspection.contract import check_layer
 from layernet.inspection.gradients import GradientReport, check_gradients
 from layernet.inspection.graph import ComputationGraph, LayerGraph, computation_graph, lecture_graph
 from layernet.inspection.health import Diagnosis, Finding, Monitor, diagnose
+from layernet.inspection.kernels import check_kernel
+from layernet.inspection.laws import ContractReport
 from layernet.inspection.learning_rate import LearningRateSearch, find_learning_rate
 
 __all__ = [
@@ -18,6 +20,7 @@ __all__ = [
     "LearningRateSearch",
     "Monitor",
     "check_gradients",
+    "check_kernel",
     "check_layer",
     "computation_graph",
     "diagnose",

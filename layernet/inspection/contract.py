@@ -7,7 +7,7 @@ import copy
 import pickle
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,38 +15,10 @@ import numpy as np
 import layernet
 from layernet.containers import Residual, Sequential
 from layernet.inspection.gradients import check_gradients
+from layernet.inspection.laws import ContractReport, try_laws
 from layernet.layer import Layer
 from layernet.optimizers import SGD
 from layernet.validation import as_feature_shape
-
-
-@dataclass
-class ContractReport:
-    """Which laws a layer keeps, and how it breaks the others; true if it keeps all.
-
-    Attributes
-    ----------
-    layer : str
-    kept : list of str
-        The laws that hold.
-    broken : dict of str to str
-        How a law is broken, by the law.
-    """
-
-    layer: str
-    kept: list[str] = field(default_factory=list)
-    broken: dict[str, str] = field(default_factory=dict)
-
-    def __bool__(self) -> bool:
-        return not self.broken
-
-    def __str__(self) -> str:
-        verdict = f"breaks {len(self.broken)} of" if self.broken else "keeps all"
-        lines = [f"{self.layer} {verdict} {len(self.kept) + len(self.broken)} laws of a layer."]
-        lines += [f"  BROKEN {law}\n         {how}" for law, how in self.broken.items()]
-        return "\n".join([*lines, *(f"  kept   {law}" for law in self.kept)])
-
-    __repr__ = __str__
 
 
 def check_layer(
@@ -99,34 +71,23 @@ def check_layer(
     ...     print(str(error).splitlines()[0])
     Half() breaks 1 of 15 laws of a layer.
     """
-    report = ContractReport(repr(layer))
-    for law in LAWS:
-        text = law.__doc__.splitlines()[0]
-        try:
-            for dtype in (np.float64, np.float32):
-                for training in (False, True):
-                    case = Case(layer, as_feature_shape(input_shape), n_samples, random_state, dtype, training)
-                    case.leave_out = leave_out
-                    law(case)
-            report.kept.append(text)
-        except AssertionError as error:
-            mode = "training" if training else "inference"
-            report.broken[text] = f"in {np.dtype(dtype)}, {mode} mode: {error}"
-        except Exception as error:
-            mode = "training" if training else "inference"
-            how = f"{type(error).__name__}: {error}"
-            report.broken[text] = f"in {np.dtype(dtype)}, {mode} mode, an error was raised: {how}"
-    if report.broken:
-        raise AssertionError(str(report))
-    return report
+    shape = as_feature_shape(input_shape)
+
+    def cases():
+        for dtype in (np.float64, np.float32):
+            for training in (False, True):
+                mode = "training" if training else "inference"
+                case = partial(Case, layer, shape, n_samples, random_state, dtype, training, leave_out)
+                yield f"in {np.dtype(dtype)}, {mode} mode", case
+
+    return try_laws(ContractReport(repr(layer)), LAWS, cases)
 
 
 class Case:
     """A layer in one type and one mode, with inputs and a gradient to try it on."""
 
-    leave_out: str | Sequence[str] = ()
-
-    def __init__(self, prototype, input_shape, n_samples, random_state, dtype, training):
+    def __init__(self, prototype, input_shape, n_samples, random_state, dtype, training, leave_out=()):
+        self.leave_out = leave_out
         random = np.random.default_rng(random_state)
         self.dtype = np.dtype(dtype)
         self.training = training
