@@ -1,4 +1,4 @@
-"""Trials of third-party kernels: do they stay within their operands?"""
+"""Trial of a third-party kernel: a run on copies in which every index is checked."""
 
 from __future__ import annotations
 

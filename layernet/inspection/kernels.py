@@ -1,4 +1,4 @@
-"""Do a layer's kernels compute what its formulas compute? A check for all layers, yours included."""
+"""Check of a layer's kernels against its formulas, for the layers of this package and for yours."""
 
 from __future__ import annotations
 
