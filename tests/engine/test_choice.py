@@ -91,6 +91,17 @@ def test_kernels_pay_after_so_many_layers_in_all_steps(n_layers, epochs, batch_s
     assert chosen("auto", **training) == ("compiled" if choice.has_numba() else "formulas")
 
 
+@pytest.mark.parametrize("units", [1, 700, 2000])
+def test_many_parameters_count_as_layers(units, monkeypatch):
+    network = Sequential([Dense(units), Dense(1)]).build(5, random_state=0)
+    work = 10 * (3 + network.parameter_vector.size // choice.PARAMETERS_OF_A_LAYER)  # of 10 steps of 4 rows
+    monkeypatch.setattr(choice, "WORTH_LOADING", work + 1)
+    assert chosen("auto", network=network, batch_size=4) == "formulas"
+    monkeypatch.setattr(choice, "WORTH_LOADING", work)
+    expected = "compiled" if choice.has_numba() else "formulas"
+    assert chosen("auto", network=network, batch_size=4) == expected
+
+
 def test_without_numba_formulas_are_chosen_however_long_it_takes(without_numba):
     assert chosen("auto", epochs=10**9) == "formulas"
 
