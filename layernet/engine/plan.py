@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from layernet.engine.threads import blas_on_one_thread, has_small_products
+from layernet.engine.threads import MANY_WEIGHTS, blas_on_one_thread, has_small_products, share
 from layernet.interrupts import uninterrupted
 from layernet.layer import Layer
 from layernet.losses.loss import Loss, weight_factors, weighted_gradient, weighted_sum
@@ -145,7 +145,11 @@ class FormulaPlan:
             complete = None
         with uninterrupted:
             optimizer.move_all(
-                self.parameters, self.gradients, optimizer.decayed_entries(self.decayed), complete
+                self.parameters,
+                self.gradients,
+                optimizer.decayed_entries(self.decayed),
+                complete,
+                share if len(self.parameters) > MANY_WEIGHTS else None,
             )
             try:
                 self.network.end_step()

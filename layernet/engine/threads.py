@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import math
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -70,6 +71,54 @@ def n_workers_for(network: Layer, batch_size: int, is_sparse: bool = False) -> i
     if has_small_products(network, batch_size, is_sparse) and not has_many_weights:
         return 1
     return max(1, min(threads_allowed(), batch_size // ROWS_OF_A_WORKER))
+
+
+def share(function: Callable[[Any], None], items: Sequence[Any]) -> None:
+    """Call a function for each of some items, on as many threads as are allowed, and wait until all are done.
+
+    Each thread takes the next item that nobody has taken. The calls must not depend on their order, nor write
+    where another one reads or writes.
+
+    Parameters
+    ----------
+    function : callable
+        Of an item. It gains from several threads where it computes in NumPy or SciPy, with Python's lock free.
+    items : sequence
+
+    Raises
+    ------
+    BaseException
+        The first that a call raised, when no thread is at work any more; items that nobody had taken are left.
+    """
+    ahead, errors = list(items)[::-1], []
+
+    def work():
+        try:
+            while ahead:
+                try:
+                    item = ahead.pop()
+                except IndexError:  # another thread has taken the last
+                    return
+                function(item)
+        except BaseException as error:
+            ahead.clear()
+            errors.append(error)
+
+    n_helpers = max(0, min(threads_allowed(), len(ahead)) - 1)
+    # NumPy's error state is a part of the context.
+    helpers = [threading.Thread(target=contextvars.copy_context().run, args=(work,)) for _ in range(n_helpers)]
+    started = []
+    try:
+        for helper in helpers:
+            helper.start()
+            started.append(helper)
+    except RuntimeError:  # the system gives no more threads
+        pass
+    work()
+    for helper in started:
+        helper.join()
+    if errors:
+        raise errors[0]
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -19,6 +19,8 @@ from layernet.validation import FLOAT_TYPES, require_number
 # Formulas with temporaries run as fast as memory allows while a block of each vector fits into the cache.
 BLOCK_SIZE = 16384
 _NOTHING = nullcontext()
+# Calls a function for each item of a sequence, in any order.
+Share = Callable[[Callable[[int], None], Sequence[int]], None]
 
 
 class Optimizer(Described):
@@ -114,13 +116,14 @@ class Optimizer(Described):
         gradients: np.ndarray,
         decayed: np.ndarray | None = None,
         complete: Callable[[slice], None] | None = None,
+        share: Share | None = None,
     ) -> None:
         """Do a `step`; if one of your own fails, the parameters and the memory are put back.
 
         Takes what `step` does, and is called where signals wait.
         """
         if self._is_of_the_package and "step" not in vars(self):
-            self.step(parameters, gradients, decayed, complete)
+            self.step(parameters, gradients, decayed, complete, share)
             return
         with unchanged_on_failure(self, parameters):  # a step of one's own takes no `complete`
             self.step(parameters, gradients, decayed, *([] if complete is None else [complete]))
@@ -183,6 +186,7 @@ class Optimizer(Described):
         gradients: np.ndarray,
         decayed: np.ndarray | None = None,
         complete: Callable[[slice], None] | None = None,
+        share: Share | None = None,
     ) -> None:
         """Move a vector of parameters, in place.
 
@@ -197,6 +201,9 @@ class Optimizer(Described):
         complete : callable, default=None
             Called with the slice of each block before the block is moved: adds what is still missing from its
             gradients while the block is in the cache. Not for `clip_norm`, which needs all gradients at first.
+        share : callable, default=None
+            Of a function and a sequence: calls the function for each item, on several threads, and returns when
+            all are done. None moves the blocks one after the other; so do formulas that may fail.
 
         Raises
         ------
@@ -223,7 +230,8 @@ class Optimizer(Described):
         with uninterrupted, _NOTHING if cannot_fail else unchanged_on_failure(self, parameters):
             self.last_learning_rate = learning_rate
             self.steps += 1
-            for start in range(0, parameters.size, BLOCK_SIZE):
+
+            def move_block(start):
                 block = slice(start, start + BLOCK_SIZE)
                 if complete is not None:
                     complete(block)
@@ -244,6 +252,15 @@ class Optimizer(Described):
                         f"{type(self).__name__}.move must change parameters in place, and it returned another "
                         f"{type(moved).__name__}: write parameters -= ..."
                     )
+
+            starts = range(0, parameters.size, BLOCK_SIZE)
+            if share is None or not cannot_fail:
+                for start in starts:
+                    move_block(start)
+            else:
+                # The first block alone: what a formula works out once a step is there for the others then.
+                move_block(0)
+                share(move_block, starts[1:])
 
     def move(
         self, parameters: np.ndarray, gradients: np.ndarray, learning_rate: float, *slots: np.ndarray
