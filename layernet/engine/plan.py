@@ -210,18 +210,14 @@ class FormulaPlan:
 
         That gradient is finite where the loss is, which has the squares of the weights in it.
         """
-        scale = 0.0
         mean_weight = None if self.data is None or weights is None else self.data.mean_weight
         tell_of_batch(self.layers_that_see_the_batch, weights, rows, self.batch_size, mean_weight)
         outputs, record = self.network.record(inputs)
         losses, loss_record = self.loss.record(outputs, targets)
         factors = weight_factors(weights, normalizer, len(outputs), outputs.dtype)
-        value = float(weighted_sum(losses, factors))
-        if self.penalty:
-            total = (len(outputs) if weights is None else weights.sum()) if normalizer is None else normalizer
-            scale = self.penalty / total if total else 0.0
-            weights_only = [self.parameters[run] for run in self.penalized]
-            value += scale / 2 * sum(float(np.vdot(part, part)) for part in weights_only)
+        value, scale = self._with_penalty(
+            float(weighted_sum(losses, factors)), weights, normalizer, len(outputs)
+        )
         if not math.isfinite(value):
             raise NotFiniteError(f"the loss is {value}")
         grad_output = weighted_gradient(self.loss, loss_record, targets, factors, outputs.shape)
@@ -229,6 +225,15 @@ class FormulaPlan:
         if not all_finite(self.gradients):
             raise NotFiniteError("a gradient is not finite")
         return value, outputs, scale
+
+    def _with_penalty(self, value, weights, normalizer, n_samples):
+        """The loss of a batch with the penalty, and what the weights are multiplied by to give its gradient."""
+        if not self.penalty:
+            return value, 0.0
+        total = (n_samples if weights is None else weights.sum()) if normalizer is None else normalizer
+        scale = self.penalty / total if total else 0.0
+        weights_only = [self.parameters[run] for run in self.penalized]
+        return value + scale / 2 * sum(float(np.vdot(part, part)) for part in weights_only), scale
 
     def _add_penalty(self, scale, block=None):
         """Add the penalty's gradient to that of a block of parameters, or of all, a block at a time."""

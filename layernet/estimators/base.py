@@ -14,8 +14,8 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from layernet.engine.choice import ENGINES, check_engine, plan_for
+from layernet.engine.full_batch import FullBatchPlan
 from layernet.engine.inference import InferencePlans
-from layernet.engine.plan import FormulaPlan
 from layernet.estimators.checks import dense_targets, require_in_range
 from layernet.estimators.convergence import Convergence
 from layernet.estimators.fitted import FLOAT_TYPES, FittedNetwork
@@ -349,8 +349,6 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
         plan = plan_for(
             self.engine, run.network, run.loss, run.optimizer, data, batch_size, self.max_iter, self.alpha
         )
-        if self._plans is None or self._plans.trained_by != plan.engine:
-            self._plans = InferencePlans(run.network, plan.engine)
         train(
             run,
             plan,
@@ -398,7 +396,7 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
         run.network = wide = narrow if narrow.dtype == np.float64 else narrow.astype(np.float64)
         data.widen()
         self.network_ = wide  # what callbacks are to look at
-        plan = FormulaPlan(wide, run.loss, None, penalty=self.alpha)
+        plan = FullBatchPlan(wide, run.loss, penalty=self.alpha)
         validate = None if validation is None else self._validator(wide, self.engine, *validation)
         status = minimize(run, plan, data, validate, callbacks, self.max_fun, self.tol)
         narrow.parameter_vector[:] = wide.parameter_vector
