@@ -190,7 +190,8 @@ def sparse_data(quick: bool) -> None:
                 "max_iter": 2 * epochs if solver == "lbfgs" else epochs,
                 "random_state": 0,
             }
-            models = {engine: Ours(engine=engine, **options) for engine in ENGINES}
+            engines = ("auto", *ENGINES)
+            models = {engine: Ours(engine=engine, **options) for engine in engines}
             models["scikit-learn"] = Theirs(**options)
             for method, rounds in (("fit", 1 if quick else 3), ("predict", 9)):
                 times: dict[str, list[float]] = {key: [] for key in models}
@@ -204,7 +205,7 @@ def sparse_data(quick: bool) -> None:
                 base = times["scikit-learn"]
                 ratios = "  ".join(
                     f"{statistics.median(a / b for a, b in zip(times[key], base, strict=True)):.2f}"
-                    for key in ENGINES
+                    for key in engines
                 )
                 print(f"{method + ' ' + name + ', ' + solver:24} {columns}   {ratios}", flush=True)
 
