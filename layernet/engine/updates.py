@@ -12,6 +12,7 @@ from layernet.engine.kernel import Kernel
 from layernet.engine.kernels import optimizers as kernels
 from layernet.engine.program import Program
 from layernet.engine.settings import NotASettingError
+from layernet.engine.threads import MANY_WEIGHTS, share
 from layernet.optimizers import SGD, Adagrad, Adam, AdamW, Lion, NAdam, Optimizer, RMSProp
 
 
@@ -134,7 +135,8 @@ def add_update(
     gradients = program.team.gradients[0]
     has_other_memory = any(slot.dtype != parameters.dtype for slot in optimizer._memory_for(parameters))
     if not has_kernel(optimizer, program) or has_other_memory:
-        program.do_in_python(lambda rows: optimizer.move_all(parameters, gradients, decayed))
+        sharing = share if len(parameters) > MANY_WEIGHTS else None
+        program.do_in_python(lambda rows: optimizer.move_all(parameters, gradients, decayed, None, sharing))
         return lambda n_steps: None
     kernel, columns, remember = UPDATES[type(optimizer)](optimizer)
     coupled = 0.0 if optimizer.decoupled else optimizer.weight_decay
