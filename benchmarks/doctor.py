@@ -494,7 +494,7 @@ def train(plan: Plan) -> Trained:
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # some illnesses are warned of as well
         try:
-            network.fit(
+            history = network.fit(
                 data.X, data.y, loss=plan.loss, optimizer=plan.optimizer, epochs=plan.epochs,
                 batch_size=plan.batch_size, shuffle=plan.shuffle,
                 validation_data=(shown.X_new, shown.y_new) if plan.validated else None,
@@ -502,6 +502,8 @@ def train(plan: Plan) -> Trained:
             )  # fmt: skip
         except DivergenceError:
             return Trained(plan.monitor)
+        if history.stopped.startswith("Interrupted"):  # fit takes Ctrl-C for its own end
+            raise KeyboardInterrupt
         score = scores_of(shown, np.nan_to_num(predictions(shown, network, plan.loss)))
         own = predictions(data, network, plan.loss, data.X)
         score_of_own = score_beside(data, data.y, np.nan_to_num(own))

@@ -49,8 +49,9 @@ def _of_another_scale(kind: str, apart: Apart) -> Finding:
     (low, high), (low_held, high_held) = apart.trained, apart.validated
     times = (high_held - low_held) / (high - low) if high > low else math.inf
     many = f"{apart.n_apart} of {apart.n_columns} {kind}s have" if apart.n_columns > 1 else f"the {kind} has"
+    which = "values other than 0 lie" if apart.index is None else f"{kind} {apart.index} lies"
     figure = (
-        f"{many} another range in the validation rows: {kind} {apart.index} lies between {low:.3g} and "
+        f"{many} another range in the validation rows: {which} between {low:.3g} and "
         f"{high:.3g} in the training rows, and between {low_held:.3g} and {high_held:.3g} in the others"
         f"{f', {times:.2g} times as wide' if 0 < times < math.inf else ''}. The validation loss says nothing."
     )

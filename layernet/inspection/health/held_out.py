@@ -21,15 +21,15 @@ class Apart:
     ----------
     n_columns, n_apart : int
         How many were compared, and how many are so.
-    index : int
-        The column that is furthest apart.
+    index : int or None
+        The column that is furthest apart; None for all of them together, where most values are 0.
     trained, validated : tuple of two floats
-        The lowest and the highest value of that column, in either kind of rows.
+        The lowest and the highest value of that column, in either kind of rows; of all, those that are not 0.
     """
 
     n_columns: int
     n_apart: int
-    index: int
+    index: int | None
     trained: tuple[float, float]
     validated: tuple[float, float]
 
@@ -98,12 +98,20 @@ def apart(trained: np.ndarray, validated: np.ndarray) -> Apart | None:
         return None
     first, second = (np.asarray(each, np.float64).reshape(len(each), -1) for each in (trained, validated))
     shares = np.maximum(share_outside(second, first), share_outside(first, second))
-    columns = np.flatnonzero(shares > OUTSIDE)
-    if not columns.size:
+    n_apart, worst = int((shares > OUTSIDE).sum()), int(shares.argmax())
+    if n_apart:
+        return Apart(shares.size, n_apart, worst, *(_ends(each[:, worst]) for each in (first, second)))
+    # Columns of words or of rare events are 0 in most rows: their values are looked at together.
+    first, second = (each[each != 0][:, None] for each in (first, second))
+    if min(len(first), len(second)) < FEW_ROWS:
         return None
-    worst = int(shares.argmax())
-    ranges = ((float(each[:, worst].min()), float(each[:, worst].max())) for each in (first, second))
-    return Apart(shares.size, len(columns), worst, *ranges)
+    if not max(share_outside(second, first)[0], share_outside(first, second)[0]) > OUTSIDE:
+        return None
+    return Apart(shares.size, shares.size, None, _ends(first), _ends(second))
+
+
+def _ends(values):
+    return float(values.min()), float(values.max())
 
 
 def share_outside(values: np.ndarray, others: np.ndarray) -> np.ndarray:

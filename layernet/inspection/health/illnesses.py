@@ -224,8 +224,8 @@ def vanishing_gradients(evidence: Evidence) -> list[Finding]:
     elif evidence.level > NOTHING and 0 < evidence.push < NO_PUSH:
         layer = None
         figure = (
-            f"the gradient norm is at most {max(evidence.norms):.1g} in any layer: if its weights moved by all "
-            f"their size, the loss would fall by about {evidence.push:.1%} of {evidence.gap:.3g}."
+            f"the median gradient norm is at most {max(evidence.norms):.1g} in any layer: if its weights moved "
+            f"by all their size, the loss would fall by about {evidence.push:.1%} of {evidence.gap:.3g}."
         )
     else:
         return []

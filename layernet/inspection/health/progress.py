@@ -172,7 +172,7 @@ def stopped_too_early(evidence: Evidence) -> list[Finding]:
     unfinished = (share > STEEP and fall > STEEP_FALL) or way < UNMOVED
     if not (little or (unfinished and evidence.level > MORE_TO_COME)):
         return []
-    part = f", {share:.0%} of its way down in the last quarter" if falls else ""
+    part = f", {min(share, 1):.0%} of its way down in the last quarter" if falls else ""
     figure = (
         f"the loss went from {evidence.start:.3g} to {evidence.end:.3g} in "
         f"{counted(evidence.monitor.steps_done, 'step')}{part}; {evidence.baseline:.3g} is "

@@ -52,8 +52,9 @@ from layernet import (
     Tanh,
 )
 from layernet.inspection.health.diagnosis import Diagnosis, diagnose
-from layernet.inspection.health.evidence import Finding
-from layernet.inspection.health.monitor import Monitor
+from layernet.inspection.health.evidence import Evidence, Finding
+from layernet.inspection.health.monitor import Means, Monitor
+from layernet.inspection.health.progress import last_quarter, stopped_too_early
 
 SICK = {
     "deep sigmoids": (
@@ -406,6 +407,19 @@ def test_an_interrupted_training_is_diagnosed_by_what_was_seen():
     monitor = train(digits(), mlp([32], ReLU, 10), SGD(1e-5), callbacks=[Interrupt()])
     assert monitor.history.stopped.startswith("Interrupted")
     assert [finding.illness for finding in diagnose(monitor)] == ["learning rate too low"]
+
+
+def test_no_more_than_all_of_the_way_is_made_in_a_quarter():
+    # The loss rises before it falls, so that the last quarter makes up for more than what was won in all.
+    X = np.random.default_rng(0).normal(size=(100, 2))
+    monitor = train((X, X[:, 0]), Sequential([Dense(1)]), SGD(1e-3), "huber", epochs=4, batch_size=10)
+    monitor.losses = Means(at_most=2048)
+    for value in [1.0] * 10 + [1.5] * 20 + [0.8] * 10:
+        monitor.losses.add(value, 10)
+    evidence = Evidence(monitor)
+    assert last_quarter(evidence)[0] > 1
+    (finding,) = stopped_too_early(evidence)
+    assert "100% of its way down in the last quarter" in finding.figure
 
 
 def test_one_step_is_enough_for_a_diagnosis():

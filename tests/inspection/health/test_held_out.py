@@ -56,6 +56,21 @@ def test_rows_of_another_range_are_apart(change):
     assert found.validated == (held.min(), held.max())
 
 
+@pytest.mark.parametrize("factor", [50, 1 / 50])
+def test_rows_that_are_mostly_0_are_compared_by_what_is_not(factor):
+    rows = RANDOM.uniform(size=(300, 40)) * (RANDOM.uniform(size=(300, 40)) < 0.05)
+    assert apart(rows[:200], rows[200:]) is None
+    found = apart(rows[:200], factor * rows[200:])
+    assert (found.n_apart, found.index) == (40, None)
+    assert found.trained == (rows[:200][rows[:200] > 0].min(), rows[:200].max())
+    X, y = rows, (rows.sum(axis=1) > 1).astype(int)
+    diagnosis = diagnose(fit((X[:200], y[:200]), (factor * X[200:], y[200:]), mlp([8], ReLU, 2), epochs=2))
+    figure = next(finding.figure for finding in diagnosis if finding.illness == KIND)
+    assert (
+        "40 of 40 features have another range in the validation rows: values other than 0 lie between" in figure
+    )
+
+
 def test_few_rows_say_nothing():
     rows = RANDOM.normal(size=(19, 4))
     assert apart(rows, 100 * rows) is None
