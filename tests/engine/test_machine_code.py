@@ -285,7 +285,7 @@ def file_of(kernel, dtype=FLOAT):
     """The file of a kernel's machine code, made by the very steps that making the code takes."""
     asked = []
 
-    def remember(formula, name, dtype, fingerprint):
+    def remember(formula, name, dtype, fingerprint, is_checked):
         asked.append((name, dtype, fingerprint))
         return 0
 
