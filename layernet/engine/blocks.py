@@ -8,10 +8,12 @@ import contextvars
 import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from layernet.engine.cores import start_elsewhere
 from layernet.engine.threads import threads_allowed
 
 Compute = Callable[[slice], np.ndarray]
@@ -118,9 +120,8 @@ def _start(ahead, compute_next, lend):
             lock.release()
 
     try:
-        # `threading.Thread` would wait until the thread runs, which takes long where cores are busy. NumPy's
-        # error state is a part of the context.
-        _thread.start_new_thread(contextvars.copy_context().run, (help_out,))
+        # NumPy's error state is a part of the context.
+        start_elsewhere(partial(contextvars.copy_context().run, help_out))
     except RuntimeError:
         _helpers.discard(lock)
         return []

@@ -33,7 +33,7 @@ from layernet import (
     Softmax,
     Tanh,
 )
-from layernet.engine import blocks, choice, inference
+from layernet.engine import blocks, choice, cores, inference
 from layernet.engine.inference import InferencePlan
 
 TOLERANCE = {np.dtype(np.float64): 1e-12, np.dtype(np.float32): 1e-5}
@@ -581,6 +581,24 @@ def test_nobody_waits_for_a_thread_that_does_not_get_on(monkeypatch):
         blocks._wait_for_all()
     assert not rows.any()  # what comes too late is thrown away
     assert not blocks._helpers
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems choose the core alone")
+def test_a_thread_starts_on_another_core():
+    goes_on, has_ended, found = threading.Event(), threading.Event(), []
+    allowed = os.sched_getaffinity(0)
+
+    def look():
+        goes_on.wait(10)
+        found.append(os.sched_getaffinity(0))
+        has_ended.set()
+
+    cores.start_elsewhere(look)
+    goes_on.set()
+    assert has_ended.wait(10)
+    assert found[0] <= allowed
+    assert len(found[0]) == max(1, len(allowed) - 1)
+    assert os.sched_getaffinity(0) == allowed
 
 
 def test_an_error_in_a_helper_reaches_the_caller(monkeypatch):
