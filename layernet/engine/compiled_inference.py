@@ -18,7 +18,7 @@ from layernet.layer import Layer
 from layernet.validation import FLOAT_TYPES
 
 # Rows go through the buffers in blocks: as many as keep the buffers in a core's own cache.
-MOST_ROWS, FEWEST_ROWS, BYTES_OF_BUFFERS = 1024, 64, 2**20
+MOST_ROWS, FEWEST_ROWS, BYTES_OF_BUFFERS = 1024, 64, 2**21
 # So many multiplications take a few microseconds, which is less than it may take to get Python's lock back.
 SHORT = 50_000
 # Arguments of layers that no kernel of inference depends on, once the layer is built.

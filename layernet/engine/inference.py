@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # Formulas take as many rows at once as keep the values of two layers in a core's own cache, but so many that
 # NumPy's calls are few, and so few that the allocator keeps the memory of a value for the next.
-BYTES_IN_CACHE, FEWEST_ROWS, MOST_ROWS = 2**20, 64, 512
+BYTES_IN_CACHE, FEWEST_ROWS, MOST_ROWS = 2**21, 64, 512
 # Third-party layers get the blocks that they are used to.
 ROWS_OF_THIRD_PARTIES = 1024
 # So many multiplications take half a millisecond or more. A thread is started within a tenth of that.
