@@ -69,7 +69,8 @@ class Sequential(Layer):
             try:
                 input_shape = self.build_inside(layer, input_shape)
             except Exception as error:
-                error.add_note(f"This was layer {index} of a Sequential of {len(self.layers)} layers.")
+                before = f", after {self.layers[index - 1]!r}" if index else ""
+                error.add_note(f"This was layer {index} of a Sequential of {len(self.layers)} layers{before}.")
                 raise
 
     def infer_output_shape(self, input_shape):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import copy
+import dis
+import inspect
+import numbers
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from layernet.hints import NAMES_ELSEWHERE
+from layernet.hints import NAMES_ELSEWHERE, SET_ON_A_LAYER
 from layernet.initializers import as_initializer
 from layernet.parameters import ArrayViews, Segment, checked_copy, pack, segment_of
-from layernet.representation import Described
+from layernet.representation import Described, is_of_the_package
 
 
 class NotBuiltError(ValueError, AttributeError):
@@ -36,6 +39,7 @@ class Holder(Described):
     _views: dict[str, np.ndarray] = {}
     _state_names: tuple[str, ...] = ()
     _random: np.random.Generator | None = None
+    _set_elsewhere = SET_ON_A_LAYER
 
     def add_parameter(
         self, name: str, shape: tuple[int, ...] | int, initializer="glorot_uniform", decay: bool = True
@@ -52,6 +56,7 @@ class Holder(Described):
         decay : bool, default=True
             Whether weight decay applies to it; false for a bias.
         """
+        self._require_being_built("add_parameter", name)
         shape = tuple(map(int, np.atleast_1d(shape)))
         given = vars(self).pop(name, None)
         if given is None:
@@ -73,6 +78,7 @@ class Holder(Described):
         value : ndarray or int
             The value to start with. Floating-point arrays take the layer's type.
         """
+        self._require_being_built("add_state", name)
         if isinstance(value, np.ndarray) and value.dtype.kind == "f":
             value = value.astype(self.dtype)
         if name not in vars(self):
@@ -228,16 +234,26 @@ class Holder(Described):
                 "or pass inputs through it once."
             )
 
+    def _require_being_built(self, method, name):
+        if self._random is None:
+            raise NotBuiltError(
+                f"{type(self).__name__} called {method}({name!r}, ...) outside of create_parameters. Call it "
+                "in create_parameters(self, input_shape), which build calls with the shape of inputs."
+            )
+
     def __setattr__(self, name: str, value: Any) -> None:
         view = self._views.get(name)
         if view is None:
-            super().__setattr__(name, value)
+            if name[:5] == "grad_":
+                refuse_gradient_of_nothing(self, name, value)
+            Described.__setattr__(self, name, value)
         elif value is not view:
             view[...] = checked_copy(value, view.shape, view.dtype, f"{self!r}.{name}", copy=False)
 
     def __getattr__(self, name: str) -> Any:
-        if name in NAMES_ELSEWHERE:
-            raise AttributeError(f"{type(self).__name__} has no {name!r}. {NAMES_ELSEWHERE[name]}")
+        hint = NAMES_ELSEWHERE.get(name) or SET_ON_A_LAYER.get(name)
+        if hint is not None:
+            raise AttributeError(f"{type(self).__name__} has no {name!r}. {hint}")
         if not name.startswith("__") and self.input_shape is None:
             raise NotBuiltError(
                 f"{type(self).__name__} has no {name!r}. It is not built yet, so it has no parameters: call "
@@ -273,6 +289,65 @@ class Holder(Described):
             for name in layer._state_names:
                 if isinstance(getattr(layer, name), np.ndarray):
                     setattr(layer, name, getattr(layer, name).astype(dtype))
+
+
+# What the contract calls a gradient beside those of parameters.
+_GRADIENTS_OF_PASSES = frozenset({"grad_input", "grad_inputs", "grad_output", "grad_outputs"})
+
+
+def refuse_gradient_of_nothing(layer: Holder, name: str, value: Any) -> None:
+    """Raise an error for a gradient that belongs to no parameter: nothing would be moved by it.
+
+    Parameters
+    ----------
+    layer : Holder
+        One that is built, or being built; before that an attribute is an argument of the constructor.
+    name : str
+        Of the attribute, beginning with `grad_`.
+    value : object
+        Arrays and NumPy's numbers are gradients, other values settings.
+    """
+    if layer.input_shape is None or not isinstance(value, (np.ndarray, np.generic)):
+        return
+    parameter = name.removeprefix("grad_")
+    if name in _GRADIENTS_OF_PASSES or parameter in layer.parameter_shapes:
+        return
+    has = f"It has the parameters {list(layer.parameter_shapes)}" if layer.parameter_shapes else "It has none"
+    raise AttributeError(
+        f"{type(layer).__name__}.{name} is the gradient of no parameter: training would leave {parameter!r} "
+        f"as it is. {has}; another is made by self.add_parameter({parameter!r}, shape) in "
+        "create_parameters(self, input_shape)."
+    )
+
+
+def refuse_gradients_of_nothing(layer: Holder) -> None:
+    """Raise an error for a layer that is being built and has gradients for numbers that are no parameters.
+
+    The gradient may be an attribute already, or one that the passes of the class assign: the first layers of a
+    network are never asked for gradients, if they have no parameters.
+    """
+    if is_of_the_package(type(layer)):
+        return
+    own = vars(layer)
+    for name in {name for name in own if name.startswith("grad_")} | assigned_gradients(type(layer)):
+        value = own.get(name.removeprefix("grad_"))
+        if isinstance(value, (np.ndarray, numbers.Real)) and not isinstance(value, bool):
+            refuse_gradient_of_nothing(layer, name, np.asarray(value))
+
+
+def assigned_gradients(cls: type[Holder]) -> set[str]:
+    """The names of attributes beginning with `grad_` that the backward passes of a class assign."""
+    codes = [
+        getattr(inspect.unwrap(getattr(cls, name)), "__code__", None)
+        for name in ("backward_pass", "backward_from", "parameter_gradients")
+    ]
+    return {
+        step.argval
+        for code in codes
+        if code is not None
+        for step in dis.get_instructions(code)
+        if step.opname == "STORE_ATTR" and step.argval.startswith("grad_")
+    }
 
 
 _BUILT_ATTRIBUTES = (

@@ -14,15 +14,18 @@ from layernet.guards import (
     describe_shape,
     fits,
     forward_unchecked,
+    guard_passes,
     in_mode,
     inherit_no_declaration,
     refuse_incomplete,
     refuse_repeated,
+    shape_of_rows,
     unchanged_on_error,
     with_checked_gradient,
     with_checked_inputs,
 )
-from layernet.holder import Holder, NotBuiltError
+from layernet.hints import FIT_ELSEWHERE, explains_arguments
+from layernet.holder import Holder, NotBuiltError, refuse_gradients_of_nothing
 from layernet.parameters import pack
 from layernet.validation import as_feature_shape, as_float_array, as_generator
 
@@ -54,7 +57,7 @@ class Layer(Holder):
     Attributes
     ----------
     layers : sequence of Layer
-        The layers inside this one, in order. A container sets it; it is empty otherwise.
+        The layers inside this one, in order; a container sets it.
     training : bool
         Whether the layer is inside `training_mode()`. False unless one says otherwise.
     input_shape, output_shape : tuple of int, or None before `build`
@@ -118,6 +121,7 @@ class Layer(Holder):
         if not abstract:
             refuse_incomplete(cls, Layer, FORWARD, BACKWARD)
         inherit_no_declaration(cls)
+        guard_passes(cls, Layer)
         for name in ("forward_pass", "record"):
             if name in vars(cls):
                 setattr(cls, name, with_checked_inputs(vars(cls)[name]))
@@ -238,6 +242,7 @@ class Layer(Holder):
             pack(self)
         return self
 
+    @explains_arguments(FIT_ELSEWHERE)
     def fit(
         self,
         X,
@@ -354,25 +359,30 @@ class Layer(Holder):
     def infer_output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         """Shape of the outputs for inputs of a shape, both without the batch axis.
 
-        Found by passing one row of zeros through the layer; a layer may say it outright.
+        Found by passing a few rows of zeros through the layer; a layer may say it outright.
+
+        Raises
+        ------
+        ValueError
+            If the outputs have not one row for each sample, and are not a single number, a loss.
         """
         if self.output_shape is not None and input_shape == self.input_shape:
             return self.output_shape
-        outputs = self.forward_pass(np.zeros((1, *input_shape), self.dtype))
-        return np.shape(outputs)[1:]
+        return shape_of_rows(self, input_shape)
 
     def _build_here(self, input_shape, random, dtype):
         self._forget()
         self.input_shape, self.dtype, self._random = input_shape, dtype, random
         try:
             self.create_parameters(input_shape)
+            refuse_gradients_of_nothing(self)
             self.output_shape = self.infer_output_shape(input_shape)
         finally:
             del self._random
 
     @contextmanager
     def training_mode(self) -> Iterator[Layer]:
-        """Within `with net.training_mode():` the layers behave as in training; inference is the default."""
+        """Within this context layers behave as in training; passes repeat one noise until `end_step`."""
         with in_mode(self, training=True):
             yield self
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import itertools
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
+
+from layernet.hints import ARGUMENTS_ELSEWHERE, named_instead
 
 Kind = TypeVar("Kind", bound="Described")
 
@@ -33,13 +37,19 @@ class Described:
     Dense(100, use_bias=False)
     """
 
-    # The public methods and properties of the class, which no other attribute may hide.
+    # The public methods and properties of the class, which no other attribute may hide, and for classes of this
+    # package the names of `_set_elsewhere`. A class of somebody else's may have attributes of such names.
     _reserved: frozenset[str] = frozenset()
+    # Hints for arguments and for attributes by the names that other packages give them.
+    _arguments_elsewhere: Mapping[str, str] = ARGUMENTS_ELSEWHERE
+    _set_elsewhere: Mapping[str, str] = {}
     # Counts the definitions of classes, so that the newest of one name can be found.
     _definition = -1
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        hinted = cls._set_elsewhere.keys()
+        cls._reserved = cls._reserved | hinted if is_of_the_package(cls) else cls._reserved - hinted
         for name in cls._reserved & vars(cls).keys():
             if not is_method(vars(cls)[name]):
                 raise hidden_method(cls, name, vars(cls)[name])
@@ -47,12 +57,20 @@ class Described:
         cls._reserved = cls._reserved | {name for name in own if not name.startswith("_")}
         cls._definition = next(_definitions)
 
+    def __new__(cls, *arguments: Any, **named: Any) -> Described:
+        if named or (arguments and cls.__init__ is object.__init__):
+            refuse_unknown_arguments(cls, arguments, named)
+        return super().__new__(cls)
+
     def __setattr__(self, name: str, value: Any) -> None:
-        if name in self._reserved and not callable(value):
-            raise hidden_method(type(self), name, value)
+        if name in self._reserved:
+            if name in self._set_elsewhere and not hasattr(type(self), name):
+                raise AttributeError(f"{type(self).__name__} has no {name!r}. {self._set_elsewhere[name]}")
+            if not callable(value):
+                raise hidden_method(type(self), name, value)
         # A NumPy number would set the type of what it is multiplied by: a float64 makes float64 of float32, and
         # 1 - x of a float16 has three digits.
-        object.__setattr__(self, name, float(value) if isinstance(value, np.floating) else value)
+        object.__setattr__(self, name, pythons_own(value) if isinstance(value, np.generic) else value)
 
     def configuration(self) -> dict[str, Any]:
         """The constructor's arguments by name, as they were given.
@@ -82,6 +100,42 @@ class Described:
         parameters = inspect.signature(type(self)).parameters
         values = {name: getattr(self, name, _ABSENT) for name in parameters}
         return [(n, p, values[n]) for n, p in parameters.items() if values[n] is not _ABSENT]
+
+
+def is_of_the_package(cls: type) -> bool:
+    """Whether a class is one of this package's own, and not one that somebody derived."""
+    return cls.__module__.partition(".")[0] == __name__.partition(".")[0]
+
+
+def refuse_unknown_arguments(cls: type, arguments: tuple, named: Mapping[str, Any]) -> None:
+    """Raise a TypeError for an argument that a constructor does not have, with the name that it has here.
+
+    Parameters
+    ----------
+    cls : type
+        A subclass of `Described`.
+    arguments : tuple
+        Given by position.
+    named : mapping of str to object
+        Given by name.
+    """
+    if cls.__init__ is object.__init__:
+        given = ", ".join([*map(repr, arguments), *(f"{name}={value!r}" for name, value in named.items())])
+        hint = next((cls._arguments_elsewhere[name] for name in named if name in cls._arguments_elsewhere), "")
+        raise TypeError(f"{cls.__name__} takes no arguments, got {given}. {hint}".rstrip())
+    code = getattr(cls.__init__, "__code__", None)
+    if code is None or code.co_flags & inspect.CO_VARKEYWORDS:
+        return
+    known = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
+    for name in named:
+        if name not in known:
+            hint = named_instead(name, known, cls._arguments_elsewhere)
+            raise TypeError(f"{cls.__name__} has no argument {name!r}. {hint}")
+
+
+def pythons_own(value: np.generic) -> Any:
+    """Python's number or truth value for one of NumPy's; anything else as it is."""
+    return float(value) if value.dtype.kind == "f" else value.item() if value.dtype.kind in "iub" else value
 
 
 def same_value(value: Any, default: Any) -> bool:
@@ -137,6 +191,31 @@ def subclasses_by_name(kind: type[Kind]) -> dict[str, type[Kind]]:
     return {each.__name__.lower(): each for each in family if not each.__name__.startswith("_")}
 
 
+def nearest(name: str, known: Mapping[str, type]) -> str:
+    """A sentence about the class that somebody may have meant, if there is one.
+
+    Parameters
+    ----------
+    name : str
+        Misspelled, cut down to initials ("mse"), or of more or fewer words than the class's.
+    known : mapping of str to type
+        Classes by their names in small letters.
+
+    Returns
+    -------
+    str
+        Empty, or with a space at its end.
+    """
+    plain = name.replace("_", "").lower()
+    initials = {re.sub("[^A-Z]", "", each.__name__).lower(): each for each in known.values()}
+    contained = [each for each in sorted(known, key=len) if each in plain]
+    near = [initials.get(plain), *(known[each] for each in contained[-1:])]
+    wider = sorted((not each.startswith(plain), each) for each in known if plain and plain in each)
+    near += [known[each] for _, each in wider[:1]]
+    near += [known[each] for each in difflib.get_close_matches(plain, known, 1)]
+    return next((f"Did you mean {each.__name__!r}? " for each in near if each is not None), "")
+
+
 def find_by_name(kind: type[Kind], value: str | Kind, argument: str) -> Kind:
     """An object of a kind from its name, or the object itself.
 
@@ -176,7 +255,7 @@ def find_by_name(kind: type[Kind], value: str | Kind, argument: str) -> Kind:
     found = known.get(value.replace("_", "").lower())
     if found is None:
         names = ", ".join(sorted(each.__name__ for each in known.values()))
-        raise ValueError(f"{argument}={value!r} is not known. Known are: {names}.")
+        raise ValueError(f"{argument}={value!r} is not known. {nearest(value, known)}Known are: {names}.")
     needed = [
         name
         for name, parameter in inspect.signature(found).parameters.items()

@@ -42,7 +42,7 @@ def as_float_array(value: Any, dtype: np.dtype | None, convert: bool, name: str)
     require_dense(value, name)
     if value is None:
         raise TypeError(f"{name} must be numbers, got None.")
-    array = np.asarray(value)
+    array = as_array(value, name)
     if array.dtype.kind not in "biuf":
         raise TypeError(
             f"{name} must be numbers, got an array of type {array.dtype}. Convert it with .astype(float)."
@@ -50,6 +50,14 @@ def as_float_array(value: Any, dtype: np.dtype | None, convert: bool, name: str)
     if array.dtype in FLOAT_TYPES and not convert:
         return array
     return array.astype(dtype or np.float64, copy=False)
+
+
+def as_array(value: Any, name: str) -> np.ndarray:
+    """An array of anything; rows of several lengths are refused by name."""
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} must be an array, with rows of one length. NumPy: {error}") from None
 
 
 def require_dense(value: Any, name: str) -> None:

@@ -13,6 +13,7 @@ from layernet import (
     Concat,
     CrossEntropy,
     Dense,
+    Dropout,
     EarlyStopping,
     Hinge,
     Layer,
@@ -21,9 +22,12 @@ from layernet import (
     MeanSquaredError,
     MLPClassifier,
     Optimizer,
+    ReduceOnPlateau,
     ReLU,
+    Reshape,
     Residual,
     Sequential,
+    lecture_graph,
 )
 from layernet.initializers import Initializer
 from layernet.representation import find_by_name
@@ -152,6 +156,23 @@ def test_methods_may_be_replaced_by_functions():
         ({"callbacks": EarlyStopping}, TypeError, r"got the class EarlyStopping\. Write EarlyStopping\(...\)"),
         ({"callbacks": [3]}, TypeError, r"got int\. Give objects of subclasses"),
         ({"callbacks": 3}, TypeError, r"got int\. Give objects of subclasses"),
+        (
+            {"callbacks": [ReduceOnPlateau(0.1)]},
+            TypeError,
+            r"Write LearningRateSchedule\(ReduceOnPlateau\(0.1\)\)",
+        ),
+        ({"validation_split": 0.2}, TypeError, r"fit has no argument 'validation_split'. .*validation_data="),
+        ({"n_epochs": 2}, TypeError, "The argument is called `epochs`"),
+        ({"lr": 2}, TypeError, r"optimizer=Adam\(learning_rate=0.01\)"),
+        ({"batchsize": 2}, TypeError, "Did you mean `batch_size`"),
+        ({"loss": "mse"}, ValueError, "Did you mean 'MeanSquaredError'"),
+        ({"loss": "mae"}, ValueError, "Did you mean 'MeanAbsoluteError'"),
+        ({"loss": "sparse_categorical_crossentropy"}, ValueError, "Did you mean 'CrossEntropy'"),
+        ({"loss": "cross_entropi"}, ValueError, "Did you mean 'CrossEntropy'"),
+        ({"loss": "wrong"}, ValueError, "loss='wrong' is not known. Known are"),
+        ({"optimizer": "rmspro"}, ValueError, "Did you mean 'RMSProp'"),
+        ({"y": [[1, 2], [3]] * 6}, ValueError, "y must be an array, with rows of one length"),
+        ({"y": np.full(12, 7), "loss": "cross_entropy"}, ValueError, r"got 7\. Number the classes from 0"),
         ({"optimizer": 0.1}, TypeError, "optimizer must be an Optimizer or the name of one, got float"),
     ],
 )
@@ -165,6 +186,44 @@ def test_inputs_that_are_none():
         Dense(1).fit(None, Y, loss="mean_squared_error")
     with pytest.raises(TypeError, match="inputs of Dense must be numbers, got None"):
         Dense(1).build(2).forward_pass(None)
+
+
+def test_rows_of_several_lengths():
+    with pytest.raises(ValueError, match=r"^X must be an array, with rows of one length"):
+        Dense(1).fit([[1, 2], [3]], [1, 2], loss="mean_squared_error")
+    with pytest.raises(ValueError, match=r"^inputs of Dense must be an array, with rows of one length"):
+        Dense(1).build(2).forward_pass([[1, 2], [3]])
+    with pytest.raises(ValueError, match=r"MultiLabelBinarizer\(\).fit_transform\(y\)"):
+        MLPClassifier((2,)).fit(X, [["a"], ["a", "b"]] * 6)
+
+
+def test_names_that_are_no_columns_and_no_numbers():
+    history = fit()
+    with pytest.raises(KeyError, match=r"'acc' is not a column. .*metrics='accuracy'"):
+        history["acc"]
+    with pytest.raises(KeyError, match=r"'losses' is not a column. Did you mean `loss`"):
+        history["losses"]
+    with pytest.raises(ValueError, match=r"lecture_graph: target must be one number, got \[1, 2\]"):
+        lecture_graph(target=[1, 2])
+
+
+def test_early_stopping_says_what_an_estimator_wants():
+    with pytest.raises(ValueError, match=r"an estimator early_stopping=True or X_val and y_val"):
+        MLPClassifier((2,), callbacks=[EarlyStopping()]).fit(X, CLASSES)
+
+
+def test_other_parameters_need_another_fit():
+    classifier = MLPClassifier((2,), max_iter=1)
+    with pytest.warns(ConvergenceWarning):
+        classifier.fit(X, CLASSES)
+    classifier.set_params(hidden_layer_sizes=(3,))
+    with pytest.raises(ValueError, match="Call fit with warm_start=False, its default, to train another one"):
+        classifier.partial_fit(X, CLASSES)
+
+
+def test_numbers_of_numpy_are_shown_as_pythons_own():
+    shown = repr([Dense(np.int64(3), np.bool_(False)), Dropout(np.float32(0.5)), Reshape((np.int64(2), -1))])
+    assert shown == "[Dense(3, use_bias=False), Dropout(0.5), Reshape((2, -1))]"
 
 
 @pytest.mark.parametrize("value", [0.1, None, "cosine", ReLU])

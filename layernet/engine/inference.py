@@ -20,6 +20,7 @@ from layernet.layer import Layer
 from layernet.losses.loss import BoundLoss
 from layernet.sparse import as_sparse_rows, is_sparse
 from layernet.user_warnings import warn_user
+from layernet.validation import as_array
 
 if TYPE_CHECKING:
     from layernet.engine.compiled_inference import CompiledWorker
@@ -218,7 +219,7 @@ class InferencePlan:
             rows = as_sparse_rows(inputs, self.network.dtype, False, f"inputs of {type(self.network).__name__}")
             return InferencePlan(self.network, "formulas").in_blocks(rows, block_size=MOST_ROWS)
         if not fits(worker, inputs):
-            array = np.asarray(inputs)
+            array = as_array(inputs, f"inputs of {type(self.network).__name__}")
             if not worker.takes(array):
                 array = self.network.admit_inputs(inputs)  # raises what is to be raised
                 if not worker.takes(array):

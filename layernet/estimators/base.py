@@ -16,7 +16,7 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 from layernet.engine.choice import ENGINES, check_engine, plan_for
 from layernet.engine.full_batch import FullBatchPlan
 from layernet.engine.inference import InferencePlans
-from layernet.estimators.checks import dense_targets, require_in_range
+from layernet.estimators.checks import dense_targets, refuse_lists_of_labels, require_in_range
 from layernet.estimators.convergence import Convergence
 from layernet.estimators.fitted import FLOAT_TYPES, FittedNetwork
 from layernet.estimators.hooks import TaskHooks
@@ -38,14 +38,17 @@ from layernet.training.averaging import WeightAverage
 from layernet.training.callbacks import Callback, Snapshot, as_callbacks
 from layernet.training.data import TrainingData, outputs_in_blocks, select_rows
 from layernet.training.endings import refuse_doubled_activation
+from layernet.training.given import GivenArrays
 from layernet.training.lbfgs import minimize
 from layernet.training.loop import train
+from layernet.training.run import note
 from layernet.user_warnings import warn_user
 
 # A larger `tol` asks for a fit that ends early, whatever it has learned by then; it gets no warning of that.
 USUAL_TOLERANCE = 1e-4
+TO_START_ANEW = "Call fit with warm_start=False, its default, to train another one."
 # What only further training needs, and what a fit that starts anew must not keep of the one before.
-TRAINING_STATE = ("_optimizer", "_average", "_convergence")
+TRAINING_STATE = ("_optimizer", "_rate", "_average", "_convergence")
 CURVES_AND_BESTS = ("validation_loss_curve_", "best_loss_", "best_validation_score_")
 
 
@@ -168,6 +171,14 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
                 if validation is None:
                     X, y, weights, validation = self._set_aside(X, y, weights, random, *given)
             data = self._training_data(network, X, y, weights)
+            arrays = {
+                "X": given[0],
+                "y": given[1],
+                "sample_weight": sample_weight,
+                "X_val": X_val,
+                "y_val": y_val,
+            }
+            data.given = GivenArrays(**arrays)
             hooks = [TaskHooks(self, context, *given)] if context._callbacks else []
             self._train(network, data, validation, hooks, random, continues, incremental)
             context.call_on_fit_task_end(
@@ -177,6 +188,7 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
 
     def _checked_data(self, X, y, reset):
         dtype = FLOAT_TYPES if self.dtype is None else np.dtype(self.dtype)
+        refuse_lists_of_labels(y)
         X, y = only_numbers(X, "X"), only_numbers(y, "y") if self._takes_numbers else y
         with np.errstate(over="ignore", invalid="ignore"):  # what is too large for the type is in the error
             X, y = validate_data(
@@ -222,7 +234,7 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
             if repr(network) != self._network_repr:
                 raise ValueError(
                     f"The parameters now make the network {network!r}, and it was trained as "
-                    f"{self._network_repr}. Use warm_start=False to train another one."
+                    f"{self._network_repr}. {TO_START_ANEW}"
                 )
             return self.network_
         self._network_repr = repr(network)
@@ -296,11 +308,11 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
             warn_user(f"Got batch_size={self.batch_size} for {n_samples} samples. It is going to be clipped.")
         batch_size = min(200 if self.batch_size == "auto" else self.batch_size, n_samples)
         epochs = 1 if incremental else self.max_iter
-        run = Run(network, self._targets.loss, optimizer, epochs, -(-n_samples // batch_size))
-        run.penalty = self.alpha
+        n_steps, loss = -(-n_samples // batch_size), self._targets.loss
+        run = Run(network, loss, optimizer, epochs, n_steps, penalty=self.alpha)
         if validation is not None:
             X_val, y_val, weights_val, _ = validation
-            run.validation = X_val, self._targets.encode(y_val, network.dtype), weights_val
+            note(run, validation=(X_val, self._targets.encode(y_val, network.dtype), weights_val))
         run.history.directions["val_score"] = True
         callbacks = [*as_callbacks(self.callbacks), *hooks, *([progress()] if self.verbose else [])]
         start = Snapshot(network)
@@ -338,7 +350,7 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
             self.tol, self.n_iter_no_change, self.early_stopping, *self._learning_rate_rule(), self.power_t,
             self.exact_compatibility,
         )  # fmt: skip
-        convergence.samples_an_epoch = data.n_samples
+        convergence.samples_an_epoch, rate = data.n_samples, run.optimizer.learning_rate
         average = None if self.weight_averaging is None else WeightAverage(self.weight_averaging)
         if continues:
             if hasattr(self, "_convergence"):
@@ -364,7 +376,7 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
         self.best_validation_score_ = convergence.best_score if self.early_stopping else None
         if self.early_stopping:
             self.validation_scores_ = [*(self.validation_scores_ or []), *run.history.get("val_score", [])]
-        self._convergence, self._optimizer = convergence, run.optimizer
+        self._convergence, self._optimizer, self._rate = convergence, run.optimizer, rate
         vars(self).pop("_average", None)
         if average is not None:
             self._average = average
@@ -381,7 +393,8 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
         if type(earlier) is not type(optimizer) or (self.exact_compatibility and not incremental):
             return
         state = earlier.state()
-        if not incremental or callable(optimizer.learning_rate):
+        is_another = not self.exact_compatibility and self._rate != optimizer.learning_rate
+        if not incremental or is_another or callable(optimizer.learning_rate):
             state.pop("learning_rate", None)  # a new fit starts from the learning rate that is asked for
         if set(optimizer.slots) == set(earlier.slots):
             optimizer.load_state(state)
@@ -393,7 +406,8 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
                 "and batch normalization, or use solver='adam'."
             )
         narrow = run.network
-        run.network = wide = narrow if narrow.dtype == np.float64 else narrow.astype(np.float64)
+        wide = narrow if narrow.dtype == np.float64 else narrow.astype(np.float64)
+        note(run, network=wide)
         data.widen()
         self.network_ = wide  # what callbacks are to look at
         plan = FullBatchPlan(wide, run.loss, penalty=self.alpha)

@@ -77,6 +77,17 @@ def require_in_range(values: Any, dtype: np.dtype, name: str) -> None:
             assert_all_finite(block, input_name=name)
 
 
+def refuse_lists_of_labels(y: Any) -> None:
+    """Raise a ValueError for a list of labels for each sample, of which arrays can be made no more."""
+    if not isinstance(y, (list, tuple)) or not all(isinstance(row, (list, tuple, set)) for row in y):
+        return
+    if any(isinstance(row, set) for row in y) or len({len(row) for row in y}) > 1:
+        raise ValueError(
+            "y has several labels for a sample, as lists of several lengths. Make a column of 0 and 1 for each "
+            "label: sklearn.preprocessing.MultiLabelBinarizer().fit_transform(y)."
+        )
+
+
 def dense_targets(y: Any, who: str, may_be_sparse: bool) -> np.ndarray:
     """Targets as a dense array, a single column as one dimension.
 

@@ -11,9 +11,10 @@ from sklearn.exceptions import ConvergenceWarning
 from layernet.layer import Layer
 from layernet.losses import Loss
 from layernet.training.batches import batches
-from layernet.training.callbacks import Run, Snapshot
+from layernet.training.callbacks import Snapshot
 from layernet.training.data import EVALUATION_BATCH_SIZE, TrainingData
 from layernet.training.loop import DivergenceError
+from layernet.training.run import Run
 from layernet.user_warnings import warn_user
 
 # A fit has diverged if its final loss exceeds this multiple of the loss of a network that has learned nothing.

@@ -10,7 +10,7 @@ from sklearn.callback import with_callbacks
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 
-from layernet.estimators.base import NetworkEstimator
+from layernet.estimators.base import TO_START_ANEW, NetworkEstimator
 from layernet.estimators.targets import ClassTargets, NumberTargets
 from layernet.losses import BinaryCrossEntropy, CrossEntropy, Hinge
 
@@ -195,7 +195,7 @@ class RegressorMethods(RegressorMixin, MultiOutputMixin, NetworkEstimator):
         if self._targets.target_scale != self.target_scale:
             raise ValueError(
                 f"target_scale={self.target_scale!r} differs from the {self._targets.target_scale!r} that the "
-                "network was trained with. Use warm_start=False to train another one."
+                f"network was trained with. {TO_START_ANEW}"
             )
 
     def _prepare_network(self, X, random, continues, init_from):

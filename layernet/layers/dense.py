@@ -83,6 +83,11 @@ class Dense(Layer):
         self.bias_initializer = bias_initializer
 
     def create_parameters(self, input_shape):
+        if input_shape == ():
+            raise ValueError(
+                f"{self!r} expects inputs of shape (n_samples, features), got one number a sample, of shape "
+                "(n_samples,). Keep the axis in what comes before it, as by x.sum(axis=1, keepdims=True)."
+            )
         if len(input_shape) != 1:
             raise ValueError(
                 f"{self!r} expects inputs of shape (n_samples, features), got features of shape "

@@ -126,7 +126,7 @@ def sample_passes(network: Layer, inputs: Any, n: int, random_state: Any = None)
     Their mean is the prediction of Monte Carlo dropout, their standard deviation a measure of its uncertainty.
     Layers that draw noise (`draws_noise`: Dropout, GaussianNoise) do so as in training, with a mask of its own
     for each pass and each row; all others, BatchNorm among them, are in inference mode. Repeated passes in
-    `training_mode` draw one mask, and this method is for new ones.
+    `training_mode` see one mask until `end_step`, unlike PyTorch's; this method draws new ones.
 
     Parameters
     ----------

@@ -51,7 +51,7 @@ class Reshape(Layer):
 
         if np.ndim(shape) != 1 or not all(map(is_size, shape)) or list(shape).count(-1) > 1:
             raise ValueError(f"Reshape: shape must be positive sizes, one of which may be -1, got {shape!r}.")
-        self.shape = shape
+        self.shape = tuple(map(int, shape))
 
     def record(self, inputs):
         return np.array(inputs.reshape(len(inputs), *self.sizes_for(inputs.shape[1:]))), inputs.shape

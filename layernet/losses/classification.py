@@ -204,9 +204,7 @@ class BinaryCrossEntropy(Loss):
                 )
         targets = super().prepare(targets, output_shape, dtype)
         if ((targets < 0) | (targets > 1)).any():
-            raise ValueError(
-                f"{self!r} expects targets between 0 and 1, got {targets.min()} to {targets.max()}."
-            )
+            raise ValueError(f"{self!r} expects targets between 0 and 1, got {in_words(targets)}.")
         return targets
 
     def losses(self, outputs, targets):
@@ -359,6 +357,12 @@ def as_class_numbers(targets: np.ndarray, n_classes: int, loss: Loss) -> np.ndar
     if targets.size and not 0 <= targets.min() <= targets.max() < n_classes:
         raise ValueError(
             f"{loss!r} expects classes from 0 to {n_classes - 1}, one for each output of the network, got "
-            f"{targets.min()} to {targets.max()}. Number the classes from 0, or change the last layer's units."
+            f"{in_words(targets)}. Number the classes from 0, or change the last layer's units."
         )
     return targets.astype(np.intp)
+
+
+def in_words(targets: np.ndarray) -> str:
+    """The range of some targets, or the number that all of them are."""
+    first, last = targets.min(), targets.max()
+    return f"{first}" if first == last else f"{first} to {last}"

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from layernet.guards import Pass, refuse_incomplete
+from layernet.guards import Pass, refuse_incomplete, with_read_only_arguments
 from layernet.layer import Layer
-from layernet.representation import Described
+from layernet.representation import Described, is_of_the_package
 from layernet.validation import as_float_array, require_dense, require_finite, require_number
 
 FORWARD = Pass("formula", "losses", "record")
@@ -64,6 +64,8 @@ class Loss(Described):
         cls._is_abstract = abstract
         if not abstract:
             refuse_incomplete(cls, Loss, FORWARD, BACKWARD, plain_may_stay=True)
+        if not is_of_the_package(cls):
+            guard_formulas(cls)
 
     def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """The loss of each sample.
@@ -171,6 +173,21 @@ class Loss(Described):
         BoundLoss
         """
         return BoundLoss(self, targets, sample_weight, normalizer)
+
+
+def guard_formulas(cls: type[Loss]) -> None:
+    """Give the formulas that somebody else's class defines read-only outputs and targets."""
+    # A record of its own is the loss's to overwrite; that of the contract is the outputs.
+    has_own_record = cls.record is not Loss.record
+    names = {
+        **dict.fromkeys(("losses", "gradient", "record", "is_predicted"), ("outputs", "targets")),
+        "gradient_from": ("targets",) if has_own_record else ("outputs", "targets"),
+        "prepare": ("targets",),
+        "sample_weights": ("targets", "sample_weight"),
+    }
+    for name in names.keys() & vars(cls).keys():
+        first = 1 if name == "gradient_from" and has_own_record else 0
+        setattr(cls, name, with_read_only_arguments(vars(cls)[name], names[name], first))
 
 
 def is_predicted_by_logits(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:

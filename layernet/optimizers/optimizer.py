@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -9,10 +10,12 @@ from typing import Any
 
 import numpy as np
 
+from layernet.guards import with_read_only_arguments
+from layernet.hints import OPTIMIZER_ELSEWHERE
 from layernet.interrupts import uninterrupted
 from layernet.layer import Layer
 from layernet.parameters import Owner
-from layernet.representation import Described, require_method
+from layernet.representation import Described, is_of_the_package, require_method
 from layernet.schedules import Schedule
 from layernet.validation import FLOAT_TYPES, require_number
 
@@ -21,6 +24,8 @@ BLOCK_SIZE = 16384
 _NOTHING = nullcontext()
 # Calls a function for each item of a sequence, in any order.
 Share = Callable[[Callable[[int], None], Sequence[int]], None]
+# What `Optimizer.__init__` sets.
+_SETTINGS = ("learning_rate", "weight_decay", "decay_biases", "clip_value", "clip_norm")
 
 
 class Optimizer(Described):
@@ -68,12 +73,15 @@ class Optimizer(Described):
     _rates: tuple[Any, Any] | None = None
 
     _is_of_the_package = True
+    _arguments_elsewhere = _set_elsewhere = OPTIMIZER_ELSEWHERE
 
     def __init_subclass__(cls, abstract: bool = False, **options: Any) -> None:
         super().__init_subclass__(**options)
-        cls._is_of_the_package = cls.__module__.partition(".")[0] == __name__.partition(".")[0]
+        cls._is_of_the_package = is_of_the_package(cls)
         if not abstract:
             require_method(cls, Optimizer, ("move", "step"), "moves the parameters")
+        for name in () if cls._is_of_the_package else {"move", "step"} & vars(cls).keys():
+            setattr(cls, name, with_read_only_arguments(vars(cls)[name], ("gradients",), first=1))
 
     def __init__(
         self,
@@ -90,6 +98,16 @@ class Optimizer(Described):
         self.decay_biases = decay_biases
         self.clip_value = require_number(self, "clip_value", clip_value, above=0, or_none=True)
         self.clip_norm = require_number(self, "clip_norm", clip_norm, above=0, or_none=True)
+
+    def __getattr__(self, name: str) -> Any:
+        who = type(self).__name__
+        if name in _SETTINGS:
+            raise AttributeError(
+                f"{who} has no {name!r}: its __init__ did not call super().__init__(learning_rate, ...), which "
+                "sets it. Call it first."
+            )
+        hint = OPTIMIZER_ELSEWHERE.get(name)
+        raise AttributeError(f"{who} has no {name!r}. {hint}" if hint else f"{who} has no attribute {name!r}.")
 
     def update(self, network: Layer) -> None:
         """Move a network's parameters by the gradients of its last backward pass, and end its step.
@@ -331,6 +349,7 @@ class Optimizer(Described):
     def _memory_for(self, parameters):
         if self._memory is None or tuple(self._memory) != tuple(self.slots):
             # Settings may have changed in between: a momentum that was 0 before needs a velocity now.
+            require_places_for_slots(self)
             known = self._memory or {}
             self._memory = {
                 name: known[name] if name in known else self.first_slot(name, parameters) for name in self.slots
@@ -356,6 +375,18 @@ class Optimizer(Described):
         # In double precision: the squares of float32 gradients overflow beyond 1e19.
         norm = math.sqrt(sum(float(np.vdot(b, b)) for b in _in_double_precision(gradients)))
         return 1 if norm <= self.clip_norm else self.clip_norm / norm
+
+
+def require_places_for_slots(optimizer: Optimizer) -> None:
+    """Raise an error if `move` cannot be called with a vector for each slot."""
+    slots = tuple(optimizer.slots)
+    try:
+        inspect.signature(optimizer.move).bind(None, None, None, *slots)
+    except TypeError:
+        who, names = type(optimizer).__name__, ", ".join(("parameters", "gradients", "learning_rate", *slots))
+        raise TypeError(
+            f"{who}.slots names {list(slots)}, so its move must take a vector for each: move(self, {names})."
+        ) from None
 
 
 @contextmanager

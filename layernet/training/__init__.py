@@ -6,11 +6,11 @@ from layernet.training.callbacks import (
     EarlyStopping,
     LearningRateSchedule,
     ProgressBar,
-    Run,
 )
 from layernet.training.history import History
 from layernet.training.loop import DivergenceError, evaluate, fit
 from layernet.training.metrics import accuracy
+from layernet.training.run import Run
 
 __all__ = [
     "Callback",

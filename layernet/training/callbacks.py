@@ -5,81 +5,17 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 from typing import Any, TextIO
 
 import numpy as np
 
 from layernet.interrupts import uninterrupted
 from layernet.layer import Layer
-from layernet.losses.loss import Loss
-from layernet.optimizers.optimizer import Optimizer
 from layernet.representation import Described
 from layernet.schedules import Schedule
 from layernet.training.copies import SharingCopies
-from layernet.training.history import History
-
-
-# With slots, a name that there is not, and a value in the place of `stop`, are errors where they are assigned.
-@dataclass(slots=True)
-class Run:
-    """A training as it stands: what callbacks are given.
-
-    Attributes
-    ----------
-    network, loss, optimizer
-        What is trained, on what, and how.
-    epochs : int
-        How many are planned.
-    steps_per_epoch : int
-    history : History
-        What the finished epochs came to.
-    epoch : int
-        The epoch under way, counting from 1.
-    batch : int
-        The batch done last in it, counting from 1.
-    batch_loss : float
-        The loss of that batch, before its update.
-    batch_rows : int
-        How many rows that batch had: the last of an epoch may be smaller, and then counts less in a mean.
-    stop_reason : str or None
-        Set by `stop`.
-    data : TrainingData or None
-        The rows that are trained on, from the first call on. Assign to `run.data.inputs`, `run.data.targets` or
-        `run.data.weights` to replace them from the next step on; the arrays themselves are read-only.
-    order : ndarray of int or None
-        The rows of the epoch under way in the order in which they are seen; None for the order of the data.
-    penalty : float
-        Of the squared weights, as a plan takes it; 0 in `fit`, where weight decay is the optimizer's.
-    diverged : str
-        Where and why it diverged, once it did.
-    validation : tuple (inputs, targets, weights) or None
-        What the network is validated on after every epoch; `loss.prepare` takes the targets.
-    kept_epoch : int or None
-        The epoch whose parameters a callback gives back to the network in the end; None keeps the last ones.
-    """
-
-    network: Layer
-    loss: Loss
-    optimizer: Optimizer
-    epochs: int
-    steps_per_epoch: int
-    history: History = field(default_factory=History)
-    epoch: int = 0
-    batch: int = 0
-    batch_loss: float = math.nan
-    batch_rows: int = 0
-    stop_reason: str | None = None
-    data: Any = None
-    order: np.ndarray | None = None
-    penalty: float = 0.0
-    diverged: str = ""
-    validation: tuple | None = None
-    kept_epoch: int | None = None
-
-    def stop(self, reason: str) -> None:
-        """End the training after the epoch under way, and say why in the history."""
-        self.stop_reason = reason
+from layernet.training.hooks import refuse_misspelled, refuse_what_nobody_calls
+from layernet.training.run import Run
 
 
 class Callback(SharingCopies, Described):
@@ -90,7 +26,12 @@ class Callback(SharingCopies, Described):
     run of steps, and `run.batch` says how many batches of the epoch are done.
 
     In all of them the network is in inference mode, and rows may be passed through it. A function that is
-    assigned to an object, `callback.on_epoch_end = function`, is called in the place of its class's method.
+    assigned to an object, `callback.on_epoch_end = function`, is called in the place of its class's method. A
+    callback ends a training by `run.stop(reason)`, not by what it returns.
+
+    A method whose name begins with `on_` and that is none of these five is refused when the class is defined,
+    because nobody would call it. A class whose methods of such names are called by others declares them in
+    `other_hooks`.
 
     `clone` and a grid search copy an estimator's callbacks. A callback that holds what cannot be copied, a file
     or a trial of a hyperparameter optimizer for instance, declares it in `shared`.
@@ -100,6 +41,14 @@ class Callback(SharingCopies, Described):
     shared : tuple of str
         Names of attributes whose values copies share with the original; the class says which. A pickle, and so
         a worker process, has None in their place.
+    other_hooks : tuple of str
+        Names of methods that begin with `on_` and are called by others than a training.
+
+    Raises
+    ------
+    TypeError
+        When a class is defined with a method that begins with `on_` and that nobody would call, or with one
+        that does not take the run alone.
 
     Examples
     --------
@@ -121,6 +70,11 @@ class Callback(SharingCopies, Described):
     """
 
     every_batch = True
+    other_hooks: tuple[str, ...] = ()
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        refuse_what_nobody_calls(cls)
 
     def on_train_begin(self, run: Run) -> None:
         """Called before the first batch."""
@@ -136,6 +90,22 @@ class Callback(SharingCopies, Described):
 
     def on_train_end(self, run: Run) -> None:
         """Called once after training, also when it was interrupted or diverged, or another callback failed."""
+
+
+def call(callbacks: Iterable[Callback], hook: str, run: Run) -> None:
+    """Call one method of each callback.
+
+    Raises
+    ------
+    TypeError
+        If one returns True, by which callbacks of other packages end a training.
+    """
+    for callback in callbacks:
+        if getattr(callback, hook)(run) is True:
+            raise TypeError(
+                f"{type(callback).__name__}.{hook} returned True, which has no effect. Call run.stop(reason) "
+                "to end the training."
+            )
 
 
 def has_own(callback: Callback, hook: str) -> bool:
@@ -398,7 +368,8 @@ def watched_value(monitor: str | Callable[[Layer], float], run: Run, who: str) -
     if monitor not in run.history:
         raise ValueError(
             f"{who}: monitor={monitor!r} is not in the history, which has {list(run.history)}. "
-            "Give fit validation_data or metrics, or watch one of these."
+            "Give net.fit validation_data or metrics, an estimator early_stopping=True or X_val and y_val, or "
+            "watch one of these."
         )
     value = run.history[monitor][-1]
     if np.ndim(value):
@@ -416,17 +387,23 @@ def as_callbacks(callbacks: Callback | Iterable[Callback] | None) -> list[Callba
     Raises
     ------
     TypeError
-        If one is a function, a class, or another object that is no `Callback`.
+        If one is a function, a class, or another object that is no `Callback`, or has a function under a
+        misspelled name.
     """
-    if callbacks is None or isinstance(callbacks, Callback):
-        return [] if callbacks is None else [callbacks]
-    is_one = isinstance(callbacks, type) or callable(callbacks) or not isinstance(callbacks, Iterable)
+    if callbacks is None:
+        return []
+    is_one = (
+        isinstance(callbacks, (type, Callback)) or callable(callbacks) or not isinstance(callbacks, Iterable)
+    )
     callbacks = [callbacks] if is_one else list(callbacks)
     for callback in callbacks:
         if isinstance(callback, Callback):
+            refuse_misspelled(callback)
             continue
         if isinstance(callback, type) and issubclass(callback, Callback):
             found = f"the class {callback.__name__}. Write {callback.__name__}(...)"
+        elif isinstance(callback, Schedule):
+            found = f"the schedule {callback!r}. Write LearningRateSchedule({callback!r})"
         elif callable(callback):
             found = (
                 f"the function {getattr(callback, '__name__', callback)!s}. Define a subclass of Callback with "

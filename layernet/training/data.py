@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from layernet.engine.inference import InferencePlans
+from layernet.guards import read_only
 from layernet.layer import Layer
 from layernet.losses.loss import Loss, as_weights, bounded
 from layernet.sparse import (
@@ -19,7 +20,8 @@ from layernet.sparse import (
     require_finite_entries,
 )
 from layernet.training.batches import batches
-from layernet.validation import FLOAT_TYPES, as_float_array, require_dense, require_finite
+from layernet.training.given import GivenArrays
+from layernet.validation import FLOAT_TYPES, as_array, as_float_array, require_dense, require_finite
 
 # Bytes. A memory-mapped array whose copy in the network's type would be larger stays on disk, and each batch
 # converts its own rows: whoever maps a file of this size may well do it because it does not fit into memory. A
@@ -67,6 +69,8 @@ class TrainingData:
         Class weights among them; read-only, and replaced as a whole.
     n_samples : int
     mean_weight : float
+    given : GivenArrays
+        What the data were made of.
     """
 
     # A number for each row, for layers with noise; None counts the rows of a batch.
@@ -85,6 +89,7 @@ class TrainingData:
             network.build(inputs.shape[1:], random, dtype)
         if len(network.parameter_vector) == 0:
             raise ValueError(f"{network!r} has no parameters to train: add a Dense layer, for instance.")
+        self.given = GivenArrays(X=X, y=y, sample_weight=sample_weight)
         self._inputs = read_only(admit_inputs(network, inputs))
         self._add_targets(network, loss, y, sample_weight)
 
@@ -100,6 +105,7 @@ class TrainingData:
             Finite numbers.
         """
         data = cls.__new__(cls)
+        data.given = GivenArrays(X=X, y=y, sample_weight=sample_weight)
         data._inputs = X if isinstance(X, SelectedRows) else as_sparse_rows(X, network.dtype, True, "X")
         data._add_targets(network, loss, y, sample_weight)
         return data
@@ -134,6 +140,7 @@ class TrainingData:
                 "For another number of rows give fit a function in the place of X: fit(function, loss=...)."
             )
         self._inputs = read_only(inputs)
+        self.given.replace("X", X)
         self.version += 1
 
     @property
@@ -145,6 +152,7 @@ class TrainingData:
     def targets(self, y: Any) -> None:
         targets = check_targets(self.network, self.loss, y, self.n_samples, "run.data.targets")
         self._targets = read_only(targets)
+        self.given.replace("y", y)
         self.version += 1
 
     @property
@@ -155,6 +163,7 @@ class TrainingData:
     @weights.setter
     def weights(self, weights: Any) -> None:
         self._set_weights(None if weights is None else bounded(as_weights(weights, self.n_samples))[0])
+        self.given.replace("sample_weight", weights)
         self.version += 1
 
     def replace(self, X: Any, y: Any, sample_weight: Any) -> None:
@@ -228,14 +237,6 @@ class TrainingData:
     def _inputs_of(self, rows):
         inputs = self.inputs if isinstance(rows, slice) and rows == slice(None) else self.inputs[rows]
         return (inputs if self.has_sparse_batches else dense_rows(inputs)).astype(self.dtype, copy=False)
-
-
-def read_only(array: Any) -> Any:
-    """An array as a view that refuses to be written to; anything else as it is."""
-    if isinstance(array, np.ndarray):
-        array = array.view()
-        array.flags.writeable = False
-    return array
 
 
 class SelectedRows:
@@ -433,7 +434,7 @@ def check_targets(network: Layer, loss: Loss, y: Any, n_samples: int, name: str)
             "inputs: y=X."
         )
     require_dense(y, name)
-    if np.ndim(y) == 0:
+    if as_array(y, name).ndim == 0:
         raise ValueError(f"{name} must have one target for each of {n_samples} samples, got {y!r} alone.")
     if len(y) != n_samples:
         raise ValueError(f"{name} must have one target for each of {n_samples} samples, got {len(y)}.")

@@ -1,4 +1,4 @@
-"""Endings of a network that are refused: an activation that its loss applies to the outputs once more."""
+"""Endings of a network that are refused: one number for all rows, or the activation of its loss."""
 
 from __future__ import annotations
 
@@ -15,6 +15,29 @@ from layernet.user_warnings import warn_user
 
 # Functions whose values are probabilities. As logits, numbers between 0 and 1 hardly differ.
 PROBABILITIES = (softmax, logistic, lambda inputs: HardSigmoid().forward_pass(inputs))
+
+
+def refuse_one_number(network: Layer) -> None:
+    """Raise an error if a network puts out one number for all rows, as a loss does, and no row for each.
+
+    Parameters
+    ----------
+    network : Layer
+        Built.
+
+    Raises
+    ------
+    ValueError
+        If it does.
+    """
+    if network.output_shape == () and not np.ndim(
+        network.forward_pass(np.zeros((2, *network.input_shape), network.dtype))
+    ):
+        *_, last = chain_of(network)
+        raise ValueError(
+            f"The network ends in {last!r}, which puts out one number for all rows. Leave out what sums or "
+            "averages over the rows; a loss is an argument of fit."
+        )
 
 
 def refuse_doubled_activation(network: Layer, loss: Loss) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from layernet.extras import pyplot
+from layernet.hints import named_instead
 from layernet.interrupts import uninterrupted
 
 
@@ -48,6 +49,10 @@ class History(dict):
         # Columns that `add` has written, and those whose last value stands for one that may still come.
         self._added: set[str] = set()
         self._open: set[str] = set()
+
+    def __missing__(self, name: str) -> Any:
+        instead = named_instead(name, self, {"acc": "Accuracy is a metric: fit(..., metrics='accuracy')."})
+        raise KeyError(f"{name!r} is not a column. {instead}")
 
     def add(self, **row: Any) -> None:
         """Add a row, or further values to the row of the epoch under way.

@@ -8,10 +8,12 @@ from contextlib import ExitStack
 import numpy as np
 
 from layernet.engine.plan import FormulaPlan, NotFiniteError
-from layernet.training.callbacks import Callback, Run
+from layernet.training.callbacks import Callback, call
 from layernet.training.data import TrainingData
+from layernet.training.given import may_write
 from layernet.training.loop import divergence
 from layernet.training.quasi_newton import minimize_many
+from layernet.training.run import Run, note
 
 # SciPy's L-BFGS-B gives scikit-learn's digits. With more parameters than this it takes a fifth of the time and
 # more (20,000 one-hot rows, 50,000 parameters), for what it copies and reads beside the loss.
@@ -58,7 +60,7 @@ def minimize(
     ----------
     Byrd, Lu, Nocedal and Zhu (1995), A limited memory algorithm for bound constrained optimization.
     """
-    run.data = data
+    note(run, data=data)
     batch = data.batch(slice(None))
 
     def loss_and_gradient():
@@ -69,22 +71,21 @@ def minimize(
         return loss, plan.gradients
 
     def end_iteration(loss):
-        run.epoch += 1
+        note(run, epoch=run.epoch + 1)
         with plan.network.inference_mode():
             run.history.begin_row()
-            for callback in callbacks:
-                callback.on_epoch_begin(run)
+            call(callbacks, "on_epoch_begin", run)
+            if may_write(callbacks):
+                data.given.refuse_changes()
             values = {} if validate is None else validate()
             run.history.add(epoch=run.epoch, loss=float(loss), **values)
-            for callback in callbacks:
-                callback.on_epoch_end(run)
+            call(callbacks, "on_epoch_end", run)
         return run.stop_reason is not None
 
     with ExitStack() as stack:
         for callback in reversed(callbacks):
             stack.callback(callback.on_train_end, run)
-        for callback in callbacks:
-            callback.on_train_begin(run)
+        call(callbacks, "on_train_begin", run)
         with (
             plan.network.training_mode(),
             np.errstate(over="ignore", invalid="ignore", divide="ignore"),

@@ -12,7 +12,8 @@ import numpy as np
 from layernet.engine.choice import check_engine, plan_for
 from layernet.engine.inference import InferencePlans
 from layernet.engine.plan import NotFiniteError, all_finite
-from layernet.guards import unchanged_on_error
+from layernet.guards import read_only, unchanged_on_error
+from layernet.hints import FIT_ELSEWHERE, explains_arguments
 from layernet.interrupts import signals_can_wait
 from layernet.layer import Layer
 from layernet.losses.loss import Loss, as_weights
@@ -25,9 +26,9 @@ from layernet.training.batches import checked_order
 from layernet.training.callbacks import (
     Callback,
     ProgressBar,
-    Run,
     Snapshot,
     as_callbacks,
+    call,
     has_own,
     needs_every_batch,
 )
@@ -38,10 +39,12 @@ from layernet.training.data import (
     check_targets,
     outputs_in_blocks,
 )
-from layernet.training.endings import refuse_doubled_activation
+from layernet.training.endings import refuse_doubled_activation, refuse_one_number
 from layernet.training.epoch_data import EpochData, function_of_epochs
+from layernet.training.given import may_write
 from layernet.training.history import History
-from layernet.training.metrics import as_metrics, directions_of
+from layernet.training.metrics import EpochMetrics, as_metrics, directions_of, value_of
+from layernet.training.run import Run, note
 from layernet.validation import as_generator
 
 
@@ -65,6 +68,7 @@ class DivergenceError(ArithmeticError, ValueError):
         self.history = History() if history is None else history
 
 
+@explains_arguments(FIT_ELSEWHERE)
 def fit(
     network: Layer,
     X: Any,
@@ -119,9 +123,12 @@ def fit(
         means the same in every batch.
     callbacks : Callback or iterable of Callback, default=()
     metrics : str, callable, iterable of these, or dict of str to callable, default=()
-        `"accuracy"`, or functions of (targets, outputs) that return a number or an array; the mean over the
-        batches of an epoch, and the value on the validation data. A function may have an attribute
-        `larger_is_better`, which callbacks that monitor its column go by.
+        `"accuracy"`, or functions of (targets, outputs) that return a number or an array. A function is called
+        once an epoch, with the targets and the outputs of all rows that the epoch saw, each row's outputs from
+        before the update that it took part in; and once with those of all validation rows. It may have
+        attributes: `larger_is_better`, which callbacks that monitor its column go by; and `averages_rows`, True
+        for a mean over rows, such as `accuracy`: the mean over batches is the same then, and the outputs of
+        an epoch need not be kept in memory.
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None, default=None
         Draws first the initial parameters, if the network is not built, then the order of the rows.
     verbose : int, default=0
@@ -171,11 +178,14 @@ def fit(
         if epoch_data is not None:
             X, y, sample_weight = epoch_data(1)
         data = TrainingData(network, loss, X, y, sample_weight, random)
+        refuse_one_number(network)
         admit_batch_size(network, min(batch_size, data.n_samples))
         validation = None if validation_data is None else check_validation(network, loss, validation_data)
+        for name, array in zip(("X", "y", "sample_weight"), validation_data or (), strict=False):
+            data.given.replace(f"{name} of validation_data", array)
         refuse_doubled_activation(network, loss)
     run = Run(network, loss, optimizer, epochs, -(-data.n_samples // batch_size))
-    run.validation = validation
+    note(run, validation=validation)
     run.history.directions.update(directions_of(metrics))
     order = shuffle if callable(shuffle) else random.permutation if shuffle else None
 
@@ -239,11 +249,13 @@ def train(
     -------
     History
     """
-    epochs, run.data = run.epochs, data
+    note(run, data=data)
     observing_schedule(run.optimizer.learning_rate)  # raises before the first step what is to be raised
 
+    set_batch = Run.batch.__set__
+
     def count(n_steps, n_rows):
-        run.batch += n_steps
+        set_batch(run, run.batch + n_steps)
         if average is not None and n_steps:
             average.add(plan.parameters, n_rows, plan.batch_size)
 
@@ -259,16 +271,20 @@ def train(
         try:
             if average is not None:
                 average.begin(run.network)
-            for callback in callbacks:
-                callback.on_train_begin(run)
+            watches = may_write(callbacks)
+            if watches:
+                data.given.refuse_changes()
+            call(callbacks, "on_train_begin", run)
             before = Snapshot(run.network)
             with plan.ready():
-                for run.epoch in range(1, epochs + 1):
+                for epoch in range(1, run.epochs + 1):
+                    note(run, epoch=epoch)
                     run.history.begin_row()
-                    if epoch_data is not None and run.epoch > 1:
-                        epoch_data.renew(data, run.epoch)
-                    for callback in callbacks:
-                        callback.on_epoch_begin(run)
+                    if epoch_data is not None and epoch > 1:
+                        epoch_data.renew(data, epoch)
+                    call(callbacks, "on_epoch_begin", run)
+                    if watches:
+                        data.given.refuse_changes()
                     row = train_epoch(run, plan, data, order, metrics, callbacks, average, before)
                     with nullcontext() if average is None else average.in_place(run.network):
                         if validate is not None:
@@ -276,13 +292,12 @@ def train(
                         run.history.add(**row)
                         if (schedule := observing_schedule(run.optimizer.learning_rate)) is not None:
                             schedule.observe(row["loss"])
-                        for callback in callbacks:
-                            callback.on_epoch_end(run)
+                        call(callbacks, "on_epoch_end", run)
                     if run.stop_reason is not None:
                         break
         except KeyboardInterrupt:
-            run.stop(f"Interrupted in epoch {run.epoch} of {epochs}, after batch {run.batch}.")
-    run.history.stopped = run.stop_reason or f"All {epochs} epochs are done."
+            run.stop(f"Interrupted in epoch {run.epoch} of {run.epochs}, after batch {run.batch}.")
+    run.history.stopped = run.stop_reason or f"All {run.epochs} epochs are done."
     return run.history
 
 
@@ -300,45 +315,47 @@ def train_epoch(
     began = time.perf_counter()
     lookers_on = [callback for callback in callbacks if has_own(callback, "on_batch_end")]
     before.take()
-    totals = dict.fromkeys(["loss", *metrics], 0.0)
-    run.batch = 0
-    rows = run.order = None if order is None else checked_order(order(data.n_samples), data.n_samples)
+    total, of_epoch = 0.0, EpochMetrics(metrics)
+    rows = None if order is None else read_only(checked_order(order(data.n_samples), data.n_samples))
     n_rows = data.n_samples if rows is None else len(rows)
-    run.steps_per_epoch = -(-n_rows // plan.batch_size)
+    note(run, batch=0, order=rows, steps_per_epoch=-(-n_rows // plan.batch_size))
     admit_batch_size(run.network, min(plan.batch_size, n_rows))
     one_by_one = bool(any(map(needs_every_batch, lookers_on)) or metrics) or average is not None
     with run.network.training_mode(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         try:
             for done in plan.epoch(rows, one_by_one):
-                run.batch_loss, run.batch_rows = done.losses[-1], done.sizes[-1]
                 for loss, size in zip(done.losses, done.sizes, strict=True):
-                    totals["loss"] += loss * size
+                    total += loss * size
                 if not lookers_on and not metrics:
                     continue
+                note(run, batch_loss=done.losses[-1], batch_rows=done.sizes[-1])
                 with run.network.inference_mode():
-                    for name, metric in metrics.items():
-                        totals[name] += metric(done.targets, done.outputs) * done.sizes[-1]
-                    for callback in lookers_on:
-                        callback.on_batch_end(run)
+                    if metrics:
+                        of_epoch.add(done.targets, done.outputs)
+                    call(lookers_on, "on_batch_end", run)
         except NotFiniteError as reason:
             if not all_finite(run.network.parameter_vector):
                 before.restore()
-            run.batch += 1
+            note(run, batch=run.batch + 1)
             raise divergence(reason, run, data) from None
+    note(run, batch_loss=done.losses[-1], batch_rows=done.sizes[-1])
     if not all_finite(run.network.parameter_vector):  # the last update overflowed, and no loss has shown it yet
         before.restore()
         raise divergence("a parameter is not finite", run, data)
     if not run.optimizer.memory_is_finite():
         raise divergence("the square of a gradient is not finite, and the optimizer cannot go on", run, data)
-    means = {name: total / n_rows for name, total in totals.items()}
+    with run.network.inference_mode():
+        values = of_epoch.values()
     return {
         "epoch": run.epoch,
-        **means,
+        "loss": total / n_rows,
+        **values,
         "learning_rate": run.optimizer.last_learning_rate,
         "seconds": time.perf_counter() - began,
     }
 
 
+@explains_arguments(FIT_ELSEWHERE)
 def evaluate(
     network: Layer,
     X: Any,
@@ -382,12 +399,7 @@ def judge(
     """The loss and metrics of outputs."""
     values = {"loss": float(loss.bind(y, sample_weight).forward_pass(outputs))}
     targets = loss.prepare(y, outputs.shape[1:], outputs.dtype)
-    return {**values, **{name: metric_value(metric(targets, outputs)) for name, metric in metrics.items()}}
-
-
-def metric_value(value: Any) -> float | np.ndarray:
-    """What a metric returned, as a Python number or an array."""
-    return np.asarray(value, float) if np.ndim(value) else float(value)
+    return {**values, **{name: value_of(name, metric, targets, outputs) for name, metric in metrics.items()}}
 
 
 def check_validation(network: Layer, loss: Loss, validation_data: Any) -> tuple:
@@ -423,9 +435,10 @@ def divergence(reason: NotFiniteError | str, run: Run, data: TrainingData) -> Di
     largest = data.largest_input()
     largest_target = float(np.abs(data.targets).max()) if data.targets.dtype.kind == "f" else 0.0
     and_targets = f", and targets (the largest is {largest_target:g})" if largest_target > largest else ""
-    run.diverged = (
+    message = (
         f"Training diverged in epoch {run.epoch}, batch {run.batch}: {reason}. The network keeps its last "
         f"finite parameters. Try {slower}clipped gradients, or "
         f"inputs scaled to about 1 (the largest is {largest:g}){and_targets}."
     )
-    return DivergenceError(run.diverged, run.epoch, run.batch, run.history)
+    note(run, diverged=message)
+    return DivergenceError(message, run.epoch, run.batch, run.history)

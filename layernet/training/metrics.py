@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from layernet.guards import is_of_read_only, overwrites, read_only
 from layernet.losses.loss import Loss, is_predicted_by_logits
 
 # The columns that every history may have; a metric of such a name would be added to one of them.
@@ -54,6 +55,7 @@ def accuracy(targets: np.ndarray, outputs: np.ndarray, loss: Loss | None = None)
 
 
 accuracy.larger_is_better = True
+accuracy.averages_rows = True
 
 
 METRICS = {"accuracy": accuracy}
@@ -128,20 +130,103 @@ def name_of(metric: Any) -> str:
     )
 
 
+def value_of(name: str, metric: Callable, targets: np.ndarray, outputs: np.ndarray) -> float | np.ndarray:
+    """What a metric returns for targets and outputs, as a Python number or an array.
+
+    Parameters
+    ----------
+    name : str
+        Of the metric, for errors.
+    metric : callable
+    targets, outputs : ndarray
+        Given to it as read-only views, since losses and other metrics read them too.
+
+    Returns
+    -------
+    float or ndarray of float
+
+    Raises
+    ------
+    ValueError
+        If the metric writes to one of them.
+    """
+    try:
+        value = metric(read_only(targets), read_only(outputs))
+    except Exception as error:
+        if is_of_read_only(error):
+            raise overwrites(f"The metric {name!r}", ("targets", "outputs")) from error
+        error.add_note(
+            f"This was the metric {name!r}, called with targets of shape {targets.shape} and outputs of shape "
+            f"{outputs.shape}. Outputs are the network's own, logits for instance and no labels: use "
+            'metrics="accuracy", or a function that makes labels of them, as outputs.argmax(axis=1) does.'
+        )
+        raise
+    return np.asarray(value, float) if np.ndim(value) else float(value)
+
+
+class EpochMetrics:
+    """Metrics of the rows of an epoch, which come batch by batch.
+
+    A metric that says `averages_rows` is averaged over batches, weighted by their rows. Any other is computed
+    of all rows at once: the mean of a ratio or of a rank over batches is another number, and is none where a
+    batch has one row or one class.
+
+    Parameters
+    ----------
+    metrics : dict of str to callable
+
+    Examples
+    --------
+    >>> def spread(targets, outputs):
+    ...     return outputs.max() - outputs.min()
+    >>> of_epoch = EpochMetrics({"spread": spread})
+    >>> for outputs in ([[1.0], [2.0]], [[5.0]]):
+    ...     of_epoch.add(np.zeros((len(outputs), 1)), np.array(outputs))
+    >>> of_epoch.values()
+    {'spread': 4.0}
+    """
+
+    def __init__(self, metrics: Mapping[str, Callable]):
+        self.metrics = metrics
+        self.averaged = [name for name, metric in metrics.items() if declared(metric, "averages_rows")]
+        self.totals = dict.fromkeys(self.averaged, 0.0)
+        self.n_rows = 0
+        self.batches: list[tuple[np.ndarray, np.ndarray]] = []
+
+    def add(self, targets: np.ndarray, outputs: np.ndarray) -> None:
+        """Take in a batch."""
+        for name in self.averaged:
+            self.totals[name] += value_of(name, self.metrics[name], targets, outputs) * len(outputs)
+        self.n_rows += len(outputs)
+        if len(self.averaged) < len(self.metrics):
+            self.batches.append((targets, outputs))
+
+    def values(self) -> dict[str, float | np.ndarray]:
+        """The values of all metrics, by name."""
+        if self.batches:
+            targets, outputs = (np.concatenate(parts) for parts in zip(*self.batches, strict=True))
+        return {
+            name: self.totals[name] / self.n_rows
+            if name in self.totals
+            else value_of(name, metric, targets, outputs)
+            for name, metric in self.metrics.items()
+        }
+
+
 def directions_of(metrics: Mapping[str, Callable]) -> dict[str, bool]:
     """For each metric that declares `larger_is_better`, and its column on validation data, what it declares."""
-    declared = {name: direction_of(metric) for name, metric in metrics.items()}
+    directions = {name: declared(metric, "larger_is_better") for name, metric in metrics.items()}
     return {
         column: larger
-        for name, larger in declared.items()
+        for name, larger in directions.items()
         if larger is not None
         for column in (name, f"val_{name}")
     }
 
 
-def direction_of(metric: Any) -> bool | None:
-    """Whether larger values of a metric are better; None if its function does not say."""
-    declared = getattr(metric, "larger_is_better", None)
-    if declared is None and isinstance(metric, functools.partial):
-        return direction_of(metric.func)
-    return None if declared is None else bool(declared)
+def declared(metric: Any, name: str) -> bool | None:
+    """What a metric's function says of itself by an attribute of this name; None if it does not say."""
+    value = getattr(metric, name, None)
+    if value is None and isinstance(metric, functools.partial):
+        return declared(metric.func, name)
+    return None if value is None else bool(value)

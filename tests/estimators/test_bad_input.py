@@ -249,7 +249,7 @@ def test_a_network_that_does_not_fit():
 
 def test_another_network_in_a_warm_start():
     estimator = small(warm_start=True).fit(X, Y).set_params(hidden_layer_sizes=(7,))
-    with pytest.raises(ValueError, match="Use warm_start=False to train another one"):
+    with pytest.raises(ValueError, match="Call fit with warm_start=False"):
         estimator.fit(X, Y)
     with pytest.raises(ValueError, match="same classes as in the previous call"):
         small(warm_start=True).fit(X, Y).fit(X, Y % 2)

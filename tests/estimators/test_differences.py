@@ -82,6 +82,31 @@ def test_the_order_of_rows_in_partial_fit(module, repeats):
     assert np.array_equal(first, second) is repeats
 
 
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+@pytest.mark.parametrize("module", [neural_network, layernet])
+def test_another_learning_rate_in_partial_fit(module, solver):
+    """With a rate of almost 0 nothing moves, if it is the new one that counts."""
+    options = {"random_state": 0, "solver": solver, "momentum": 0.0, "learning_rate_init": 0.01}
+    estimator = module.MLPClassifier(**options).partial_fit(X, DIGIT, classes=np.unique(DIGIT))
+    estimator.set_params(learning_rate_init=1e-12)
+    moved = np.abs(step(estimator, X, DIGIT, weights_of(estimator))[1]).max()
+    assert moved < 1e-9 if module is layernet else moved > 1e-4
+    if module is layernet:
+        exact = module.MLPClassifier(**options, exact_compatibility=True)
+        exact.partial_fit(X, DIGIT, classes=np.unique(DIGIT)).set_params(learning_rate_init=1e-12)
+        assert np.abs(step(exact, X, DIGIT, weights_of(exact))[1]).max() > 1e-4
+
+
+def test_the_same_learning_rate_in_partial_fit():
+    """What a schedule has made of the rate goes on from call to call."""
+    options = {**PLAIN_DESCENT, "learning_rate": "invscaling", "learning_rate_init": 0.1}
+    estimators = [layernet.MLPClassifier((5,), **options, exact_compatibility=exact) for exact in (False, True)]
+    for estimator in estimators:
+        for _ in range(3):
+            estimator.partial_fit(X, DIGIT, classes=np.unique(DIGIT))
+    assert np.allclose(*map(weights_of, estimators), rtol=1e-9)
+
+
 @pytest.mark.parametrize(("module", "goes_on"), [(neural_network, False), (layernet, True)])
 def test_the_optimizers_memory_in_a_warm_start(module, goes_on):
     """Two fits of two epochs equal one of four only if Adam's averages are kept."""

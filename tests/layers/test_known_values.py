@@ -539,7 +539,7 @@ def test_reshape_undoes_flatten():
         (lambda: LayerNorm().forward_pass(np.zeros(4)), "reshape"),
         (
             lambda: Dense(2, weights_initializer="glorot").build(2),
-            "'glorot' is not known. Known are: .*Constant, ",
+            r"'glorot' is not known\. Did you mean 'GlorotNormal'\? Known are: .*Constant, ",
         ),
     ],
 )

@@ -150,6 +150,79 @@ def test_accuracy_of_labels_by_a_squared_error_is_refused():
         fit((X > 0).astype(float), units=3, metrics="accuracy")
 
 
+# --- which rows ---
+
+
+def r_squared(targets, outputs):
+    return float(1 - ((targets - outputs) ** 2).sum() / ((targets - targets.mean()) ** 2).sum())
+
+
+def mean_error(targets, outputs):
+    return float(np.abs(targets - outputs).mean())
+
+
+class OutputsOfEachStep(Callback):
+    """Keeps what a network put out for each batch, from before the update."""
+
+    def on_epoch_begin(self, run):
+        self.outputs, self.targets = [], []
+        self.before = run.network.forward_pass(X)
+
+    def on_batch_end(self, run):
+        rows = run.order[8 * (run.batch - 1) :][:8]
+        self.outputs.append(self.before[rows])
+        self.targets.append(Y[rows])
+        self.before = run.network.forward_pass(X)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_function_is_computed_of_all_rows_of_an_epoch_at_once(engine):
+    look = OutputsOfEachStep()
+    history = fit(epochs=2, metrics=[r_squared], callbacks=look, engine=engine, validation_data=(X[:7], Y[:7]))
+    expected = r_squared(np.concatenate(look.targets), np.concatenate(look.outputs))
+    assert history["r_squared"][-1] == pytest.approx(expected, rel=1e-9)
+    assert history["val_r_squared"][-1] == pytest.approx(r_squared(Y[:7], look.before[:7]), rel=1e-9)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_last_batch_of_one_row_spoils_no_metric(engine):
+    network = Sequential([Dense(1)])
+    history = network.fit(
+        X[:17], Y[:17], "mean_squared_error", batch_size=8, epochs=2, metrics=r_squared, random_state=0,
+        engine=engine,
+    )  # fmt: skip
+    assert np.isfinite(history["r_squared"]).all()
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_metric_that_averages_rows_is_called_for_each_batch(engine):
+    sizes = []
+
+    def of_batches(targets, outputs):
+        sizes.append(len(outputs))
+        return mean_error(targets, outputs)
+
+    of_batches.averages_rows = True
+    partial = functools.partial(of_batches)
+    history = fit(epochs=1, metrics={"one": mean_error, "two": partial}, engine=engine)
+    assert sizes == [8, 8, 8, 6]
+    assert history["two"] == pytest.approx(history["one"], rel=1e-12)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("averages_rows", [False, True])
+def test_the_error_of_a_metric_names_it(engine, averages_rows):
+    def of_labels(targets, outputs):
+        raise ValueError("a mix of multiclass and continuous-multioutput targets")
+
+    of_labels.averages_rows = averages_rows
+    with pytest.raises(ValueError, match="a mix of") as caught:
+        fit(CLASSES, "cross_entropy", units=3, metrics=of_labels, engine=engine)
+    (note,) = caught.value.__notes__
+    assert "metric 'of_labels', called with targets of shape" in note
+    assert 'metrics="accuracy"' in note
+
+
 # --- metrics that return arrays ---
 
 
@@ -203,8 +276,8 @@ def test_early_stopping_keeps_the_epoch_of_the_highest_accuracy(engine):
 def test_a_metric_declares_its_direction():
     values = [0.1, 0.2, 0.9, 0.3, 0.4, 0.5]
     stopping = EarlyStopping("val_skill", patience=2)
-    # Once for each of four batches, and once on the validation data.
-    metric = Rising([value for value in values for _ in range(5)])
+    # Once for the rows of an epoch, and once for the validation data.
+    metric = Rising([value for value in values for _ in range(2)])
     history = fit(epochs=6, metrics=metric, validation_data=(X, Y), callbacks=[stopping])
     assert stopping.best_epoch == history.best("val_skill") == history.best("skill") == 3
     assert len(history["loss"]) == 5
@@ -238,13 +311,13 @@ def test_a_learning_rate_does_not_fall_while_the_accuracy_rises(engine):
     rising = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6]
     for schedule in (ReduceOnPlateau(0.1, patience=1), ReduceOnPlateau(0.1, patience=1, larger_is_better=True)):
         history = fit(
-            epochs=6, metrics=Rising([value for value in rising for _ in range(4)]), engine=engine,
+            epochs=6, metrics=Rising(rising), engine=engine,
             callbacks=LearningRateSchedule(schedule, monitor="skill"),
         )  # fmt: skip
         assert history["learning_rate"] == [0.1] * 6
     falling = ReduceOnPlateau(0.1, patience=1, factor=0.5)
     history = fit(
-        epochs=4, metrics=Rising([value for value in reversed(rising) for _ in range(4)]), engine=engine,
+        epochs=4, metrics=Rising(reversed(rising)), engine=engine,
         callbacks=LearningRateSchedule(falling, monitor="skill"),
     )  # fmt: skip
     assert history["learning_rate"] == pytest.approx([0.1, 0.1, 0.05, 0.025])

@@ -168,4 +168,8 @@ def lecture_graph(target: float | None = None) -> ComputationGraph:
     for layer, weights, bias in zip(network.layers[::2], LECTURE_WEIGHTS, LECTURE_BIASES, strict=True):
         layer.weights, layer.bias = weights, bias
     loss = None if target is None else "mean_squared_error"
+    if target is not None and np.ndim(target):
+        raise ValueError(
+            f"lecture_graph: target must be one number, got {target!r}. The network has one output."
+        )
     return computation_graph(network, LECTURE_SAMPLE, None if target is None else float(target), loss)

@@ -14,8 +14,8 @@ from layernet.inspection.health.rows import one_column_each, share_of_contradict
 from layernet.layer import Layer
 from layernet.losses.loss import Loss, weight_factors, weighted_sum
 from layernet.sparse import is_sparse
-from layernet.training.callbacks import Run
 from layernet.training.data import check_inputs, check_targets, dense_rows
+from layernet.training.run import Run
 
 # Rows that are looked at: a share of 0.1 is then known to about 0.01.
 SAMPLE_ROWS = 512
