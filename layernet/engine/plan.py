@@ -118,9 +118,9 @@ class FormulaPlan:
         NotFiniteError
             As in `gradients_of`, after what was done before was yielded.
         """
-        n_rows = self.data.n_samples if order is None else len(order)
-        for start in range(0, n_rows, self.batch_size):
-            stop = min(start + self.batch_size, n_rows)
+        n_rows, batch_size = self.data.n_samples if order is None else len(order), self.batch_size
+        for start in range(0, n_rows, batch_size):
+            stop = min(start + batch_size, n_rows)
             inputs, targets, *rest = self.data.batch(slice(start, stop) if order is None else order[start:stop])
             loss, outputs = self.step(inputs, targets, *rest)
             yield Steps([loss], [inputs.shape[0]], targets, outputs)
@@ -210,8 +210,9 @@ class FormulaPlan:
 
         That gradient is finite where the loss is, which has the squares of the weights in it.
         """
-        mean_weight = None if self.data is None or weights is None else self.data.mean_weight
-        tell_of_batch(self.layers_that_see_the_batch, weights, rows, self.batch_size, mean_weight)
+        if self.layers_that_see_the_batch:
+            mean_weight = None if self.data is None or weights is None else self.data.mean_weight
+            tell_of_batch(self.layers_that_see_the_batch, weights, rows, self.batch_size, mean_weight)
         outputs, record = self.network.record(inputs)
         losses, loss_record = self.loss.record(outputs, targets)
         factors = weight_factors(weights, normalizer, len(outputs), outputs.dtype)
@@ -275,7 +276,7 @@ def runs_of_ones(mask: np.ndarray) -> list[slice]:
 
 def all_finite(vector: np.ndarray) -> bool:
     """Whether all entries are finite, found by one product that only overflow makes us look at twice."""
-    return math.isfinite(np.vdot(vector, vector)) or bool(np.isfinite(vector).all())
+    return math.isfinite(vector.dot(vector)) or bool(np.isfinite(vector).all())
 
 
 def refuse_not_finite(losses: np.ndarray) -> None:

@@ -269,7 +269,7 @@ def weight_factors(weights, normalizer, n_samples, dtype):
     """What each sample's loss is multiplied by: one number if all weigh the same, else one a sample."""
     if weights is None:
         total = n_samples if normalizer is None else normalizer
-        return dtype.type(1 / total if total else 0)
+        return float(1 / total) if total else 0.0  # which arrays of float32 take for one of theirs
     total = float(weights.sum()) if normalizer is None else normalizer
     return (weights / total if total else np.zeros_like(weights)).astype(dtype, copy=False)
 
@@ -319,7 +319,7 @@ def weighted_gradient(
 
 def weighted_rows(rows, factors):
     """Each sample's loss, or its gradient, times its factor."""
-    if np.ndim(factors) == 0:
+    if isinstance(factors, float):
         return rows * factors
     factors = factors.reshape(-1, *[1] * (rows.ndim - 1))
     # A factor of 0 silences a sample even where its loss is infinite, and 0 * infinity would be NaN.

@@ -75,7 +75,7 @@ class Adam(Optimizer):
 
     @property
     def slots(self) -> tuple[str, ...]:
-        return ("mean", "mean_square", *(("largest_mean_square",) if self.amsgrad else ()))
+        return ("mean", "mean_square", "largest_mean_square") if self.amsgrad else ("mean", "mean_square")
 
     def move(self, parameters, gradients, learning_rate, mean, mean_square, largest=None):
         # In place where it costs no clarity: every new array is a walk through memory.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,6 @@ from layernet.validation import FLOAT_TYPES, require_number
 
 # Formulas with temporaries run as fast as memory allows while a block of each vector fits into the cache.
 BLOCK_SIZE = 16384
-_NOTHING = nullcontext()
 # Calls a function for each item of a sequence, in any order.
 Share = Callable[[Callable[[int], None], Sequence[int]], None]
 # What `Optimizer.__init__` sets.
@@ -138,10 +137,10 @@ class Optimizer(Described):
     ) -> None:
         """Do a `step`; if one of your own fails, the parameters and the memory are put back.
 
-        Takes what `step` does, and is called where signals wait.
+        Takes what `step` does, but checks nothing of it, and is called where signals wait.
         """
-        if self._is_of_the_package and "step" not in vars(self):
-            self.step(parameters, gradients, decayed, complete, share)
+        if type(self).step is Optimizer.step and "step" not in vars(self):
+            self._move_blocks(parameters, gradients, decayed, complete, share)
             return
         with unchanged_on_failure(self, parameters):  # a step of one's own takes no `complete`
             self.step(parameters, gradients, decayed, *([] if complete is None else [complete]))
@@ -238,47 +237,56 @@ class Optimizer(Described):
                 raise ValueError(
                     f"{name} must have the shape of the parameters, {parameters.shape}, got {np.shape(vector)}."
                 )
+        with uninterrupted:
+            self._move_blocks(parameters, gradients, decayed, complete, share)
+
+    def _move_blocks(self, parameters, gradients, decayed, complete, share):
+        """Do a step; if it fails, everything is put back."""
         memory = self._memory_for(parameters)
-        learning_rate = self.current_learning_rate()
-        shrink = self._norm_factor(gradients)
+        arguments = parameters, gradients, decayed, complete, memory, self._norm_factor(gradients)
         # The package's own formulas raise nothing, unless NumPy is told to: there a copy, which would take a
         # quarter of Adam's time, is saved.
         is_of_the_package = self._is_of_the_package and "move" not in vars(self)
-        cannot_fail = is_of_the_package and "raise" not in np.geterr().values()
-        with uninterrupted, _NOTHING if cannot_fail else unchanged_on_failure(self, parameters):
-            self.last_learning_rate = learning_rate
-            self.steps += 1
+        if is_of_the_package and "raise" not in np.geterr().values():
+            self._move_each_block(*arguments, share)
+            return
+        with unchanged_on_failure(self, parameters):
+            self._move_each_block(*arguments)
 
-            def move_block(start):
-                block = slice(start, start + BLOCK_SIZE)
-                if complete is not None:
-                    complete(block)
-                values, gradient = parameters[block], gradients[block]
-                if self.clip_value is not None:
-                    gradient = np.clip(gradient, -self.clip_value, self.clip_value)
-                if shrink != 1:
-                    gradient = gradient * shrink
-                if self.weight_decay:
-                    pull = self.weight_decay * (values if decayed is None else values * decayed[block])
-                    if self.decoupled:
-                        values -= learning_rate * pull
-                    else:
-                        gradient = gradient + pull
-                moved = self.move(values, gradient, learning_rate, *(slot[block] for slot in memory))
-                if moved is not None and moved is not values:
-                    raise TypeError(
-                        f"{type(self).__name__}.move must change parameters in place, and it returned another "
-                        f"{type(moved).__name__}: write parameters -= ..."
-                    )
+    def _move_each_block(self, parameters, gradients, decayed, complete, memory, shrink, share=None):
+        self.last_learning_rate = learning_rate = self.current_learning_rate()
+        self.steps += 1
 
-            starts = range(0, parameters.size, BLOCK_SIZE)
-            if share is None or not cannot_fail:
-                for start in starts:
-                    move_block(start)
-            else:
-                # The first block alone: what a formula works out once a step is there for the others then.
-                move_block(0)
-                share(move_block, starts[1:])
+        def move_block(start):
+            block = slice(start, start + BLOCK_SIZE)
+            if complete is not None:
+                complete(block)
+            values, gradient = parameters[block], gradients[block]
+            if self.clip_value is not None:
+                gradient = np.clip(gradient, -self.clip_value, self.clip_value)
+            if shrink != 1:
+                gradient = gradient * shrink
+            if self.weight_decay:
+                pull = self.weight_decay * (values if decayed is None else values * decayed[block])
+                if self.decoupled:
+                    values -= learning_rate * pull
+                else:
+                    gradient = gradient + pull
+            moved = self.move(values, gradient, learning_rate, *[slot[block] for slot in memory])
+            if moved is not None and moved is not values:
+                raise TypeError(
+                    f"{type(self).__name__}.move must change parameters in place, and it returned another "
+                    f"{type(moved).__name__}: write parameters -= ..."
+                )
+
+        starts = range(0, parameters.size, BLOCK_SIZE)
+        if share is None:
+            for start in starts:
+                move_block(start)
+        else:
+            # The first block alone: what a formula works out once a step is there for the others then.
+            move_block(0)
+            share(move_block, starts[1:])
 
     def move(
         self, parameters: np.ndarray, gradients: np.ndarray, learning_rate: float, *slots: np.ndarray
