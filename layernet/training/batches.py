@@ -82,3 +82,10 @@ def checked_order(order: Any, n_samples: int) -> np.ndarray:
             f"shuffle must return numbers of {n_samples} rows, got {rows.min()} to {rows.max()}. Count from 0."
         )
     return np.where(rows < 0, rows + n_samples, rows).astype(np.int64, copy=False)
+
+
+def rows_of(array: np.ndarray, rows: np.ndarray | slice) -> np.ndarray:
+    """Some rows of an array, as indexing returns them: for numbers of rows in a third of the time if it can."""
+    if isinstance(rows, slice) or not (array.flags.c_contiguous and array.flags.aligned):
+        return array[rows]
+    return array.take(rows, axis=0)  # which makes a copy of all rows of any other array
