@@ -55,7 +55,6 @@ from layernet import (
     AdamW,
     BatchNorm,
     Callback,
-    Constant,
     CrossEntropy,
     Dense,
     DivergenceError,
@@ -80,7 +79,15 @@ from layernet import (
     Tanh,
     diagnose,
 )
-from layernet.losses import BinaryCrossEntropy, Hinge, Huber, MeanAbsoluteError, MeanSquaredError, Poisson
+from layernet.initializers import Constant
+from layernet.losses import (
+    BinaryCrossEntropy,
+    HingeLoss,
+    HuberLoss,
+    MeanAbsoluteError,
+    MeanSquaredError,
+    PoissonLoss,
+)
 from layernet.schedules import CosineSchedule, ExponentialSchedule
 
 SCORE = 0.9
@@ -265,7 +272,7 @@ def predictions(data: Data, network: Layer, loss: Loss, rows: np.ndarray | None 
         return outputs.argmax(axis=1) if outputs.shape[1] > 1 else (outputs[:, 0] > 0).astype(int)
     if data.kind == "labels":
         return (outputs > 0).astype(float)
-    outputs = np.exp(np.minimum(outputs, 50)) if isinstance(loss, Poisson) else outputs
+    outputs = np.exp(np.minimum(outputs, 50)) if isinstance(loss, PoissonLoss) else outputs
     return outputs.reshape(len(outputs), *data.y_new.shape[1:])
 
 
@@ -386,14 +393,14 @@ def pick(random: np.random.Generator, *options):
 
 def draw_loss(data: Data, random: np.random.Generator) -> Loss:
     if data.kind == "counts":
-        return Poisson()
+        return PoissonLoss()
     if data.kind == "labels":
         return BinaryCrossEntropy()
     if data.kind == "numbers":
         return pick(
-            random, MeanSquaredError(), MeanSquaredError(), Huber(), MeanAbsoluteError(), OwnSquaredError()
+            random, MeanSquaredError(), MeanSquaredError(), HuberLoss(), MeanAbsoluteError(), OwnSquaredError()
         )
-    options = [CrossEntropy()] * 4 + [CrossEntropy(label_smoothing=random.uniform(0.05, 0.2)), Hinge()]
+    options = [CrossEntropy()] * 4 + [CrossEntropy(label_smoothing=random.uniform(0.05, 0.2)), HingeLoss()]
     return pick(random, *options, *([BinaryCrossEntropy()] * 2 if data.n_outputs == 2 else []))
 
 

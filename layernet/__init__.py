@@ -45,27 +45,14 @@ _MODULES = {
         "CrossEntropy",
         "HalfPoissonDeviance",
         "HalfSquaredError",
-        "Hinge",
-        "Huber",
+        "HingeLoss",
+        "HuberLoss",
         "LogLoss",
         "Loss",
         "MeanAbsoluteError",
         "MeanSquaredError",
-        "Poisson",
-        "Quantile",
-    ],
-    "layernet.initializers": [
-        "Constant",
-        "GlorotNormal",
-        "GlorotUniform",
-        "HeNormal",
-        "HeUniform",
-        "Initializer",
-        "LeCunNormal",
-        "LeCunUniform",
-        "Ones",
-        "Orthogonal",
-        "Zeros",
+        "PoissonLoss",
+        "QuantileLoss",
     ],
     "layernet.optimizers": ["Adagrad", "Adam", "AdamW", "Lion", "NAdam", "Optimizer", "RMSProp", "SGD"],
     "layernet.schedules": [
@@ -83,25 +70,33 @@ _MODULES = {
         "DivergenceError",
         "EarlyStopping",
         "History",
-        "LearningRateSchedule",
+        "LearningRateScheduler",
         "ProgressBar",
-    ],
-    "layernet.inspection": [
-        "BoundaryFilm",
-        "Monitor",
-        "check_gradients",
-        "check_kernel",
-        "check_layer",
-        "computation_graph",
-        "diagnose",
-        "draw_boundary",
+        "evaluate",
         "find_learning_rate",
-        "lecture_graph",
     ],
+    "layernet.checking": ["check_gradients", "check_kernel", "check_layer"],
+    "layernet.graph": ["computation_graph", "lecture_graph"],
+    "layernet.monitoring": ["BoundaryRecorder", "Monitor", "diagnose", "draw_boundary"],
     "layernet.estimators": ["MLPClassifier", "MLPRegressor", "NetworkClassifier", "NetworkRegressor"],
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
-_SUBPACKAGES = ("estimators", "inspection", "initializers", "layers", "losses", "optimizers", "schedules")
+_SUBMODULES = (
+    "checking",
+    "containers",
+    "display",
+    "engine",
+    "estimators",
+    "graph",
+    "initializers",
+    "layer",
+    "layers",
+    "losses",
+    "monitoring",
+    "optimizers",
+    "schedules",
+    "training",
+)
 
 __all__ = sorted(_HOMES)
 
@@ -111,7 +106,7 @@ def __getattr__(name: str):
         value = getattr(importlib.import_module(_HOMES[name]), name)
         globals()[name] = value
         return value
-    if name in _SUBPACKAGES or name in ("containers", "engine", "layer", "training"):
+    if name in _SUBMODULES:
         return importlib.import_module(f"layernet.{name}")
     raise AttributeError(f"layernet has no {name!r}. It has: {', '.join(__all__)}.")
 

@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from layernet import AdamW, CosineSchedule, Dense, Dropout, GaussianNoise, History, ReLU, Sequential
-from layernet.inspection.report import digits_report
+from layernet.report import digits_report
 
 BATCH_SIZE = 32
 HELD_OUT = 360

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PASSES = ("forward_pass", "backward_pass", "record", "backward_from", "parameter_gradients")
 
 # What a layer that sees the batch is told of it in training.
-TOLD_OF_A_BATCH = ("batch_weights", "batch_rows", "batch_full_rows", "batch_mean_weight")
+BATCH_INFO = ("batch_weights", "batch_rows", "batch_full_rows", "batch_mean_weight")
 
 
 def with_checked_inputs(formula):
@@ -31,7 +31,7 @@ def with_checked_inputs(formula):
 
     @functools.wraps(formula)
     def checked(self, inputs):
-        return formula(self, inputs if fits(self, inputs) else self.admit_inputs(inputs))
+        return formula(self, inputs if is_ready_input(self, inputs) else self.validate_inputs(inputs))
 
     return checked
 
@@ -41,9 +41,9 @@ def with_checked_gradient(formula):
 
     @functools.wraps(formula)
     def checked(self, inputs, grad_output):
-        inputs = inputs if fits(self, inputs) else self.admit_inputs(inputs)
+        inputs = inputs if is_ready_input(self, inputs) else self.validate_inputs(inputs)
         output_shape = (inputs.shape[0], *self.infer_output_shape(inputs.shape[1:]))
-        return formula(self, inputs, self.admit_gradient(grad_output, output_shape, inputs.dtype))
+        return formula(self, inputs, self.validate_gradient(grad_output, output_shape, inputs.dtype))
 
     return checked
 
@@ -174,7 +174,7 @@ def forward_unchecked(layer: Layer, inputs: np.ndarray) -> np.ndarray:
     return layer.forward_pass(inputs) if formula is None else formula(layer, inputs)
 
 
-def fits(layer: Layer, inputs) -> bool:
+def is_ready_input(layer: Layer, inputs) -> bool:
     """Whether inputs can go into a layer's formula as they are: the common case, decided quickly."""
     if inputs.__class__ is np.ndarray:
         return inputs.dtype is layer.dtype and inputs.ndim > 1 and inputs.shape[1:] == layer.input_shape
@@ -186,8 +186,8 @@ def fits(layer: Layer, inputs) -> bool:
     )
 
 
-def admitted(layer: Layer, inputs: Any) -> Any:
-    """Inputs as a layer's formulas take them; see `Layer.admit_inputs`."""
+def as_valid_inputs(layer: Layer, inputs: Any) -> Any:
+    """Inputs as a layer's formulas take them; see `Layer.validate_inputs`."""
     name = f"inputs of {type(layer).__name__}"
     if is_sparse(inputs):
         inputs = as_sparse_rows(inputs, layer.dtype, layer.has_parameters, name)
@@ -286,7 +286,7 @@ def refuse_incomplete(
 def in_mode(layer: Layer, training: bool) -> Iterator[None]:
     """Have a layer and all inside it behave as in training, or in inference, and put them back afterwards."""
     # What layers were told of a batch is of no other rows: it is set aside with the mode.
-    names = ("training", *TOLD_OF_A_BATCH)
+    names = ("training", *BATCH_INFO)
     attributes_of_layers = [vars(inner) for inner in layer.walk()]
     before = [(own, {name: own[name] for name in names if name in own}) for own in attributes_of_layers]
     try:

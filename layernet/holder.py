@@ -14,21 +14,21 @@ import numpy as np
 from layernet.hints import NAMES_ELSEWHERE, SET_ON_A_LAYER
 from layernet.initializers import as_initializer
 from layernet.parameters import ArrayViews, Segment, checked_copy, pack, segment_of
-from layernet.representation import Described, is_of_the_package
+from layernet.representation import Configurable, is_of_the_package
 
 
 class NotBuiltError(ValueError, AttributeError):
     """Something was asked of a layer that it has only once it knows the shape of its inputs."""
 
 
-class Holder(Described):
+class ParameterContainer(Configurable):
     """The side of a `Layer` that keeps numbers, and knows nothing of what is computed with them.
 
     Every parameter is an attribute, and its gradient another: `weights` and `grad_weights`. Both are views into
     the vectors of the network that the layer is part of; assigning to one copies into the view.
     """
 
-    layers: Sequence[Holder] = ()
+    layers: Sequence[ParameterContainer] = ()
     input_shape: tuple[int, ...] | None = None
     dtype: np.dtype | None = None
     has_parameters = False
@@ -85,7 +85,7 @@ class Holder(Described):
             setattr(self, name, value)
         self._state_names = (*self._state_names, name)
 
-    def walk(self) -> Iterator[Holder]:
+    def walk(self) -> Iterator[ParameterContainer]:
         """The layer itself and all layers inside it, depth first."""
         yield self
         for layer in self.layers:
@@ -117,10 +117,10 @@ class Holder(Described):
         return segment.vector.gradients[segment.start : segment.stop]
 
     @property
-    def decayed(self) -> np.ndarray:
+    def decay_mask(self) -> np.ndarray:
         """1 where weight decay applies to `parameter_vector`, 0 where it does not."""
         segment = self._own_segment()
-        return segment.vector.decayed[segment.start : segment.stop]
+        return segment.vector.decay_mask[segment.start : segment.stop]
 
     def state(self) -> dict[str, Any]:
         """A copy of all that a step may change beside the parameters: running averages, noise counters.
@@ -174,7 +174,7 @@ class Holder(Described):
         if failure is not None:
             raise failure
 
-    def astype(self, dtype) -> Holder:
+    def astype(self, dtype) -> ParameterContainer:
         """A copy of a built layer that computes in another type.
 
         Parameters
@@ -193,7 +193,7 @@ class Holder(Described):
         pack(twin)
         return twin
 
-    def lay_into(self, segment: Segment) -> None:
+    def move_into(self, segment: Segment) -> None:
         """Move the layer's own parameters into a segment of a vector, and look at them from there on."""
         views = {}
         start = segment.start
@@ -206,7 +206,7 @@ class Holder(Described):
                 if prefix == "" or self.segment is not None:
                     view[...] = self._views[prefix + name]
                 views[prefix + name] = view
-            segment.vector.decayed[start : start + size] = name not in self._without_decay
+            segment.vector.decay_mask[start : start + size] = name not in self._without_decay
             start += size
         self.segment, self._views = segment, views
         vars(self).update(views)
@@ -246,7 +246,7 @@ class Holder(Described):
         if view is None:
             if name[:5] == "grad_":
                 refuse_gradient_of_nothing(self, name, value)
-            Described.__setattr__(self, name, value)
+            Configurable.__setattr__(self, name, value)
         elif value is not view:
             view[...] = checked_copy(value, view.shape, view.dtype, f"{self!r}.{name}", copy=False)
 
@@ -295,12 +295,12 @@ class Holder(Described):
 _GRADIENTS_OF_PASSES = frozenset({"grad_input", "grad_inputs", "grad_output", "grad_outputs"})
 
 
-def refuse_gradient_of_nothing(layer: Holder, name: str, value: Any) -> None:
+def refuse_gradient_of_nothing(layer: ParameterContainer, name: str, value: Any) -> None:
     """Raise an error for a gradient that belongs to no parameter: nothing would be moved by it.
 
     Parameters
     ----------
-    layer : Holder
+    layer : ParameterContainer
         One that is built, or being built; before that an attribute is an argument of the constructor.
     name : str
         Of the attribute, beginning with `grad_`.
@@ -320,7 +320,7 @@ def refuse_gradient_of_nothing(layer: Holder, name: str, value: Any) -> None:
     )
 
 
-def refuse_gradients_of_nothing(layer: Holder) -> None:
+def refuse_gradients_of_nothing(layer: ParameterContainer) -> None:
     """Raise an error for a layer that is being built and has gradients for numbers that are no parameters.
 
     The gradient may be an attribute already, or one that the passes of the class assign: the first layers of a
@@ -335,7 +335,7 @@ def refuse_gradients_of_nothing(layer: Holder) -> None:
             refuse_gradient_of_nothing(layer, name, np.asarray(value))
 
 
-def assigned_gradients(cls: type[Holder]) -> set[str]:
+def assigned_gradients(cls: type[ParameterContainer]) -> set[str]:
     """The names of attributes beginning with `grad_` that the backward passes of a class assign."""
     codes = [
         getattr(inspect.unwrap(getattr(cls, name)), "__code__", None)

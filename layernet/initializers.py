@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from layernet.representation import Described, find_by_name, require_method
+from layernet.representation import Configurable, find_by_name, require_method
 
 
-class Initializer(Described):
+class Initializer(Configurable):
     """A function of a shape and a random generator that returns initial values.
 
     Any callable with the same two arguments does as well.

@@ -8,15 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from layernet.display.summary import summary_html, summary_text
 from layernet.guards import (
     Pass,
-    admitted,
+    as_valid_inputs,
     describe_shape,
-    fits,
     forward_unchecked,
     guard_passes,
     in_mode,
     inherit_no_declaration,
+    is_ready_input,
     refuse_incomplete,
     refuse_repeated,
     shape_of_rows,
@@ -25,8 +26,9 @@ from layernet.guards import (
     with_checked_inputs,
 )
 from layernet.hints import FIT_ELSEWHERE, explains_arguments
-from layernet.holder import Holder, NotBuiltError, refuse_gradients_of_nothing
+from layernet.holder import NotBuiltError, ParameterContainer, refuse_gradients_of_nothing
 from layernet.parameters import pack
+from layernet.sampling import sample_passes
 from layernet.validation import as_feature_shape, as_float_array, as_generator
 
 __all__ = ["Layer", "NotBuiltError"]
@@ -35,7 +37,7 @@ FORWARD = Pass("way forward", "forward_pass", "record")
 BACKWARD = Pass("way back", "backward_pass", "backward_from")
 
 
-class Layer(Holder):
+class Layer(ParameterContainer):
     """A function with a way back: the one thing that a network is made of.
 
     A subclass says what it computes by two methods, as on the slides::
@@ -106,7 +108,7 @@ class Layer(Holder):
     draws_noise = False
     # In training, a layer that says it sees the batch is told what the samples weigh, a number for each, how
     # many rows a full batch has, and the mean weight of all training data. In a loop by hand all are None.
-    sees_batch = False
+    uses_batch_info = False
     batch_weights: np.ndarray | None = None
     batch_rows: np.ndarray | None = None
     batch_full_rows: int | None = None
@@ -162,7 +164,7 @@ class Layer(Holder):
         ndarray of the inputs' shape
         """
         outputs, record = self.record(inputs)
-        return self.backward_from(record, self.admit_gradient(grad_output, np.shape(outputs), outputs.dtype))
+        return self.backward_from(record, self.validate_gradient(grad_output, np.shape(outputs), outputs.dtype))
 
     def record(self, inputs: np.ndarray) -> tuple[np.ndarray, Any]:
         """Compute the outputs, and keep what the way back needs.
@@ -175,8 +177,8 @@ class Layer(Holder):
             For `backward_from`, and for nobody else. It may hold the inputs and the outputs themselves: leave
             both as they are until the way back is done.
         """
-        if not fits(self, inputs):
-            inputs = self.admit_inputs(inputs)
+        if not is_ready_input(self, inputs):
+            inputs = self.validate_inputs(inputs)
         return forward_unchecked(self, inputs), inputs
 
     def backward_from(self, record: Any, grad_output: np.ndarray) -> np.ndarray:
@@ -319,13 +321,9 @@ class Layer(Holder):
         -------
         str
         """
-        from layernet.inspection.summary import summary_text
-
         return summary_text(self)
 
     def _repr_html_(self) -> str:
-        from layernet.inspection.summary import summary_html
-
         return summary_html(self)
 
     def create_parameters(self, input_shape: tuple[int, ...]) -> None:
@@ -402,19 +400,17 @@ class Layer(Holder):
             yield self
 
     def sample_passes(self, inputs, n: int, random_state=None) -> np.ndarray:
-        """Forward passes with new noise in each, for Monte Carlo dropout; see `layers.noise.sample_passes`.
+        """Outputs of passes with new noise in each (Monte Carlo dropout); see `layernet.sampling`.
 
         Returns
         -------
         ndarray of shape (n, n_samples, ...)
         """
-        from layernet.layers.noise import sample_passes
-
         return sample_passes(self, inputs, n, random_state)
 
     # --- what comes in ---
 
-    def admit_batch_size(self, n_rows: int) -> None:
+    def validate_batch_size(self, n_rows: int) -> None:
         """Raise an error if the layer cannot be trained on batches of so many rows; most can.
 
         Parameters
@@ -423,7 +419,7 @@ class Layer(Holder):
             Of a full batch; the last batch of an epoch may be smaller.
         """
 
-    def admit_inputs(self, inputs: Any) -> np.ndarray:
+    def validate_inputs(self, inputs: Any) -> np.ndarray:
         """Inputs as the formulas take them: converted, and checked; an unbuilt layer is built for them.
 
         Sparse rows stay sparse for a layer that accepts them, and become an array for any other.
@@ -435,9 +431,9 @@ class Layer(Holder):
         ValueError
             If the shape is not the one that the layer was built for.
         """
-        return admitted(self, inputs)
+        return as_valid_inputs(self, inputs)
 
-    def admit_gradient(self, grad_output: Any, output_shape: tuple[int, ...], dtype) -> np.ndarray:
+    def validate_gradient(self, grad_output: Any, output_shape: tuple[int, ...], dtype) -> np.ndarray:
         """A gradient as the formulas take it: converted, and of the outputs' shape or refused."""
         grad_output = as_float_array(grad_output, dtype, True, f"grad_output of {type(self).__name__}")
         if grad_output.shape != output_shape:

@@ -15,7 +15,7 @@ import numpy as np
 from layernet.validation import as_float_array
 
 if TYPE_CHECKING:
-    from layernet.holder import Holder
+    from layernet.holder import ParameterContainer
 
 
 class ParameterVector:
@@ -31,7 +31,7 @@ class ParameterVector:
     def __init__(self, size: int, dtype: np.dtype):
         self.values = np.zeros(size, dtype)
         self.gradients = np.zeros(size, dtype)
-        self.decayed = np.zeros(size, np.bool_)
+        self.decay_mask = np.zeros(size, np.bool_)
 
 
 class Segment(NamedTuple):
@@ -47,11 +47,11 @@ class Owner:
 
     Parameters
     ----------
-    network : Holder, default=None
+    network : ParameterContainer, default=None
         Built; None for nobody.
     """
 
-    def __init__(self, network: Holder | None = None):
+    def __init__(self, network: ParameterContainer | None = None):
         self._vector: weakref.ref[ParameterVector] | None = None
         if network is not None:
             segment = segment_of(network)
@@ -62,7 +62,7 @@ class Owner:
         """Whether there is, or was, such a network."""
         return self._vector is not None
 
-    def is_network(self, network: Holder) -> bool:
+    def is_network(self, network: ParameterContainer) -> bool:
         """Whether a network is the one."""
         segment = segment_of(network)
         return (
@@ -73,7 +73,7 @@ class Owner:
         return type(self), ()
 
 
-def pack(layer: Holder) -> None:
+def pack(layer: ParameterContainer) -> None:
     """Move all parameters of a layer, and of those inside it, into one vector.
 
     Layers whose parameters already lie side by side in one vector stay where they are: a slice of a network,
@@ -85,18 +85,18 @@ def pack(layer: Holder) -> None:
         If a layer's parameters belong to another network, which packing would tear apart.
     """
     owners = [inner for inner in layer.walk() if inner.parameter_shapes]
-    if not owners or lie_side_by_side(owners):
+    if not owners or are_contiguous(owners):
         return
     refuse_shared(owners)
     sizes = [sum(math.prod(shape) for shape in owner.parameter_shapes.values()) for owner in owners]
     vector = ParameterVector(sum(sizes), layer.dtype)
     start = 0
     for owner, size in zip(owners, sizes, strict=True):
-        owner.lay_into(Segment(vector, start, start + size))
+        owner.move_into(Segment(vector, start, start + size))
         start += size
 
 
-def segment_of(layer: Holder) -> Segment:
+def segment_of(layer: ParameterContainer) -> Segment:
     """The segment that a built layer and the layers inside it own together.
 
     Raises
@@ -107,7 +107,7 @@ def segment_of(layer: Holder) -> Segment:
     owners = [inner for inner in layer.walk() if inner.parameter_shapes]
     if not owners:
         return Segment(ParameterVector(0, layer.dtype or np.dtype(np.float64)), 0, 0)
-    if not lie_side_by_side(owners):
+    if not are_contiguous(owners):
         raise ValueError(
             f"The layers of {layer!r} no longer share one parameter vector: they were built into another "
             "network since. Give that network copies (copy.deepcopy) of the layers."
@@ -115,7 +115,7 @@ def segment_of(layer: Holder) -> Segment:
     return Segment(owners[0].segment.vector, owners[0].segment.start, owners[-1].segment.stop)
 
 
-def lie_side_by_side(owners: Iterable[Holder]) -> bool:
+def are_contiguous(owners: Iterable[ParameterContainer]) -> bool:
     """Whether the layers' own segments follow each other in one vector."""
     previous = None
     for owner in owners:
@@ -128,7 +128,7 @@ def lie_side_by_side(owners: Iterable[Holder]) -> bool:
     return True
 
 
-def refuse_shared(owners: Iterable[Holder]) -> None:
+def refuse_shared(owners: Iterable[ParameterContainer]) -> None:
     """Raise an error if a vector that some of the layers lie in belongs to other layers too."""
     claimed: dict[int, int] = {}
     for owner in owners:

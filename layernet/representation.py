@@ -13,13 +13,13 @@ import numpy as np
 
 from layernet.hints import ARGUMENTS_ELSEWHERE, named_instead
 
-Kind = TypeVar("Kind", bound="Described")
+Kind = TypeVar("Kind", bound="Configurable")
 
 _ABSENT = object()
 _definitions = itertools.count()
 
 
-class Described:
+class Configurable:
     """Base of everything that is made by a call worth reading: layers, losses, optimizers, schedules.
 
     The constructor stores its arguments under their own names and nothing else; the representation is read
@@ -57,7 +57,7 @@ class Described:
         cls._reserved = cls._reserved | {name for name in own if not name.startswith("_")}
         cls._definition = next(_definitions)
 
-    def __new__(cls, *arguments: Any, **named: Any) -> Described:
+    def __new__(cls, *arguments: Any, **named: Any) -> Configurable:
         if named or (arguments and cls.__init__ is object.__init__):
             refuse_unknown_arguments(cls, arguments, named)
         return super().__new__(cls)
@@ -113,7 +113,7 @@ def refuse_unknown_arguments(cls: type, arguments: tuple, named: Mapping[str, An
     Parameters
     ----------
     cls : type
-        A subclass of `Described`.
+        A subclass of `Configurable`.
     arguments : tuple
         Given by position.
     named : mapping of str to object
@@ -224,7 +224,8 @@ def find_by_name(kind: type[Kind], value: str | Kind, argument: str) -> Kind:
     kind : type
         The base class, `Loss` for instance.
     value : str or object
-        `"cross_entropy"`, `"CrossEntropy"`, or an object of the kind, which is returned as it is.
+        `"cross_entropy"`, `"CrossEntropy"`, or an object of the kind, which is returned as it is. The
+        name of the kind may be left out at the end: `"huber"` for `HuberLoss`.
     argument : str
         What the argument is called where the user gave it, for the error.
 
@@ -252,7 +253,8 @@ def find_by_name(kind: type[Kind], value: str | Kind, argument: str) -> Kind:
             f"{argument} must be {article} {kind.__name__} or the name of one, got {type(value).__name__}."
         )
     known = subclasses_by_name(kind)
-    found = known.get(value.replace("_", "").lower())
+    key = value.replace("_", "").lower()
+    found = known.get(key) or known.get(key + kind.__name__.lower())
     if found is None:
         names = ", ".join(sorted(each.__name__ for each in known.values()))
         raise ValueError(f"{argument}={value!r} is not known. {nearest(value, known)}Known are: {names}.")

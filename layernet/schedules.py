@@ -1,7 +1,7 @@
 """Schedules: the learning rate as a function of time.
 
 A schedule is a function of time, which counts from 0: in steps where it is an optimizer's `learning_rate`, in
-epochs (or in steps, as you say) where the callback `LearningRateSchedule` carries it out.
+epochs (or in steps, as you say) where the callback `LearningRateScheduler` carries it out.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from layernet.holder import Holder
+from layernet.holder import ParameterContainer
 from layernet.parameters import Owner
-from layernet.representation import Described, require_method
+from layernet.representation import Configurable, require_method
 from layernet.validation import require_number
 
 
-class Schedule(Described):
+class Schedule(Configurable):
     """A learning rate as a function of time: call it with the time, an integer of at least 0.
 
     A subclass defines `__call__(time)`, and stores what it needs in the constructor.
@@ -56,7 +56,7 @@ class Schedule(Described):
         if self.state():
             self.__init__(**self.configuration())
 
-    def begin_training(self, network: Holder, is_new: bool) -> None:
+    def begin_training(self, network: ParameterContainer, is_new: bool) -> None:
         """Keep the state for the network that it belongs to, and start anew for another; `fit` calls this.
 
         Parameters
@@ -250,7 +250,7 @@ class ReduceOnPlateau(Schedule):
     """A learning rate that drops whenever a value has stopped becoming better.
 
     It needs to be told the value, by `observe`, once an epoch. As an optimizer's own learning rate it is told
-    the training loss after every epoch of `fit`; the callback `LearningRateSchedule` tells it another column.
+    the training loss after every epoch of `fit`; the callback `LearningRateScheduler` tells it another column.
     In a loop by hand you tell it.
 
     Parameters
@@ -266,7 +266,7 @@ class ReduceOnPlateau(Schedule):
     lowest : float, default=0.0
         It never drops below.
     larger_is_better : bool, default=None
-        Whether the value should rise. None leaves it to the callback `LearningRateSchedule`, which goes by the
+        Whether the value should rise. None leaves it to the callback `LearningRateScheduler`, which goes by the
         column that it monitors; a value told to `observe` by hand should fall then.
 
     Examples
@@ -348,7 +348,7 @@ def observing_schedule(learning_rate: Any) -> Any:
     if getattr(learning_rate, "larger_is_better", False):
         raise ValueError(
             f"{learning_rate!r} as an optimizer's own learning rate observes the training loss, which should "
-            "fall. Leave out larger_is_better, or use the callback LearningRateSchedule(schedule, monitor=...)."
+            "fall. Leave out larger_is_better, or use LearningRateScheduler(schedule, monitor=...)."
         )
     return learning_rate
 

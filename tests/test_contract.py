@@ -36,8 +36,8 @@ from layernet import (
     Tanh,
     check_layer,
 )
-from layernet.inspection.health.own_layers import InUnitsOfInputs, LossOfRows
 from layernet.losses import BoundLoss
+from layernet.monitoring.own_layers import InUnitsOfInputs, LossOfRows
 
 # Each layer in a few configurations, with the shape of a sample. A layer without a case fails the test below.
 CASES = [
@@ -95,7 +95,7 @@ NOT_A_LAYER_OF_ROWS = {BoundLoss, LossOfRows, InUnitsOfInputs}
 def layers_of_the_package():
     """Every class of layers that a module of the package defines, whatever else this process has imported."""
     for info in pkgutil.walk_packages(layernet.__path__, "layernet."):
-        if info.name == "layernet.engine.compiler":
+        if info.name == "layernet.engine.compiled.compiler":
             continue  # defines no layer, and needs Numba
         module = importlib.import_module(info.name)
         for cls in vars(module).values():

@@ -18,7 +18,7 @@ from layernet import (
     Dense,
     Dropout,
     Flatten,
-    Hinge,
+    HingeLoss,
     LayerNorm,
     ReLU,
     RMSProp,
@@ -222,7 +222,7 @@ def test_cs231n_whole_network_gradients(regularization):
     assert abs(float(CrossEntropy().bind(y).forward_pass(net.forward_pass(X))) - 2.3) < 0.1
     before = net.parameter_vector.copy()
     SGD(learning_rate=1.0, weight_decay=regularization).step(
-        after := before.copy(), net.gradient_vector, net.decayed
+        after := before.copy(), net.gradient_vector, net.decay_mask
     )
     numeric = differences(loss, net.parameter_vector)
     moved = before - after
@@ -348,7 +348,7 @@ def test_cs231n_affine_relu_gradients():
     check_recipe(net, x, np.random.randn(2, 10), 1e-10)
 
 
-@pytest.mark.parametrize(("loss", "about", "largest"), [(CrossEntropy(), 2.3, 5e-8), (Hinge(), 9, 5e-9)])
+@pytest.mark.parametrize(("loss", "about", "largest"), [(CrossEntropy(), 2.3, 5e-8), (HingeLoss(), 9, 5e-9)])
 def test_cs231n_softmax_and_svm_loss(loss, about, largest):
     np.random.seed(231)
     x, y = 0.001 * np.random.randn(50, 10), np.random.randint(10, size=50)

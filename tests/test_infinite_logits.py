@@ -13,13 +13,13 @@ from layernet import (
     BinaryCrossEntropy,
     CrossEntropy,
     Dense,
-    Hinge,
+    HingeLoss,
     Layer,
     LogLoss,
     LogSoftmax,
     MLPClassifier,
     NetworkClassifier,
-    Poisson,
+    PoissonLoss,
     Softmax,
 )
 from layernet.losses import HalfPoissonDeviance
@@ -69,11 +69,11 @@ CASES = {
         LogLoss(label_smoothing=0.2), rows([-INF]), rows([0]), [INF], [[-0.1]],
     ),
     "scores": (
-        Hinge(), rows([0, -INF, 0.5], [-INF, 0, 0]), np.array([0, 0]), [1.5, INF], [[-1, 0, 1], [-2, 1, 1]],
+        HingeLoss(), rows([0, -INF, 0.5], [-INF, 0, 0]), np.array([0, 0]), [1.5, INF], [[-1, 0, 1], [-2, 1, 1]],
     ),
-    "an infinite right score": (Hinge(), rows([INF, 5]), np.array([0]), [0], [[0, 0]]),
-    "one score": (Hinge(), rows([INF], [-INF]), rows([1], [1]), [0, INF], [[0], [-1]]),
-    "counts": (Poisson(), rows([-INF], [-INF]), rows([0], [1]), [0, INF], [[0], [-1]]),
+    "an infinite right score": (HingeLoss(), rows([INF, 5]), np.array([0]), [0], [[0, 0]]),
+    "one score": (HingeLoss(), rows([INF], [-INF]), rows([1], [1]), [0, INF], [[0], [-1]]),
+    "counts": (PoissonLoss(), rows([-INF], [-INF]), rows([0], [1]), [0, INF], [[0], [-1]]),
     "counts together": (HalfPoissonDeviance(), rows([-INF]), rows([0]), [0], [[0]]),
 }  # fmt: skip
 
@@ -177,7 +177,7 @@ def test_the_loss_of_many_classes_equals_its_formula(kind, smoothing):
     assert_allclose(loss.record(outputs, given)[0], expected)
     assert_allclose(loss.gradient(outputs, given), np.exp(logarithms) - smoothed, atol=1e-15)
     assert_allclose(float(loss.bind(given).forward_pass(outputs)), expected.mean())
-    assert_array_equal(Hinge().losses(outputs, classes), Hinge().record(outputs, classes)[0])
+    assert_array_equal(HingeLoss().losses(outputs, classes), HingeLoss().record(outputs, classes)[0])
 
 
 @pytest.mark.parametrize("n_classes", [10_000, 200_000])

@@ -7,20 +7,22 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
 
-from layernet import (
+from layernet import Dense
+from layernet.initializers import (
     Constant,
-    Dense,
     GlorotNormal,
     GlorotUniform,
     HeNormal,
     HeUniform,
+    Initializer,
     LeCunNormal,
     LeCunUniform,
     Ones,
     Orthogonal,
     Zeros,
+    as_initializer,
+    fans,
 )
-from layernet.initializers import Initializer, as_initializer, fans
 
 SHAPE = (300, 200)
 

@@ -46,7 +46,7 @@ def test_parameters_are_views_into_one_vector():
     assert net[2].bias.tolist() == [24, 25]
     net[0].bias[1] = -1
     assert net.parameter_vector[13] == -1
-    assert net.decayed.tolist() == [1] * 12 + [0] * 4 + [1] * 8 + [0] * 2
+    assert net.decay_mask.tolist() == [1] * 12 + [0] * 4 + [1] * 8 + [0] * 2
 
 
 def test_assignment_copies_into_the_view():

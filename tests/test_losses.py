@@ -15,14 +15,14 @@ from layernet import (
     Dense,
     HalfPoissonDeviance,
     HalfSquaredError,
-    Hinge,
-    Huber,
+    HingeLoss,
+    HuberLoss,
     LogLoss,
     Loss,
     MeanAbsoluteError,
     MeanSquaredError,
-    Poisson,
-    Quantile,
+    PoissonLoss,
+    QuantileLoss,
     ReLU,
     Sequential,
     check_gradients,
@@ -49,25 +49,25 @@ CASES = [
     (BinaryCrossEntropy(pos_weight=[0, 1, 2.5, 9], neg_weight=[1, 0, 0.5, 2]), SOFT),
     (MeanSquaredError(), NUMBERS),
     (MeanAbsoluteError(), NUMBERS),
-    (Huber(), NUMBERS),
-    (Huber(delta=0.3), NUMBERS),
-    (Quantile(), NUMBERS),
-    (Quantile(0.9), NUMBERS),
-    (Poisson(), COUNTS),
+    (HuberLoss(), NUMBERS),
+    (HuberLoss(delta=0.3), NUMBERS),
+    (QuantileLoss(), NUMBERS),
+    (QuantileLoss(0.9), NUMBERS),
+    (PoissonLoss(), COUNTS),
     (HalfSquaredError(), NUMBERS),
     (HalfPoissonDeviance(), COUNTS),
     (LogLoss(), YES_NO),
     (LogLoss(label_smoothing=0.2), YES_NO),
     (LogLoss(label_smoothing=0.2, pos_weight=[1, 2, 3, 4], neg_weight=0.5), YES_NO),
-    (Hinge(), LABELS),
-    (Hinge(margin=0.3), LABELS),
+    (HingeLoss(), LABELS),
+    (HingeLoss(margin=0.3), LABELS),
 ]
 SINGLE_OUTPUT = [
     (BinaryCrossEntropy(), YES_NO[:, 0]),
-    (Hinge(), YES_NO[:, 0]),
-    (Hinge(), 2 * YES_NO[:, 0] - 1),
+    (HingeLoss(), YES_NO[:, 0]),
+    (HingeLoss(), 2 * YES_NO[:, 0] - 1),
     (MeanSquaredError(), NUMBERS[:, 0]),
-    (Poisson(), COUNTS[:, 0]),
+    (PoissonLoss(), COUNTS[:, 0]),
 ]
 
 
@@ -145,7 +145,7 @@ def test_no_samples_and_no_weight_cost_nothing(loss, targets, dtype):
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize(
     ("loss", "targets"),
-    [case for case in CASES if not isinstance(case[0], Poisson)],
+    [case for case in CASES if not isinstance(case[0], PoissonLoss)],
     ids=lambda v: repr(v)[:40],
 )
 def test_outputs_of_any_magnitude(loss, targets, dtype):
@@ -159,14 +159,14 @@ def test_outputs_of_any_magnitude(loss, targets, dtype):
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_expected_counts_of_any_magnitude(dtype):
     outputs = np.array([[-1e4], [-1e30], [80.0], [1e-30]], dtype)
-    bound = Poisson().bind([0.0, 0.0, 3.0, 1.0])
+    bound = PoissonLoss().bind([0.0, 0.0, 3.0, 1.0])
     assert np.isfinite(bound.forward_pass(outputs))
     assert np.isfinite(bound.backward_pass(outputs)).all()
 
 
 def test_a_sample_without_weight_counts_for_nothing_even_where_its_loss_is_infinite():
     outputs, targets = np.array([[1e4], [0.0]]), [1.0, 1.0]
-    bound = Poisson().bind(targets, [0.0, 2.0])
+    bound = PoissonLoss().bind(targets, [0.0, 2.0])
     assert bound.forward_pass(outputs) == 1.0
     assert_allclose(bound.backward_pass(outputs), [[0.0], [0.0]])
 
@@ -185,9 +185,9 @@ def test_float32_gives_what_float64_gives(loss, targets):
     [
         (CrossEntropy(label_smoothing=np.float64(0.2)), LABELS),
         (CrossEntropy(class_weight=np.array([1.0, 2.0, 3.0, 0.5])), LABELS),
-        (Hinge(margin=np.float64(0.5)), LABELS),
-        (Huber(delta=np.float64(0.5)), NUMBERS),
-        (Quantile(quantile=np.float64(0.2)), NUMBERS),
+        (HingeLoss(margin=np.float64(0.5)), LABELS),
+        (HuberLoss(delta=np.float64(0.5)), NUMBERS),
+        (QuantileLoss(quantile=np.float64(0.2)), NUMBERS),
     ],
     ids=lambda value: repr(value)[:40],
 )
@@ -220,9 +220,9 @@ def test_passes_are_pure_and_take_what_must_not_be_written(loss, targets):
     [
         (MeanSquaredError(), NUMBERS),
         (MeanAbsoluteError(), NUMBERS),
-        (Huber(0.5), NUMBERS),
-        (Quantile(0.3), NUMBERS),
-        (Poisson(), COUNTS),
+        (HuberLoss(0.5), NUMBERS),
+        (QuantileLoss(0.3), NUMBERS),
+        (PoissonLoss(), COUNTS),
         (BinaryCrossEntropy(), YES_NO),
     ],
     ids=lambda value: repr(value)[:40],
@@ -242,7 +242,7 @@ def test_every_output_of_a_sample_counts_the_same_whatever_its_shape(loss, targe
 
 
 def test_an_infinite_expected_count_is_an_infinite_loss_without_a_warning():
-    for loss in (Poisson(), HalfPoissonDeviance()):
+    for loss in (PoissonLoss(), HalfPoissonDeviance()):
         assert loss.bind([1.0]).forward_pass([[1e4]]) == np.inf
 
 
@@ -297,7 +297,7 @@ def test_weights_against_scikit_learn():
     expected = metrics.log_loss(LABELS, probabilities, sample_weight=weights, labels=range(4))
     assert_allclose(CrossEntropy().bind(LABELS, weights).forward_pass(outputs), expected)
     expected = metrics.mean_pinball_loss(NUMBERS, outputs, sample_weight=weights, alpha=0.7)
-    assert_allclose(Quantile(0.7).bind(NUMBERS, weights).forward_pass(outputs), expected)
+    assert_allclose(QuantileLoss(0.7).bind(NUMBERS, weights).forward_pass(outputs), expected)
     expected = metrics.mean_squared_error(NUMBERS, outputs, sample_weight=weights)
     assert_allclose(MeanSquaredError().bind(NUMBERS, weights).forward_pass(outputs), expected)
 
@@ -400,7 +400,7 @@ def test_regression_losses_against_scikit_learn():
     for loss, expected in (
         (MeanSquaredError(), metrics.mean_squared_error(NUMBERS, outputs)),
         (MeanAbsoluteError(), metrics.mean_absolute_error(NUMBERS, outputs)),
-        (Quantile(0.2), metrics.mean_pinball_loss(NUMBERS, outputs, alpha=0.2)),
+        (QuantileLoss(0.2), metrics.mean_pinball_loss(NUMBERS, outputs, alpha=0.2)),
     ):
         assert_allclose(loss.bind(NUMBERS).forward_pass(outputs), expected)
 
@@ -408,17 +408,17 @@ def test_regression_losses_against_scikit_learn():
 def test_hinge_against_scikit_learn():
     outputs, targets = outputs_for(YES_NO, 1), 2 * YES_NO[:, 0] - 1
     expected = metrics.hinge_loss(targets, outputs[:, 0])
-    assert_allclose(Hinge().bind(targets).forward_pass(outputs), expected)
-    assert_allclose(Hinge().bind(YES_NO[:, 0]).forward_pass(outputs), expected)
+    assert_allclose(HingeLoss().bind(targets).forward_pass(outputs), expected)
+    assert_allclose(HingeLoss().bind(YES_NO[:, 0]).forward_pass(outputs), expected)
     scores = np.array([[3.2, 5.1, -1.7], [1.3, 4.9, 2.0], [2.2, 2.5, -3.1]])
     # The example of cs231n's lecture on linear classification: losses of 2.9, 0 and 12.9.
-    assert_allclose(Hinge().losses(scores, np.array([0, 1, 2])), [2.9, 0, 12.9])
+    assert_allclose(HingeLoss().losses(scores, np.array([0, 1, 2])), [2.9, 0, 12.9])
 
 
 def test_huber_against_scipy():
     outputs = outputs_for(NUMBERS)
     expected = huber(0.4, outputs - NUMBERS).mean()
-    assert_allclose(Huber(0.4).bind(NUMBERS).forward_pass(outputs), expected)
+    assert_allclose(HuberLoss(0.4).bind(NUMBERS).forward_pass(outputs), expected)
 
 
 def test_poisson_against_scikit_learn():
@@ -426,24 +426,24 @@ def test_poisson_against_scikit_learn():
     outputs, counts = outputs_for(COUNTS)[:, 0], COUNTS[:, 0]
     half = metrics.mean_poisson_deviance(counts, np.exp(outputs)) / 2
     expected = half - (xlogy(counts, counts) - counts).mean()
-    assert_allclose(Poisson().bind(counts).forward_pass(outputs[:, None]), expected)
+    assert_allclose(PoissonLoss().bind(counts).forward_pass(outputs[:, None]), expected)
 
 
 def test_hinge_of_classes_one_at_a_time():
     outputs = outputs_for(LABELS)
     for row, label in zip(outputs, LABELS, strict=True):
         expected = sum(max(0.0, row[k] - row[label] + 0.6) for k in range(4) if k != label)
-        assert_allclose(Hinge(0.6).losses(row[None], np.array([label])), [expected])
+        assert_allclose(HingeLoss(0.6).losses(row[None], np.array([label])), [expected])
 
 
 def test_huber_is_squared_within_delta_and_straight_beyond():
-    losses = Huber(2.0).losses(np.array([[1.0], [-2.0], [5.0]]), np.zeros((3, 1)))
+    losses = HuberLoss(2.0).losses(np.array([[1.0], [-2.0], [5.0]]), np.zeros((3, 1)))
     assert_allclose(losses, [0.5, 2.0, 8.0])
 
 
 def test_poisson_is_least_at_the_mean_count():
     counts = np.array([[1.0], [2.0], [6.0]])
-    bound = Poisson().bind(counts)
+    bound = PoissonLoss().bind(counts)
     assert_allclose(bound.backward_pass(np.full((3, 1), np.log(3.0))).sum(), 0, atol=1e-15)
 
 
@@ -525,8 +525,8 @@ def test_repr_makes_it_again():
         (CrossEntropy(class_weight=[1, 2, 3, 4, 5]), np.eye(4)[:3], "class_weight"),
         (CrossEntropy(), [1e300, 0, 0], "classes from 0 to 3|not whole numbers"),
         (CrossEntropy(), [[0], [1], [2]], r"got \(3, 1\)"),
-        (Hinge(), [0.5, 1, 2], "not whole numbers"),
-        (Hinge(), [np.nan, 1, 2], "not whole numbers"),
+        (HingeLoss(), [0.5, 1, 2], "not whole numbers"),
+        (HingeLoss(), [np.nan, 1, 2], "not whole numbers"),
         (BinaryCrossEntropy(), np.full((3, 4), -0.1), "between 0 and 1, got -0.1"),
         (MeanSquaredError(), np.ones((3, 1)), r"shape \(n_samples, 4\).*got \(3, 1\)"),
         (MeanSquaredError(), 1.0, "targets"),
@@ -537,11 +537,11 @@ def test_repr_makes_it_again():
         ),
         (LogLoss(neg_weight=[1] * 5), np.ones((3, 4)), "neg_weight must be .* got 5 numbers for rows"),
         (BinaryCrossEntropy(), np.full((3, 4), 2.0), r"between 0 and 1, got 2\.0\.$"),
-        (Hinge(), [0, 1, 9], "classes from 0 to 3"),
-        (Hinge(), np.eye(4)[:3], r"class numbers of shape.*one-hot encoding are y\.argmax\(axis=1\)"),
+        (HingeLoss(), [0, 1, 9], "classes from 0 to 3"),
+        (HingeLoss(), np.eye(4)[:3], r"class numbers of shape.*one-hot encoding are y\.argmax\(axis=1\)"),
         (MeanSquaredError(), [1.0, 2.0, 3.0], r"shape \(n_samples, 4\).*got \(3,\)"),
         (MeanSquaredError(), np.full((3, 4), np.inf), r"must be finite, got inf at \(0, 0\)"),
-        (Poisson(), np.full((3, 4), -1.0), "counts of at least 0, got -1.0"),
+        (PoissonLoss(), np.full((3, 4), -1.0), "counts of at least 0, got -1.0"),
     ],
 )
 def test_targets_that_do_not_fit(loss, targets, message):
@@ -556,9 +556,9 @@ def test_targets_that_do_not_fit(loss, targets, message):
         BinaryCrossEntropy(),
         MeanSquaredError(),
         MeanAbsoluteError(),
-        Huber(),
-        Quantile(),
-        Poisson(),
+        HuberLoss(),
+        QuantileLoss(),
+        PoissonLoss(),
     ],
     ids=repr,
 )
@@ -580,7 +580,7 @@ def test_another_number_of_outputs_than_targets_is_refused(loss, targets, n_rows
 
 def test_single_output_targets_that_do_not_fit():
     with pytest.raises(ValueError, match="targets of -1 and 1, or of 0 and 1"):
-        Hinge().bind([0, 2]).forward_pass(np.zeros((2, 1)))
+        HingeLoss().bind([0, 2]).forward_pass(np.zeros((2, 1)))
     with pytest.raises(ValueError, match="bound to 2 targets and got 3 outputs"):
         MeanSquaredError().bind([1.0, 2.0]).forward_pass(np.zeros((3, 1)))
     with pytest.raises(TypeError, match="must be numbers"):
@@ -617,11 +617,11 @@ def test_a_gradient_of_the_loss_that_is_no_number_is_refused():
         lambda: CrossEntropy(label_smoothing=1),
         lambda: CrossEntropy(label_smoothing=-0.1),
         lambda: CrossEntropy(label_smoothing=np.nan),
-        lambda: Huber(delta=np.nan),
-        lambda: Quantile(quantile=0),
-        lambda: Huber(delta=0),
-        lambda: Quantile(quantile=1),
-        lambda: Hinge(margin=0),
+        lambda: HuberLoss(delta=np.nan),
+        lambda: QuantileLoss(quantile=0),
+        lambda: HuberLoss(delta=0),
+        lambda: QuantileLoss(quantile=1),
+        lambda: HingeLoss(margin=0),
     ],
 )
 def test_arguments_out_of_range(make):

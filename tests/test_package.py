@@ -18,7 +18,7 @@ MODULES = sorted(ROOT.rglob("*.py"))
 
 # Each may import itself, what stands before it, and nothing else of the package.
 ORDER = [
-    "extras",
+    "optional_dependencies",
     "interrupts",
     "user_warnings",
     "hints",
@@ -26,6 +26,8 @@ ORDER = [
     "validation",
     "sparse",
     "initializers",
+    "display",
+    "sampling",
     "parameters",
     "holder",
     "guards",
@@ -37,21 +39,31 @@ ORDER = [
     "optimizers",
     "engine",
     "training",
-    "inspection",
+    "checking",
+    "graph",
+    "monitoring",
     "estimators",
+    "report",
     "__main__",
 ]
 
-# What people hold in their hands reaches upwards when it is called: `net.fit`, `net.summary()`, its HTML.
+# A network's methods `fit` and `compile_for_inference` import what is above the layer when they are called.
 DOORS = {
-    ("estimators/fitted.py", "layernet.inspection.training"),
     ("layer.py", "layernet.training.loop"),
-    ("layer.py", "layernet.layers.noise"),
-    ("layer.py", "layernet.inspection.summary"),
     ("layer.py", "layernet.engine.inference"),
 }
 
-FOR_TYPES_ONLY = {("parameters.py", "layernet.holder"), ("guards.py", "layernet.layer")}
+FOR_TYPES_ONLY = {
+    ("parameters.py", "layernet.holder"),
+    ("guards.py", "layernet.layer"),
+    ("sampling.py", "layernet.layer"),
+    ("display/summary.py", "layernet.layer"),
+    ("display/training.py", "layernet.layer"),
+    ("display/training.py", "layernet.training.history"),
+}
+
+# What looks at networks and trainings; nothing that computes with them imports it.
+OBSERVERS = ("checking", "graph", "monitoring", "report")
 
 
 def imports_of(path):
@@ -93,14 +105,19 @@ def test_only_the_estimators_and_the_demonstration_import_scikit_learn(path):
     assert not any(module.split(".")[0] == "sklearn" for module, _ in imports_of(path))
 
 
-def test_nothing_but_inspection_knows_it():
+def test_only_observers_import_observers():
     for path in MODULES:
         relative = path.relative_to(ROOT)
-        if relative.parts[0] in ("inspection", "__main__.py", "__init__.py"):
+        if relative.parts[0].removesuffix(".py") in (*OBSERVERS, "__main__", "__init__"):
             continue
         for module, _ in imports_of(path):
-            known = module.startswith("layernet.inspection")
-            assert not known or (str(relative), module) in DOORS, f"{relative} imports {module}"
+            assert module.split(".")[1:2] not in [[name] for name in OBSERVERS], f"{relative} imports {module}"
+
+
+def test_gradients_laws_and_graphs_need_no_training():
+    for path in [*(ROOT / "checking").glob("*.py"), *(ROOT / "graph").glob("*.py")]:
+        if path.name != "kernels.py":  # compares trainings by kernels with trainings by formulas
+            assert not any(module.startswith("layernet.training") for module, _ in imports_of(path)), path
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))

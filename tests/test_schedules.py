@@ -14,7 +14,7 @@ from layernet import (
     Dense,
     ExponentialSchedule,
     InverseScalingSchedule,
-    LearningRateSchedule,
+    LearningRateScheduler,
     NetworkRegressor,
     OneCycleSchedule,
     ReduceOnPlateau,
@@ -259,7 +259,7 @@ def test_a_plateau_as_the_optimizers_own_rate_observes_the_training_loss(engine)
     # A rate that is too high: the loss stops falling at once.
     schedules = [ReduceOnPlateau(0.5, patience=1, threshold=0.99) for _ in range(2)]
     expected = by_callback.fit(
-        X, X[:, 0], optimizer=SGD(0.5), callbacks=[LearningRateSchedule(schedules[0])], **options
+        X, X[:, 0], optimizer=SGD(0.5), callbacks=[LearningRateScheduler(schedules[0])], **options
     )
     history = own.fit(X, X[:, 0], optimizer=SGD(schedules[1]), **options)
     assert history["learning_rate"] == expected["learning_rate"]

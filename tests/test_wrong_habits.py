@@ -15,9 +15,9 @@ from layernet import (
     Dense,
     Dropout,
     EarlyStopping,
-    Hinge,
+    HingeLoss,
     Layer,
-    LearningRateSchedule,
+    LearningRateScheduler,
     Loss,
     MeanSquaredError,
     MLPClassifier,
@@ -150,7 +150,7 @@ def test_methods_may_be_replaced_by_functions():
             ValueError,
             r"got \(12, 1\), a column. Use y.ravel\(\)",
         ),
-        ({"y": CLASSES[:, None], "loss": Hinge()}, ValueError, r"got \(12, 1\), a column. Use y.ravel\(\)"),
+        ({"y": CLASSES[:, None], "loss": HingeLoss()}, ValueError, r"got \(12, 1\), a column. Use y.ravel\(\)"),
         ({"callbacks": [lambda run: None]}, TypeError, r"got the function <lambda>\. Define a subclass"),
         ({"callbacks": print}, TypeError, r"got the function print\. Define a subclass"),
         ({"callbacks": EarlyStopping}, TypeError, r"got the class EarlyStopping\. Write EarlyStopping\(...\)"),
@@ -159,7 +159,7 @@ def test_methods_may_be_replaced_by_functions():
         (
             {"callbacks": [ReduceOnPlateau(0.1)]},
             TypeError,
-            r"Write LearningRateSchedule\(ReduceOnPlateau\(0.1\)\)",
+            r"Write LearningRateScheduler\(ReduceOnPlateau\(0.1\)\)",
         ),
         ({"validation_split": 0.2}, TypeError, r"fit has no argument 'validation_split'. .*validation_data="),
         ({"n_epochs": 2}, TypeError, "The argument is called `epochs`"),
@@ -229,7 +229,7 @@ def test_numbers_of_numpy_are_shown_as_pythons_own():
 @pytest.mark.parametrize("value", [0.1, None, "cosine", ReLU])
 def test_a_learning_rate_schedule_needs_a_function(value):
     with pytest.raises(TypeError, match="schedule must be a Schedule or a function of the time"):
-        LearningRateSchedule(value)
+        LearningRateScheduler(value)
 
 
 def test_a_single_callback_does_without_a_list():
@@ -314,8 +314,8 @@ def test_a_divergence_names_large_targets_beside_the_inputs(factor):
 def test_layers_may_be_given_one_by_one():
     for container in (Sequential, Concat):
         by_list = container([Dense(4), ReLU()])
-        one_by_one = container(Dense(4), ReLU())
-        assert repr(one_by_one) == repr(by_list) == repr(container(layers=[Dense(4), ReLU()]))
+        step_by_step = container(Dense(4), ReLU())
+        assert repr(step_by_step) == repr(by_list) == repr(container(layers=[Dense(4), ReLU()]))
         assert repr(container(Dense(4))) == f"{container.__name__}([Dense(4)])"
         assert repr(container(iter([Dense(4)]))) == f"{container.__name__}([Dense(4)])"
     assert len(Sequential()) == 0

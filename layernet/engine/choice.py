@@ -7,7 +7,7 @@ import importlib.util
 import os
 from typing import Any
 
-from layernet.engine.plan import FormulaPlan
+from layernet.engine.formulas import FormulaPlan
 from layernet.layer import Layer
 from layernet.losses.loss import Loss
 from layernet.optimizers.optimizer import Optimizer
@@ -110,13 +110,13 @@ def inference_engine(engine: str, multiplications: int, trained_by: str = "formu
 
 def kernels_are_loaded() -> bool:
     """Whether this process has loaded kernels already: so not after a trained network has been unpickled."""
-    from layernet.engine.machine_code import is_any_loaded
+    from layernet.engine.compiled.machine_code import is_any_loaded
 
     return is_any_loaded()
 
 
 def _compiled_plan(*what):
-    from layernet.engine.compiled_plan import CompiledPlan
+    from layernet.engine.compiled.plan import CompiledPlan
 
     return CompiledPlan(*what)
 

@@ -8,8 +8,8 @@ from contextlib import ExitStack
 
 import numpy as np
 
+from layernet.engine.formulas import FormulaPlan, NotFiniteError, all_finite
 from layernet.engine.inference import is_own
-from layernet.engine.plan import FormulaPlan, NotFiniteError, all_finite
 from layernet.engine.threads import blas_on_one_thread, share, threads_allowed
 from layernet.layer import Layer
 from layernet.losses.loss import weight_factors, weighted_gradient, weighted_sum
@@ -131,12 +131,12 @@ def twin_of(network: Layer) -> Layer:
     """
     twin = copy.deepcopy(network)
     vector = ParameterVector(0, network.dtype)
-    vector.values, vector.decayed = network.parameter_vector, network.decayed
+    vector.values, vector.decay_mask = network.parameter_vector, network.decay_mask
     vector.gradients = np.zeros(vector.values.shape, network.dtype)
     start = 0
     for owner in twin.walk():
         size = sum(math.prod(shape) for shape in owner.parameter_shapes.values())
         if size:
-            owner.lay_into(Segment(vector, start, start + size))
+            owner.move_into(Segment(vector, start, start + size))
         start += size
     return twin

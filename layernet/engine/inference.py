@@ -15,7 +15,7 @@ import numpy as np
 from layernet.engine import choice
 from layernet.engine.blocks import computed_in_blocks
 from layernet.engine.threads import SMALL_PRODUCT, blas_on_one_thread
-from layernet.guards import fits, with_samples
+from layernet.guards import is_ready_input, with_samples
 from layernet.layer import Layer
 from layernet.losses.loss import BoundLoss
 from layernet.sparse import as_sparse_rows, is_sparse
@@ -23,7 +23,7 @@ from layernet.user_warnings import warn_user
 from layernet.validation import as_array
 
 if TYPE_CHECKING:
-    from layernet.engine.compiled_inference import CompiledWorker
+    from layernet.engine.compiled.inference import CompiledWorker
 
 # Formulas take as many rows at once as keep the values of two layers in a core's own cache, but so many that
 # NumPy's calls are few, and so few that the allocator keeps the memory of a value for the next.
@@ -170,7 +170,7 @@ class InferencePlan:
         if not self.is_compiled:
             return FormulaWorker(self.network)
         # The compiler's side is loaded by those alone who have something to compile.
-        from layernet.engine.compiled_inference import CompiledWorker
+        from layernet.engine.compiled.inference import CompiledWorker
 
         return CompiledWorker(self.network)
 
@@ -210,7 +210,7 @@ class InferencePlan:
         finally:
             self._idle.append(worker)
         if not is_for(self.network, inputs):
-            self.network.admit_inputs(inputs)  # raises what is to be raised
+            self.network.validate_inputs(inputs)  # raises what is to be raised
         # A network without parameters takes all shapes and both types, and kernels those that it was built for.
         return InferencePlan(self.network, "formulas").in_blocks(inputs, decode, block_of, waits, block_size)
 
@@ -218,10 +218,10 @@ class InferencePlan:
         if is_sparse(inputs):  # blocks of them are given to the layers, which make them dense or not
             rows = as_sparse_rows(inputs, self.network.dtype, False, f"inputs of {type(self.network).__name__}")
             return InferencePlan(self.network, "formulas").in_blocks(rows, block_size=MOST_ROWS)
-        if not fits(worker, inputs):
+        if not is_ready_input(worker, inputs):
             array = as_array(inputs, f"inputs of {type(self.network).__name__}")
             if not worker.takes(array):
-                array = self.network.admit_inputs(inputs)  # raises what is to be raised
+                array = self.network.validate_inputs(inputs)  # raises what is to be raised
                 if not worker.takes(array):
                     return self.in_blocks(array)
             inputs = array

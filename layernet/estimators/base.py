@@ -16,10 +16,10 @@ from sklearn.utils.validation import _check_sample_weight, validate_data
 from layernet.engine.choice import ENGINES, check_engine, plan_for
 from layernet.engine.full_batch import FullBatchPlan
 from layernet.engine.inference import InferencePlans
+from layernet.estimators.callback_bridge import CallbackBridge
 from layernet.estimators.checks import dense_targets, refuse_lists_of_labels, require_in_range
 from layernet.estimators.convergence import Convergence
 from layernet.estimators.fitted import FLOAT_TYPES, FittedNetwork
-from layernet.estimators.hooks import TaskHooks
 from layernet.estimators.numeric import only_numbers
 from layernet.estimators.outcome import NOT_FINITE, require_convergence, warn_if_useless
 from layernet.estimators.parameters import NestedParameters
@@ -179,7 +179,7 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
                 "y_val": y_val,
             }
             data.given = GivenArrays(**arrays)
-            hooks = [TaskHooks(self, context, *given)] if context._callbacks else []
+            hooks = [CallbackBridge(self, context, *given)] if context._callbacks else []
             self._train(network, data, validation, hooks, random, continues, incremental)
             context.call_on_fit_task_end(
                 estimator=self, X=given[0], y=given[1], reconstruction_attributes=self._frozen_network
@@ -400,7 +400,7 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
             optimizer.load_state(state)
 
     def _train_by_lbfgs(self, run, data, validation, callbacks):
-        if any(layer.sees_batch for layer in run.network.walk()):
+        if any(layer.uses_batch_info for layer in run.network.walk()):
             raise ValueError(
                 "solver='lbfgs' needs a loss that does not change from step to step: leave out dropout, noise "
                 "and batch normalization, or use solver='adam'."

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from layernet.containers import Sequential
+from layernet.display.training import training_html, training_svg
 from layernet.engine.inference import InferencePlans
 from layernet.estimators.checks import all_finite_in, require_in_range
 from layernet.estimators.numeric import only_numbers
@@ -115,15 +116,11 @@ class FittedNetwork(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstim
         parameters = super()._html_repr()
         if not self.__sklearn_is_fitted__():
             return parameters
-        from layernet.inspection.training import training_html
-
         return parameters + training_html(self.network_, self.history_)
 
     def _repr_mimebundle_(self, **kwargs) -> dict[str, str]:
         bundle = super()._repr_mimebundle_(**kwargs)
         if "text/html" in bundle and self.__sklearn_is_fitted__():
-            from layernet.inspection.training import training_svg
-
             svg = training_svg(self.history_)
             bundle |= {"image/svg+xml": svg} if svg else {}
         return bundle

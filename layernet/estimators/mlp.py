@@ -189,7 +189,7 @@ class MLPRegressor(RegressorMethods, Perceptron):
     ----------
     loss : str or Loss, default="squared_error"
         "squared_error", "poisson" (predictions are exponentials of the outputs), "absolute_error", "huber",
-        "quantile", or a loss object: Quantile(0.9).
+        "quantile", or a loss object: QuantileLoss(0.9).
     hidden_layer_sizes : int or sequence of int, default=(100,)
         Units of each hidden layer.
     activation : str, Layer or sequence of these, default="relu"

@@ -177,7 +177,7 @@ class NetworkRegressor(RegressorMethods, _GivenNetwork):
         sample's y. Or a function (input_shape, n_outputs) that makes one.
     loss : str or Loss, default="squared_error"
         "squared_error", "absolute_error", "poisson" (outputs are logarithms then), "huber", "quantile", or a
-        loss object: Quantile(0.9).
+        loss object: QuantileLoss(0.9).
     optimizer, alpha, batch_size, learning_rate, max_iter, shuffle, random_state, tol, n_iter_no_change
         As for `NetworkClassifier`.
     early_stopping, validation_fraction, scoring

@@ -8,7 +8,7 @@ from typing import Any
 from layernet.layer import Layer
 from layernet.losses import Loss
 from layernet.optimizers import Optimizer
-from layernet.representation import Described, find_by_name
+from layernet.representation import Configurable, find_by_name
 
 # A name given for one of these stands for an object with parameters of its own.
 KINDS = {"optimizer": Optimizer, "solver": Optimizer, "loss": Loss}
@@ -76,7 +76,7 @@ def arguments_inside(value: Any) -> dict[str, Any]:
     """The arguments of a described object and of those inside it, by nested names."""
     if isinstance(value, (list, tuple)) and value and all(isinstance(each, Layer) for each in value):
         pairs = [(str(index), each) for index, each in enumerate(value)]
-    elif isinstance(value, Described):
+    elif isinstance(value, Configurable):
         pairs = [(n, v) for n, v in value.configuration().items() if n != "layers"]
         pairs += [(str(i), layer) for i, layer in enumerate(value.configuration().get("layers", ()))]
     else:
@@ -91,7 +91,7 @@ def arguments_inside(value: Any) -> dict[str, Any]:
 def with_argument(holder: Any, path: str, value: Any, whole_name: str) -> Any:
     """A described object made again, with another value for one argument."""
     head, separator, rest = path.partition("__")
-    if not isinstance(holder, Described):
+    if not isinstance(holder, Configurable):
         raise ValueError(f"{whole_name}: {type(holder).__name__} has no parameters to set.")
     arguments = holder.configuration()
     if head.isdigit() and "layers" in arguments and int(head) < len(arguments["layers"]):

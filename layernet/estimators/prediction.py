@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_targ
 
 from layernet.estimators.base import TO_START_ANEW, NetworkEstimator
 from layernet.estimators.targets import ClassTargets, NumberTargets
-from layernet.losses import BinaryCrossEntropy, CrossEntropy, Hinge
+from layernet.losses import BinaryCrossEntropy, CrossEntropy, HingeLoss
 
 
 def _is_stochastic(estimator: Any) -> bool:
@@ -146,7 +146,10 @@ class ClassifierMethods(ClassifierMixin, NetworkEstimator):
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        one_class_only = isinstance(self.loss, (CrossEntropy, Hinge)) or self.loss in ("cross_entropy", "hinge")
+        one_class_only = isinstance(self.loss, (CrossEntropy, HingeLoss)) or self.loss in (
+            "cross_entropy",
+            "hinge",
+        )
         tags.classifier_tags.multi_label = not one_class_only
         return tags
 

@@ -20,20 +20,20 @@ from layernet.losses import (
     CrossEntropy,
     HalfPoissonDeviance,
     HalfSquaredError,
-    Hinge,
-    Huber,
+    HingeLoss,
+    HuberLoss,
     LogLoss,
     Loss,
     MeanAbsoluteError,
     MeanSquaredError,
-    Poisson,
-    Quantile,
+    PoissonLoss,
+    QuantileLoss,
 )
 from layernet.losses.loss import bounded
 
 CLASSIFIER_LOSSES = {
     "log_loss": LogLoss,  # for more than two classes, CrossEntropy
-    "hinge": Hinge,
+    "hinge": HingeLoss,
     "cross_entropy": CrossEntropy,
     "binary_cross_entropy": BinaryCrossEntropy,
 }
@@ -43,8 +43,8 @@ REGRESSOR_LOSSES = {
     "absolute_error": MeanAbsoluteError,
     "mean_absolute_error": MeanAbsoluteError,
     "mean_squared_error": MeanSquaredError,
-    "huber": Huber,
-    "quantile": Quantile,
+    "huber": HuberLoss,
+    "quantile": QuantileLoss,
 }
 
 
@@ -109,7 +109,7 @@ class ClassTargets:
             loss = kind(label_smoothing=label_smoothing)
         self.loss = self.loss_without_weights = CLASSIFIER_LOSSES[loss]() if isinstance(loss, str) else loss
         self.who = who
-        takes_class_numbers = isinstance(self.loss, (CrossEntropy, Hinge))
+        takes_class_numbers = isinstance(self.loss, (CrossEntropy, HingeLoss))
         if self.is_multilabel and takes_class_numbers:
             one_hot = (np.count_nonzero(np.asarray(y), axis=1) == 1).all()
             advice = (
@@ -230,7 +230,7 @@ class ClassTargets:
         return numbers
 
     def _outputs_are_logits(self) -> bool:
-        return self.out_activation != "identity" or isinstance(self.loss, Hinge)
+        return self.out_activation != "identity" or isinstance(self.loss, HingeLoss)
 
 
 class NumberTargets:
@@ -272,7 +272,7 @@ class NumberTargets:
         self.loss = REGRESSOR_LOSSES[loss]() if isinstance(loss, str) else loss
         if exact and type(self.loss) in AS_REPORTED:
             self.loss = AS_REPORTED[type(self.loss)]()
-        self.out_activation = "exp" if isinstance(self.loss, Poisson) else "identity"
+        self.out_activation = "exp" if isinstance(self.loss, PoissonLoss) else "identity"
         self.target_scale = target_scale
         if target_scale is not None and self.out_activation == "exp":
             raise ValueError(

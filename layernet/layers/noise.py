@@ -8,24 +8,18 @@ itself, so that a sample has its noise wherever in the batch it stands.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
-from layernet.interrupts import uninterrupted
 from layernet.layer import Layer
-from layernet.user_warnings import warn_user
-from layernet.validation import as_generator, require_number
-
-LARGEST_SEED = 2**32
-# How many rows, and how many numbers of more than one row, go through a network at once in `sample_passes`.
-ROWS_OF_A_PASS, NUMBERS_OF_A_PASS = 1024, 2**24
+from layernet.sampling import LARGEST_SEED
+from layernet.validation import require_number
 
 
 class NoiseLayer(Layer, abstract=True):
     """What layers with noise share: a seed drawn at `build`, and a step that `end_step` counts."""
 
-    sees_batch = True
+    uses_batch_info = True
     draws_noise = True
 
     def create_parameters(self, input_shape):
@@ -118,96 +112,6 @@ class GaussianNoise(NoiseLayer):
 
     def backward_pass(self, inputs, grad_output):
         return grad_output.copy()
-
-
-def sample_passes(network: Layer, inputs: Any, n: int, random_state: Any = None) -> np.ndarray:
-    """Forward passes with new noise in each: samples of what a network with dropout answers.
-
-    Their mean is the prediction of Monte Carlo dropout, their standard deviation a measure of its uncertainty.
-    Layers that draw noise (`draws_noise`: Dropout, GaussianNoise) do so as in training, with a mask of its own
-    for each pass and each row; all others, BatchNorm among them, are in inference mode. Repeated passes in
-    `training_mode` see one mask until `end_step`, unlike PyTorch's; this method draws new ones.
-
-    Parameters
-    ----------
-    network : Layer
-        Built, or built by these inputs. Its parameters, state and mode stay as they are.
-    inputs : array-like of shape (n_samples, ...)
-    n : int
-        How many passes, at least 1.
-    random_state : int, numpy.random.Generator, numpy.random.RandomState or None, default=None
-        Draws the noise; None draws differently every time.
-
-    Returns
-    -------
-    ndarray of shape (n, n_samples, ...)
-        Of the network's type; the outputs of each pass.
-
-    Raises
-    ------
-    ValueError
-        If n is no whole number of at least 1, or the network ends in a loss.
-
-    Warns
-    -----
-    UserWarning
-        If no layer draws noise: all passes are equal then.
-
-    Examples
-    --------
-    >>> net = Dropout(0.5).build(4)
-    >>> net.sample_passes([[1.0, 1.0, 1.0, 1.0]], n=3, random_state=0)
-    array([[[2., 2., 2., 0.]],
-    <BLANKLINE>
-           [[0., 0., 0., 2.]],
-    <BLANKLINE>
-           [[2., 0., 2., 2.]]])
-
-    References
-    ----------
-    Gal and Ghahramani (2016), Dropout as a Bayesian approximation: representing model uncertainty in deep
-    learning.
-    """
-    if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < 1:
-        raise ValueError(f"sample_passes: n must be a whole number of at least 1, got {n!r}.")
-    random = as_generator(random_state)
-    inputs = network.admit_inputs(inputs)
-    n_samples = inputs.shape[0]
-    n_rows = max(1, min(ROWS_OF_A_PASS, NUMBERS_OF_A_PASS // max(1, math.prod(inputs.shape[1:]))))
-    noisy = [layer for layer in network.walk() if layer.draws_noise]
-    if not noisy:
-        warn_user(
-            "sample_passes: no layer of this network draws noise, so all passes are equal and say nothing of "
-            "its uncertainty. Train it with Dropout."
-        )
-    seeded = [layer for layer in noisy if "seed" in layer.state()]
-    before = [(layer, layer.state()) for layer in noisy]
-    passes = None
-    try:
-        with network.inference_mode():
-            for layer in noisy:
-                layer.training = True
-            for index in range(n):
-                for layer in seeded:
-                    layer.seed = int(random.integers(LARGEST_SEED))
-                for start in range(0, max(1, n_samples), n_rows):
-                    rows = slice(start, min(start + n_rows, n_samples))
-                    for layer in noisy:
-                        layer.batch_rows = np.arange(rows.start, rows.stop, dtype=np.uint32)
-                    outputs = network.forward_pass(inputs[rows])
-                    if np.ndim(outputs) == 0:
-                        raise ValueError(
-                            f"sample_passes: {network!r} ends in a loss, so its outputs are no rows. Take the "
-                            "network without its loss."
-                        )
-                    if passes is None:
-                        passes = np.empty((n, n_samples, *outputs.shape[1:]), outputs.dtype)
-                    passes[index, rows] = outputs
-    finally:
-        with uninterrupted:
-            for layer, state in before:
-                layer.load_state(state)
-    return passes
 
 
 def random_bits(seed: int, step: int, shape: tuple[int, ...], rows: np.ndarray | None = None) -> np.ndarray:

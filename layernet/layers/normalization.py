@@ -81,7 +81,7 @@ class BatchNorm(Layer):
     covariate shift.
     """
 
-    sees_batch = True
+    uses_batch_info = True
     _batch: BatchStatistics | None = None
     # The rows of the last batches; kernels write here too. No state: it says how large batches are, and the
     # next ones say so again.
@@ -99,7 +99,7 @@ class BatchNorm(Layer):
         self.add_state("running_variance", np.ones(features))
         self._last_rows = np.zeros((1, LAST_BATCHES))
 
-    def admit_batch_size(self, n_rows):
+    def validate_batch_size(self, n_rows):
         if n_rows * math.prod(self.input_shape[:-1]) == 1 and self._full_rows(n_rows) < 2:
             raise ValueError(
                 f"{self!r} expects batches of at least 2 rows in training, got batches of 1 row "
@@ -159,7 +159,7 @@ class BatchNorm(Layer):
         if self._batch is None:
             return
         batch, self._batch = self._batch, None
-        self.admit_batch_size(max(batch.n_rows, self.batch_full_rows or 0))
+        self.validate_batch_size(max(batch.n_rows, self.batch_full_rows or 0))
         if self._last_rows is None:  # in a pickle of an earlier version
             self._last_rows = np.zeros((1, LAST_BATCHES))
         self._last_rows[0, :-1] = self._last_rows[0, 1:]

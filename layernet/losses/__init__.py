@@ -1,9 +1,9 @@
 """Losses: each is a layer once it is bound to its targets."""
 
-from layernet.losses.classification import BinaryCrossEntropy, CrossEntropy, Hinge
+from layernet.losses.classification import BinaryCrossEntropy, CrossEntropy, HingeLoss
 from layernet.losses.deviance import HalfPoissonDeviance, HalfSquaredError, LogLoss
 from layernet.losses.loss import BoundLoss, Loss
-from layernet.losses.regression import Huber, MeanAbsoluteError, MeanSquaredError, Poisson, Quantile
+from layernet.losses.regression import HuberLoss, MeanAbsoluteError, MeanSquaredError, PoissonLoss, QuantileLoss
 
 __all__ = [
     "BinaryCrossEntropy",
@@ -11,12 +11,12 @@ __all__ = [
     "CrossEntropy",
     "HalfPoissonDeviance",
     "HalfSquaredError",
-    "Hinge",
-    "Huber",
+    "HingeLoss",
+    "HuberLoss",
     "LogLoss",
     "Loss",
     "MeanAbsoluteError",
     "MeanSquaredError",
-    "Poisson",
-    "Quantile",
+    "PoissonLoss",
+    "QuantileLoss",
 ]

@@ -232,7 +232,7 @@ class BinaryCrossEntropy(Loss):
         return are_labels_predicted(outputs > 0, targets > 0.5)
 
 
-class Hinge(Loss):
+class HingeLoss(Loss):
     """The margin by which a class is not yet the winner, as in support vector machines.
 
     For outputs s and the class c of n >= 2 classes (Weston and Watkins, 1999),
@@ -249,7 +249,7 @@ class Hinge(Loss):
 
     Examples
     --------
-    >>> float(Hinge().bind([1]).forward_pass([[0.0, 0.5, 0.0]]))
+    >>> float(HingeLoss().bind([1]).forward_pass([[0.0, 0.5, 0.0]]))
     1.0
     """
 

@@ -13,7 +13,7 @@ import numpy as np
 from layernet.layers.saturating import logistic
 from layernet.losses.classification import BinaryCrossEntropy, label_losses
 from layernet.losses.loss import Loss
-from layernet.losses.regression import Poisson, counted_outputs, is_nearest_label_right
+from layernet.losses.regression import PoissonLoss, counted_outputs, is_nearest_label_right
 from layernet.validation import require_number
 
 
@@ -38,7 +38,7 @@ class HalfSquaredError(Loss):
     is_predicted = is_nearest_label_right
 
 
-class HalfPoissonDeviance(Poisson):
+class HalfPoissonDeviance(PoissonLoss):
     """Half the deviance of counts from their predicted rates; outputs are logarithms of rates.
 
     loss = sum over the outputs z of t log t - t z - t + exp(z), which is 0 where exp(z) = t, with t log t = 0

@@ -10,7 +10,7 @@ import numpy as np
 
 from layernet.guards import Pass, refuse_incomplete, with_read_only_arguments
 from layernet.layer import Layer
-from layernet.representation import Described, is_of_the_package
+from layernet.representation import Configurable, is_of_the_package
 from layernet.validation import as_float_array, require_dense, require_finite, require_number
 
 FORWARD = Pass("formula", "losses", "record")
@@ -20,7 +20,7 @@ BACKWARD = Pass("gradient", "gradient", "gradient_from")
 LARGEST_TOTAL = 1e140
 
 
-class Loss(Described):
+class Loss(Configurable):
     """How far outputs are from their targets, a number for each sample.
 
     A subclass defines `losses(outputs, targets)`, a number for each sample, and `gradient(outputs, targets)`,

@@ -89,7 +89,7 @@ class MeanAbsoluteError(Loss):
     is_predicted = is_nearest_label_right
 
 
-class Huber(Loss):
+class HuberLoss(Loss):
     """Squared for small errors, absolute for large ones: smooth at zero and calm about outliers.
 
     loss = mean of e**2 / 2 where |e| <= delta, of delta (|e| - delta / 2) elsewhere; d loss / d outputs =
@@ -102,7 +102,7 @@ class Huber(Loss):
 
     Examples
     --------
-    >>> float(Huber().bind([0.0]).forward_pass([[3.0]]))
+    >>> float(HuberLoss().bind([0.0]).forward_pass([[3.0]]))
     2.5
 
     References
@@ -124,7 +124,7 @@ class Huber(Loss):
     is_predicted = is_nearest_label_right
 
 
-class Quantile(Loss):
+class QuantileLoss(Loss):
     """The pinball loss: its minimum is a quantile of the targets.
 
     loss = mean of max((q - 1) (-e), q (-e)) = mean of -e (q - 1[e > 0]); d loss / d outputs =
@@ -137,7 +137,7 @@ class Quantile(Loss):
 
     Examples
     --------
-    >>> float(Quantile(0.9).bind([10.0]).forward_pass([[0.0]]))
+    >>> float(QuantileLoss(0.9).bind([10.0]).forward_pass([[0.0]]))
     9.0
 
     References
@@ -160,7 +160,7 @@ class Quantile(Loss):
     is_predicted = is_nearest_label_right
 
 
-class Poisson(Loss):
+class PoissonLoss(Loss):
     """For counts: outputs are the logarithms of expected counts.
 
     loss = mean of exp(outputs) - targets * outputs, the negative log-likelihood of a Poisson distribution
@@ -169,7 +169,7 @@ class Poisson(Loss):
 
     Examples
     --------
-    >>> float(Poisson().bind([2]).forward_pass([[0.0]]))
+    >>> float(PoissonLoss().bind([2]).forward_pass([[0.0]]))
     1.0
 
     References

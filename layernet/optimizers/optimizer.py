@@ -15,7 +15,7 @@ from layernet.hints import OPTIMIZER_ELSEWHERE
 from layernet.interrupts import uninterrupted
 from layernet.layer import Layer
 from layernet.parameters import Owner
-from layernet.representation import Described, is_of_the_package, require_method
+from layernet.representation import Configurable, is_of_the_package, require_method
 from layernet.schedules import Schedule
 from layernet.validation import FLOAT_TYPES, require_number
 
@@ -27,7 +27,7 @@ Share = Callable[[Callable[[int], None], Sequence[int]], None]
 _SETTINGS = ("learning_rate", "weight_decay", "decay_biases", "clip_value", "clip_norm")
 
 
-class Optimizer(Described):
+class Optimizer(Configurable):
     """Moves parameters against their gradients, one step at a time.
 
     A subclass names its memory in `slots`, vectors that start at zero, and moves a block of parameters in
@@ -124,14 +124,14 @@ class Optimizer(Described):
         self._refuse_another(network)
         parameters, gradients = network.parameter_vector, network.gradient_vector
         with uninterrupted:
-            self.move_all(parameters, gradients, self.decayed_entries(network.decayed))
+            self.move_all(parameters, gradients, self.decay_entries(network.decay_mask))
             network.end_step()
 
     def move_all(
         self,
         parameters: np.ndarray,
         gradients: np.ndarray,
-        decayed: np.ndarray | None = None,
+        decay_mask: np.ndarray | None = None,
         complete: Callable[[slice], None] | None = None,
         share: Share | None = None,
     ) -> None:
@@ -140,10 +140,10 @@ class Optimizer(Described):
         Takes what `step` does, but checks nothing of it, and is called where signals wait.
         """
         if type(self).step is Optimizer.step and "step" not in vars(self):
-            self._move_blocks(parameters, gradients, decayed, complete, share)
+            self._move_blocks(parameters, gradients, decay_mask, complete, share)
             return
         with unchanged_on_failure(self, parameters):  # a step of one's own takes no `complete`
-            self.step(parameters, gradients, decayed, *([] if complete is None else [complete]))
+            self.step(parameters, gradients, decay_mask, *([] if complete is None else [complete]))
 
     def reset(self) -> None:
         """Forget all steps, as if the optimizer were new: its memory, their number, the state of a schedule.
@@ -193,15 +193,15 @@ class Optimizer(Described):
             )
         self._owner = Owner(network)
 
-    def decayed_entries(self, decayed: np.ndarray) -> np.ndarray | None:
-        """A network's `decayed`, where this optimizer heeds it; None where it makes no difference."""
-        return None if self.decay_biases or not self.weight_decay else decayed
+    def decay_entries(self, decay_mask: np.ndarray) -> np.ndarray | None:
+        """A network's `decay_mask`, where this optimizer heeds it; None where it makes no difference."""
+        return None if self.decay_biases or not self.weight_decay else decay_mask
 
     def step(
         self,
         parameters: np.ndarray,
         gradients: np.ndarray,
-        decayed: np.ndarray | None = None,
+        decay_mask: np.ndarray | None = None,
         complete: Callable[[slice], None] | None = None,
         share: Share | None = None,
     ) -> None:
@@ -232,18 +232,18 @@ class Optimizer(Described):
         """
         if not isinstance(parameters, np.ndarray) or parameters.dtype not in FLOAT_TYPES:
             raise TypeError(f"parameters must be an array of float32 or float64, got {parameters!r}.")
-        for name, vector in (("gradients", gradients), ("decayed", decayed)):
+        for name, vector in (("gradients", gradients), ("decay_mask", decay_mask)):
             if vector is not None and np.shape(vector) != parameters.shape:
                 raise ValueError(
                     f"{name} must have the shape of the parameters, {parameters.shape}, got {np.shape(vector)}."
                 )
         with uninterrupted:
-            self._move_blocks(parameters, gradients, decayed, complete, share)
+            self._move_blocks(parameters, gradients, decay_mask, complete, share)
 
-    def _move_blocks(self, parameters, gradients, decayed, complete, share):
+    def _move_blocks(self, parameters, gradients, decay_mask, complete, share):
         """Do a step; if it fails, everything is put back."""
         memory = self._memory_for(parameters)
-        arguments = parameters, gradients, decayed, complete, memory, self._norm_factor(gradients)
+        arguments = parameters, gradients, decay_mask, complete, memory, self._norm_factor(gradients)
         # The package's own formulas raise nothing, unless NumPy is told to: there a copy, which would take a
         # quarter of Adam's time, is saved.
         is_of_the_package = self._is_of_the_package and "move" not in vars(self)
@@ -253,7 +253,7 @@ class Optimizer(Described):
         with unchanged_on_failure(self, parameters):
             self._move_each_block(*arguments)
 
-    def _move_each_block(self, parameters, gradients, decayed, complete, memory, shrink, share=None):
+    def _move_each_block(self, parameters, gradients, decay_mask, complete, memory, shrink, share=None):
         self.last_learning_rate = learning_rate = self.current_learning_rate()
         self.steps += 1
 
@@ -267,7 +267,7 @@ class Optimizer(Described):
             if shrink != 1:
                 gradient = gradient * shrink
             if self.weight_decay:
-                pull = self.weight_decay * (values if decayed is None else values * decayed[block])
+                pull = self.weight_decay * (values if decay_mask is None else values * decay_mask[block])
                 if self.decoupled:
                     values -= learning_rate * pull
                 else:

@@ -4,10 +4,11 @@ from layernet.training.batches import batches
 from layernet.training.callbacks import (
     Callback,
     EarlyStopping,
-    LearningRateSchedule,
+    LearningRateScheduler,
     ProgressBar,
 )
 from layernet.training.history import History
+from layernet.training.learning_rate import LearningRateSearch, find_learning_rate
 from layernet.training.loop import DivergenceError, evaluate, fit
 from layernet.training.metrics import accuracy
 from layernet.training.run import Run
@@ -17,11 +18,13 @@ __all__ = [
     "DivergenceError",
     "EarlyStopping",
     "History",
-    "LearningRateSchedule",
+    "LearningRateScheduler",
+    "LearningRateSearch",
     "ProgressBar",
     "Run",
     "accuracy",
     "batches",
     "evaluate",
+    "find_learning_rate",
     "fit",
 ]

@@ -11,14 +11,14 @@ import numpy as np
 
 from layernet.interrupts import uninterrupted
 from layernet.layer import Layer
-from layernet.representation import Described
+from layernet.representation import Configurable
 from layernet.schedules import Schedule
 from layernet.training.copies import SharingCopies
 from layernet.training.hooks import refuse_misspelled, refuse_what_nobody_calls
 from layernet.training.run import Run
 
 
-class Callback(SharingCopies, Described):
+class Callback(SharingCopies, Configurable):
     """Something that looks on while a network trains; define those methods that you need.
 
     The compiled engine does many steps in one go where nobody looks on. A callback with `on_batch_end` makes it
@@ -220,7 +220,7 @@ class EarlyStopping(Callback):
             self._snapshot = None
 
 
-class LearningRateSchedule(Callback):
+class LearningRateScheduler(Callback):
     """Set the optimizer's learning rate from a schedule, once an epoch or once a step.
 
     A schedule in steps can also be the optimizer's own `learning_rate`, without a callback.
@@ -252,10 +252,10 @@ class LearningRateSchedule(Callback):
         monitor: str | Callable[[Layer], float] = "loss",
     ):
         if per not in ("epoch", "step"):
-            raise ValueError(f"LearningRateSchedule: per must be 'epoch' or 'step', got {per!r}.")
+            raise ValueError(f"LearningRateScheduler: per must be 'epoch' or 'step', got {per!r}.")
         if not callable(schedule) or isinstance(schedule, type):
             raise TypeError(
-                "LearningRateSchedule: schedule must be a Schedule or a function of the time, "
+                "LearningRateScheduler: schedule must be a Schedule or a function of the time, "
                 f"got {schedule!r}. A constant learning rate is an argument of the optimizer: Adam(0.1)."
             )
         self.schedule = schedule
@@ -282,7 +282,7 @@ class LearningRateSchedule(Callback):
 
     def on_epoch_end(self, run):
         if hasattr(self.schedule, "observe"):
-            self.schedule.observe(self._sign * watched_value(self.monitor, run, "LearningRateSchedule"))
+            self.schedule.observe(self._sign * watched_value(self.monitor, run, "LearningRateScheduler"))
         if self.per == "epoch":
             self._advance(run)
 
@@ -403,7 +403,7 @@ def as_callbacks(callbacks: Callback | Iterable[Callback] | None) -> list[Callba
         if isinstance(callback, type) and issubclass(callback, Callback):
             found = f"the class {callback.__name__}. Write {callback.__name__}(...)"
         elif isinstance(callback, Schedule):
-            found = f"the schedule {callback!r}. Write LearningRateSchedule({callback!r})"
+            found = f"the schedule {callback!r}. Write LearningRateScheduler({callback!r})"
         elif callable(callback):
             found = (
                 f"the function {getattr(callback, '__name__', callback)!s}. Define a subclass of Callback with "

@@ -90,7 +90,7 @@ class TrainingData:
         if len(network.parameter_vector) == 0:
             raise ValueError(f"{network!r} has no parameters to train: add a Dense layer, for instance.")
         self.given = GivenArrays(X=X, y=y, sample_weight=sample_weight)
-        self._inputs = read_only(admit_inputs(network, inputs))
+        self._inputs = read_only(validate_inputs(network, inputs))
         self._add_targets(network, loss, y, sample_weight)
 
     @classmethod
@@ -133,7 +133,7 @@ class TrainingData:
 
     @inputs.setter
     def inputs(self, X: Any) -> None:
-        inputs = admit_inputs(self.network, check_inputs(self.network, X, "run.data.inputs"))
+        inputs = validate_inputs(self.network, check_inputs(self.network, X, "run.data.inputs"))
         if inputs.shape[0] != self.n_samples:
             raise ValueError(
                 f"run.data.inputs must have as many rows as before, {self.n_samples}, got {inputs.shape[0]}. "
@@ -345,7 +345,7 @@ def outputs_in_blocks(
         return block
 
     if network.input_shape is None:
-        inputs = network.admit_inputs(dense_rows(inputs))  # which builds it
+        inputs = network.validate_inputs(dense_rows(inputs))  # which builds it
     if plans is None or plans.network is not network:
         plans = InferencePlans(network)
     n_rows = inputs.shape[0]
@@ -412,7 +412,7 @@ def check_inputs(network: Layer, X: Any, name: str) -> Any:
     return inputs
 
 
-def admit_inputs(network: Layer, inputs: Any) -> Any:
+def validate_inputs(network: Layer, inputs: Any) -> Any:
     """Checked inputs as a built network takes them; sparse rows and a large array on disk stay what they are.
 
     Raises
@@ -421,12 +421,12 @@ def admit_inputs(network: Layer, inputs: Any) -> Any:
         If the shape is not the one that the network was built for.
     """
     if is_sparse(inputs):
-        network.admit_inputs(np.broadcast_to(network.dtype.type(0), inputs.shape))
+        network.validate_inputs(np.broadcast_to(network.dtype.type(0), inputs.shape))
         return inputs.astype(network.dtype, copy=False)
     if stays_on_disk(inputs, network.dtype):
-        network.admit_inputs(np.broadcast_to(network.dtype.type(0), inputs.shape))  # a shape without memory
+        network.validate_inputs(np.broadcast_to(network.dtype.type(0), inputs.shape))  # a shape without memory
         return inputs
-    return network.admit_inputs(inputs)
+    return network.validate_inputs(inputs)
 
 
 def check_targets(network: Layer, loss: Loss, y: Any, n_samples: int, name: str) -> np.ndarray:

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from layernet.extras import pyplot
 from layernet.hints import named_instead
 from layernet.interrupts import uninterrupted
+from layernet.optional_dependencies import pyplot
 
 
 class History(dict):

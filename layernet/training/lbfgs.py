@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import numpy as np
 
-from layernet.engine.plan import FormulaPlan, NotFiniteError
+from layernet.engine.formulas import FormulaPlan, NotFiniteError
 from layernet.training.callbacks import Callback, call
 from layernet.training.data import TrainingData
 from layernet.training.given import may_write
@@ -109,7 +109,7 @@ def minimize_by_scipy(
 
     # Weights first, then biases: the order changes nothing but the last digit of every sum over parameters,
     # which is then scikit-learn's.
-    order = np.argsort(~plan.network.decayed, kind="stable")
+    order = np.argsort(~plan.network.decay_mask, kind="stable")
 
     def function(parameters):
         plan.parameters[order] = parameters

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from layernet.engine.choice import check_engine, plan_for
+from layernet.engine.formulas import NotFiniteError, all_finite
 from layernet.engine.inference import InferencePlans
-from layernet.engine.plan import NotFiniteError, all_finite
 from layernet.guards import read_only, unchanged_on_error
 from layernet.hints import FIT_ELSEWHERE, explains_arguments
 from layernet.interrupts import signals_can_wait
@@ -34,10 +34,10 @@ from layernet.training.callbacks import (
 )
 from layernet.training.data import (
     TrainingData,
-    admit_inputs,
     check_inputs,
     check_targets,
     outputs_in_blocks,
+    validate_inputs,
 )
 from layernet.training.endings import refuse_doubled_activation, refuse_one_number
 from layernet.training.epoch_data import EpochData, function_of_epochs
@@ -179,7 +179,7 @@ def fit(
             X, y, sample_weight = epoch_data(1)
         data = TrainingData(network, loss, X, y, sample_weight, random)
         refuse_one_number(network)
-        admit_batch_size(network, min(batch_size, data.n_samples))
+        validate_batch_size(network, min(batch_size, data.n_samples))
         validation = None if validation_data is None else check_validation(network, loss, validation_data)
         for name, array in zip(("X", "y", "sample_weight"), validation_data or (), strict=False):
             data.given.replace(f"{name} of validation_data", array)
@@ -319,11 +319,11 @@ def train_epoch(
     rows = None if order is None else read_only(checked_order(order(data.n_samples), data.n_samples))
     n_rows = data.n_samples if rows is None else len(rows)
     note(run, batch=0, order=rows, steps_per_epoch=-(-n_rows // plan.batch_size))
-    admit_batch_size(run.network, min(plan.batch_size, n_rows))
-    one_by_one = bool(any(map(needs_every_batch, lookers_on)) or metrics) or average is not None
+    validate_batch_size(run.network, min(plan.batch_size, n_rows))
+    step_by_step = bool(any(map(needs_every_batch, lookers_on)) or metrics) or average is not None
     with run.network.training_mode(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         try:
-            for done in plan.epoch(rows, one_by_one):
+            for done in plan.epoch(rows, step_by_step):
                 for loss, size in zip(done.losses, done.sizes, strict=True):
                     total += loss * size
                 if not lookers_on and not metrics:
@@ -407,16 +407,16 @@ def check_validation(network: Layer, loss: Loss, validation_data: Any) -> tuple:
     if not isinstance(validation_data, (tuple, list)) or len(validation_data) not in (2, 3):
         raise ValueError("validation_data must be a tuple (X, y) or (X, y, sample_weight).")
     X, y, weights = validation_data if len(validation_data) == 3 else (*validation_data, None)
-    inputs = admit_inputs(network, check_inputs(network, X, "X of validation_data"))
+    inputs = validate_inputs(network, check_inputs(network, X, "X of validation_data"))
     n_samples = inputs.shape[0]
     check_targets(network, loss, y, n_samples, "y of validation_data")
     return inputs, y, None if weights is None else as_weights(weights, n_samples)
 
 
-def admit_batch_size(network: Layer, n_rows: int) -> None:
+def validate_batch_size(network: Layer, n_rows: int) -> None:
     """Raise an error if a layer cannot be trained on batches of so many rows."""
     for layer in network.walk():
-        layer.admit_batch_size(n_rows)
+        layer.validate_batch_size(n_rows)
 
 
 def as_count(value: Any, name: str) -> int:

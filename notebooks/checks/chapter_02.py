@@ -19,7 +19,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from checks import NotAnswered, Test, exercise
-from layernet import MLPClassifier, MLPRegressor, Quantile
+from layernet import MLPClassifier, MLPRegressor, QuantileLoss
 
 WANTED = [(units, rate) for units in (4, 16) for rate in (0.003, 0.03)]
 
@@ -95,8 +95,10 @@ def search(answer: Any, test: Test) -> None:
         how,
     ):
         return
-    other = next((loss for loss in losses if not (isinstance(loss, Quantile) and loss.quantile == 0.9)), None)
-    if not test.that("all of them learn by Quantile(0.9)", other is None, f"one has the loss {other!r}"):
+    other = next(
+        (loss for loss in losses if not (isinstance(loss, QuantileLoss) and loss.quantile == 0.9)), None
+    )
+    if not test.that("all of them learn by QuantileLoss(0.9)", other is None, f"one has the loss {other!r}"):
         return
     if not judges_by_the_quantile_loss(answer, test):
         return
@@ -204,5 +206,5 @@ def small_network() -> MLPRegressor:
 
 def ends(model: MLPRegressor, low: float, high: float, X: np.ndarray, y: np.ndarray) -> np.ndarray:
     """The two quantiles of each row, by networks fitted one by one."""
-    fits = [clone(model).set_params(loss=Quantile(q)).fit(X, y) for q in (low, high)]
+    fits = [clone(model).set_params(loss=QuantileLoss(q)).fit(X, y) for q in (low, high)]
     return np.column_stack([fit.predict(X) for fit in fits])

@@ -8,7 +8,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from layernet import Dense, MLPClassifier, NetworkRegressor, Quantile, Sequential, Tanh
+from layernet import Dense, MLPClassifier, NetworkRegressor, QuantileLoss, Sequential, Tanh
 
 # A scaler inside the pipeline learns its means and deviations in `fit`, from the training rows of that fold,
 # and uses them for whatever it is asked about later. So units cancel, and one row is scaled as it would be
@@ -27,7 +27,8 @@ exercise_1 = make_pipeline(
 network = Sequential([Dense(8), Tanh(), Dense(1)])
 upper = TransformedTargetRegressor(
     make_pipeline(
-        StandardScaler(), NetworkRegressor(network, loss=Quantile(0.9), batch_size=32, tol=1e-3, random_state=0)
+        StandardScaler(),
+        NetworkRegressor(network, loss=QuantileLoss(0.9), batch_size=32, tol=1e-3, random_state=0),
     ),
     transformer=StandardScaler(),
 )
@@ -56,7 +57,7 @@ class Band(RegressorMixin, BaseEstimator):
 
     def fit(self, X, y):
         quantiles = (1 - self.share) / 2, (1 + self.share) / 2
-        self.models_ = [clone(self.model).set_params(loss=Quantile(q)).fit(X, y) for q in quantiles]
+        self.models_ = [clone(self.model).set_params(loss=QuantileLoss(q)).fit(X, y) for q in quantiles]
         return self
 
     def predict(self, X):

@@ -30,7 +30,7 @@ from layernet import (
     find_learning_rate,
     lecture_graph,
 )
-from layernet.inspection import Diagnosis
+from layernet.monitoring import Diagnosis
 
 
 def network():

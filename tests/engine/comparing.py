@@ -13,9 +13,9 @@ import pytest
 from numpy.testing import assert_allclose
 
 from layernet import DivergenceError, Layer
-from layernet.engine.machine import Machine
-from layernet.engine.program import Program, Team
-from layernet.engine.translation import translate
+from layernet.engine.compiled.lowering.layers import translate
+from layernet.engine.compiled.machine import Machine
+from layernet.engine.compiled.program import Program, Team
 from layernet.optimizers import Optimizer
 from layernet.training import History
 
@@ -38,7 +38,7 @@ class Training(NamedTuple):
 def workers(count):
     """In this context so many workers share each batch of a compiled plan, however small it is."""
     with pytest.MonkeyPatch.context() as patch:
-        name = "layernet.engine.compiled_plan.n_workers_for"
+        name = "layernet.engine.compiled.plan.n_workers_for"
         patch.setattr(name, lambda network, batch_size, is_sparse=False: count)
         yield
 

@@ -6,7 +6,7 @@ import pytest
 from layernet import SGD, Callback, Dense, Dropout, MeanSquaredError, ReLU, Sequential
 from layernet.engine import choice
 from layernet.engine.choice import check_engine, plan_for
-from layernet.engine.plan import FormulaPlan
+from layernet.engine.formulas import FormulaPlan
 from layernet.training.data import TrainingData
 
 X = np.random.default_rng(0).standard_normal((40, 5))

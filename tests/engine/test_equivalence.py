@@ -34,13 +34,13 @@ from layernet import (
     HalfPoissonDeviance,
     HalfSquaredError,
     HardSigmoid,
-    Hinge,
-    Huber,
+    HingeLoss,
+    HuberLoss,
     Identity,
     Layer,
     LayerNorm,
     LeakyReLU,
-    LearningRateSchedule,
+    LearningRateScheduler,
     Lion,
     LogLoss,
     LogSoftmax,
@@ -48,8 +48,8 @@ from layernet import (
     MeanSquaredError,
     Mish,
     NAdam,
-    Poisson,
-    Quantile,
+    PoissonLoss,
+    QuantileLoss,
     ReduceOnPlateau,
     ReLU,
     Reshape,
@@ -129,11 +129,11 @@ OF_CLASSES = {
 LOSSES = [
     (MeanSquaredError(), NUMBERS_OF_ALL_SHAPES),
     (MeanAbsoluteError(), NUMBERS_OF_ALL_SHAPES),
-    (Huber(), NUMBERS_OF_ALL_SHAPES),
-    (Huber(0.3), {"two numbers": NUMBERS}),
-    (Quantile(0.8), NUMBERS_OF_ALL_SHAPES),
+    (HuberLoss(), NUMBERS_OF_ALL_SHAPES),
+    (HuberLoss(0.3), {"two numbers": NUMBERS}),
+    (QuantileLoss(0.8), NUMBERS_OF_ALL_SHAPES),
     (HalfSquaredError(), {"one number": ONE, "two numbers": NUMBERS}),
-    (Poisson(), {"a count": COUNTS[:, 0], "two counts": COUNTS, "a grid": np.abs(GRID)}),
+    (PoissonLoss(), {"a count": COUNTS[:, 0], "two counts": COUNTS, "a grid": np.abs(GRID)}),
     (HalfPoissonDeviance(), {"a count": COUNTS[:, 0], "two counts": COUNTS}),
     (BinaryCrossEntropy(), {**YES_OR_NO, "a grid": GRID > 0}),
     (BinaryCrossEntropy(pos_weight=3.0, neg_weight=0.5), {**YES_OR_NO, "a grid": GRID > 0}),
@@ -145,8 +145,8 @@ LOSSES = [
     (CrossEntropy(label_smoothing=0.2), {"classes": CLASSES, "probabilities": PROBABILITIES}),
     (CrossEntropy(class_weight=[0.5, 2, 0]), {"classes": CLASSES, "probabilities": PROBABILITIES}),
     (CrossEntropy(0.1, class_weight={1: 3.0}), {"classes": CLASSES, "probabilities": PROBABILITIES}),
-    (Hinge(), {**OF_CLASSES, "signs": LABELS[:, 0] * 2 - 1, "one label": LABELS[:, 0]}),
-    (Hinge(margin=0.3), {"classes": CLASSES, "signs": LABELS[:, 0] * 2 - 1}),
+    (HingeLoss(), {**OF_CLASSES, "signs": LABELS[:, 0] * 2 - 1, "one label": LABELS[:, 0]}),
+    (HingeLoss(margin=0.3), {"classes": CLASSES, "signs": LABELS[:, 0] * 2 - 1}),
 ]
 WEIGHTS = {"no weights": None, "weights": RANDOM.uniform(0, 2, N_ROWS) * (RANDOM.uniform(size=N_ROWS) > 0.2)}
 
@@ -294,7 +294,7 @@ class Shift(Layer):
 class Numbered(Layer):
     """A layer that sees the batch: each sample is scaled by its number and by its weight."""
 
-    sees_batch = True
+    uses_batch_info = True
 
     def record(self, inputs):
         scale = np.ones(len(inputs))
@@ -617,7 +617,9 @@ ORDERS = {
 
 
 @pytest.mark.parametrize("order", ORDERS)
-@pytest.mark.parametrize("callbacks", [(), [LearningRateSchedule(StepSchedule(0.05, 10), per="step")]], ids=len)
+@pytest.mark.parametrize(
+    "callbacks", [(), [LearningRateScheduler(StepSchedule(0.05, 10), per="step")]], ids=len
+)
 @pytest.mark.parametrize("weights", WEIGHTS)
 def test_orders_of_the_rows(order, weights, callbacks):
     assert_same_training(
@@ -730,9 +732,9 @@ def test_callbacks_may_change(change, moment):
     [
         [EarlyStopping("val_loss", patience=2)],
         [EarlyStopping("loss", patience=1, min_delta=1.0, restore_best=True)],
-        [LearningRateSchedule(StepSchedule(0.1, every=2))],
-        [LearningRateSchedule(CosineSchedule(0.1, 30, warm_up=5), per="step")],
-        [LearningRateSchedule(ReduceOnPlateau(0.5, patience=1, threshold=0.1), monitor="val_loss")],
+        [LearningRateScheduler(StepSchedule(0.1, every=2))],
+        [LearningRateScheduler(CosineSchedule(0.1, 30, warm_up=5), per="step")],
+        [LearningRateScheduler(ReduceOnPlateau(0.5, patience=1, threshold=0.1), monitor="val_loss")],
     ],
     ids=repr,
 )
@@ -862,14 +864,14 @@ def tasks(draw, n_rows):
     n_outputs = draw(st.integers(2, 4) if kind == "classes" else st.integers(1, 3))
     shape = (n_rows, n_outputs)
     if kind == "numbers":
-        losses = [MeanSquaredError(), HalfSquaredError(), MeanAbsoluteError(), Huber(), Quantile(0.3)]
+        losses = [MeanSquaredError(), HalfSquaredError(), MeanAbsoluteError(), HuberLoss(), QuantileLoss(0.3)]
         targets = random.standard_normal(shape)
     elif kind == "counts":
-        losses, targets = [Poisson(), HalfPoissonDeviance()], random.poisson(1, shape)
+        losses, targets = [PoissonLoss(), HalfPoissonDeviance()], random.poisson(1, shape)
     elif kind == "labels":
         losses, targets = [BinaryCrossEntropy(), LogLoss(0.1)], random.integers(0, 2, shape)
     else:
-        losses = [CrossEntropy(), CrossEntropy(0.1, [2.0] * n_outputs), Hinge()]
+        losses = [CrossEntropy(), CrossEntropy(0.1, [2.0] * n_outputs), HingeLoss()]
         targets = random.integers(0, n_outputs, n_rows)
     return draw(st.sampled_from(losses)), targets, n_outputs
 

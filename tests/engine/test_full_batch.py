@@ -9,8 +9,8 @@ from scipy import sparse
 
 from layernet import Concat, Dense, Identity, LayerNorm, LeakyReLU, ReLU, Residual, Sequential, Tanh
 from layernet.engine import full_batch
+from layernet.engine.formulas import FormulaPlan, NotFiniteError
 from layernet.engine.full_batch import FullBatchPlan, twin_of
-from layernet.engine.plan import FormulaPlan, NotFiniteError
 from layernet.losses import CrossEntropy, Loss, MeanSquaredError
 
 RANDOM = np.random.default_rng(0)

@@ -443,7 +443,7 @@ def test_a_numba_that_cannot_be_imported_is_done_without(monkeypatch, compiled):
             raise ImportError("Numba needs NumPy 2.4 or less")
 
     monkeypatch.delenv("LAYERNET_ENGINE", raising=False)
-    monkeypatch.setattr("layernet.engine.compiled_inference.CompiledWorker", Broken)
+    monkeypatch.setattr("layernet.engine.compiled.inference.CompiledWorker", Broken)
     network = small_network()
     goes_on = "goes on by formulas, for kernels need Numba: Numba needs NumPy 2.4"
     with pytest.warns(UserWarning, match=goes_on) as caught:

@@ -12,11 +12,11 @@ pytest.importorskip("numba", reason="kernels need Numba, which is not installed"
 
 from engine.comparing import filled, passes_by_kernels, run
 
-from layernet.engine.kernel import Kernel
-from layernet.engine.kernels import elementary, losses, optimizers, products
-from layernet.engine.objectives import add_loss
-from layernet.engine.program import Program, Team
-from layernet.engine.words import GRADIENT_NOT_FINITE, LOSS_NOT_FINITE, vectors
+from layernet.engine.compiled.intrinsics import GRADIENT_NOT_FINITE, LOSS_NOT_FINITE, vectors
+from layernet.engine.compiled.kernel import Kernel
+from layernet.engine.compiled.kernels import elementary, losses, optimizers, products
+from layernet.engine.compiled.lowering.losses import add_loss
+from layernet.engine.compiled.program import Program, Team
 
 DTYPES = [np.float32, np.float64]
 

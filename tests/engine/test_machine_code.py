@@ -14,9 +14,9 @@ pytest.importorskip("numba", reason="kernels need Numba, which is not installed"
 
 from engine.comparing import run_python, run_python_and_listen
 
-from layernet.engine import machine_code
-from layernet.engine.kernel import Kernel, number, vectors
-from layernet.engine.machine import Machine
+from layernet.engine.compiled import machine_code
+from layernet.engine.compiled.kernel import Kernel, number, vectors
+from layernet.engine.compiled.machine import Machine
 
 FLOAT = np.dtype(np.float64)
 TOLD = "layernet compiles its kernels for this machine: some seconds, once.\n"
@@ -290,7 +290,7 @@ def file_of(kernel, dtype=FLOAT):
         return 0
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("layernet.engine.kernel.machine_code", remember)
+        patch.setattr("layernet.engine.compiled.kernel.machine_code", remember)
         Kernel(kernel.formula, kernel.name.rpartition(".")[2]).address(dtype)
     return machine_code._cache_file(*asked[0])
 
@@ -339,7 +339,7 @@ def test_a_stamp_is_of_the_compilers_sources_and_of_the_versions_of_numba_and_ll
 
 
 FUNCTION = """
-from layernet.engine.kernel import inline
+from layernet.engine.compiled.kernel import inline
 
 @inline
 def changed(x):
@@ -347,8 +347,8 @@ def changed(x):
 """
 KERNEL = """
 import numpy as np
-from layernet.engine.kernel import kernel, vectors
-from layernet.engine.machine import Machine
+from layernet.engine.compiled.kernel import kernel, vectors
+from layernet.engine.compiled.machine import Machine
 
 @kernel
 def change(batch, operands, sizes):
@@ -469,10 +469,10 @@ def test_kernels_of_the_package_need_nothing_that_is_not_in_every_process():
 import importlib, pkgutil, sys
 import numpy as np
 from layernet.engine import kernels, machine
-from layernet.engine.kernel import Kernel
+from layernet.engine.compiled.kernel import Kernel
 found = {machine.run_steps}
 for info in pkgutil.iter_modules(kernels.__path__):
-    for value in vars(importlib.import_module(f"layernet.engine.kernels.{info.name}")).values():
+    for value in vars(importlib.import_module(f"layernet.engine.compiled.kernels.{info.name}")).values():
         of_value = value if isinstance(value, tuple) else [value]
         found.update(each for each in of_value if isinstance(each, Kernel))
 print(len(found), len({kernel.name for kernel in found}))

@@ -44,12 +44,12 @@ pytest.importorskip("numba", reason="kernels need Numba, which is not installed"
 
 from engine.comparing import assert_same_training, run_python, train, workers
 
-from layernet.engine.compiled_plan import CompiledPlan, segments_of
-from layernet.engine.kernels import structure
-from layernet.engine.machine import Machine
-from layernet.engine.program import Formula, Instruction, Program
-from layernet.engine.team import Team, aligned, intersections, merged
-from layernet.engine.translation import translate
+from layernet.engine.compiled.kernels import structure
+from layernet.engine.compiled.lowering.layers import translate
+from layernet.engine.compiled.machine import Machine
+from layernet.engine.compiled.plan import CompiledPlan, segments_of
+from layernet.engine.compiled.program import Formula, Instruction, Program
+from layernet.engine.compiled.workers import Team, aligned, intersections, merged
 from layernet.training.data import TrainingData
 
 RANDOM = np.random.default_rng(0)
@@ -429,7 +429,7 @@ INTERRUPTED = """
 import sys
 import numpy as np
 from layernet import SGD, Dense, Dropout, Sequential
-from layernet.engine import compiled_plan
+from layernet.engine.compiled import plan as compiled_plan
 
 moment, n_workers = sys.argv[1], int(sys.argv[2])
 compiled_plan.n_workers_for, compiled_plan.LONGEST_RUN = lambda network, batch_size: n_workers, 20
@@ -513,7 +513,7 @@ def test_looking_on_changes_nothing(n_workers):
 def test_how_many_steps_are_done_in_one_go_changes_nothing(monkeypatch):
     expected = bits()
     for longest in (1, 5, 17):
-        monkeypatch.setattr("layernet.engine.compiled_plan.LONGEST_RUN", longest)
+        monkeypatch.setattr("layernet.engine.compiled.plan.LONGEST_RUN", longest)
         assert bits() == expected
 
 

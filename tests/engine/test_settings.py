@@ -25,8 +25,8 @@ from layernet import (
     Dropout,
     Flatten,
     GaussianNoise,
-    Hinge,
-    Huber,
+    HingeLoss,
+    HuberLoss,
     Identity,
     Layer,
     LayerNorm,
@@ -35,7 +35,7 @@ from layernet import (
     LogLoss,
     MeanSquaredError,
     NAdam,
-    Quantile,
+    QuantileLoss,
     ReLU,
     Reshape,
     Residual,
@@ -51,10 +51,10 @@ pytest.importorskip("numba", reason="kernels need Numba, which is not installed"
 
 from engine.comparing import assert_same_training
 
-from layernet.engine.kernel import arrays, kernel
-from layernet.engine.registry import _translations
-from layernet.engine.settings import NotASettingError, plain_value
-from layernet.engine.translation import translates
+from layernet.engine.compiled.kernel import arrays, kernel
+from layernet.engine.compiled.lowering.layers import translates
+from layernet.engine.compiled.lowering.registry import _translations
+from layernet.engine.compiled.settings import NotASettingError, plain_value
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.standard_normal((45, 5))
@@ -171,10 +171,10 @@ OF_LOSSES = [
     (CrossEntropy(), "label_smoothing", [0.25, 0.5], CLASSES, 3),
     (LogLoss(), "label_smoothing", [0.25, 0.5], SIGNS, 2),
     (BinaryCrossEntropy(), "pos_weight", [4.0, 0.5], SIGNS, 2),
-    (Huber(), "delta", [0.25, 0.125], NUMBERS, 2),
-    (Quantile(), "quantile", [0.25, 0.75], NUMBERS, 2),
-    (Hinge(), "margin", [0.25, 4.0], CLASSES, 3),
-    (Hinge(), "margin", [0.25, 4.0], SIGNS[:, 0] * 2 - 1, 1),
+    (HuberLoss(), "delta", [0.25, 0.125], NUMBERS, 2),
+    (QuantileLoss(), "quantile", [0.25, 0.75], NUMBERS, 2),
+    (HingeLoss(), "margin", [0.25, 4.0], CLASSES, 3),
+    (HingeLoss(), "margin", [0.25, 4.0], SIGNS[:, 0] * 2 - 1, 1),
 ]
 
 
@@ -279,7 +279,10 @@ def test_a_number_for_each_unit(layer, name, values, before):
 
 @pytest.mark.parametrize(
     ("loss", "name", "values"),
-    [(Huber(), "delta", [np.array([0.1, 0.5]), 0.2]), (Huber(), "delta", [np.array([[0.1, 0.5]]), 0.2])],
+    [
+        (HuberLoss(), "delta", [np.array([0.1, 0.5]), 0.2]),
+        (HuberLoss(), "delta", [np.array([[0.1, 0.5]]), 0.2]),
+    ],
     ids=lambda value: str(value)[:20],
 )
 def test_a_number_for_each_output(loss, name, values):

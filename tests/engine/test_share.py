@@ -8,7 +8,7 @@ import pytest
 
 from layernet import SGD, Adagrad, Adam, AdamW, Dense, Lion, NAdam, RMSProp, Sequential
 from layernet.engine import threads
-from layernet.engine.plan import FormulaPlan
+from layernet.engine.formulas import FormulaPlan
 from layernet.losses import MeanSquaredError
 from layernet.optimizers.optimizer import BLOCK_SIZE
 
@@ -77,11 +77,11 @@ def test_optimizers_move_the_same_bits(optimizer, n_threads):
     size = 5 * BLOCK_SIZE + 7
     alone, shared = copy.deepcopy(optimizer), copy.deepcopy(optimizer)
     expected = RANDOM.standard_normal(size)
-    found, decayed = expected.copy(), RANDOM.random(size) < 0.5
+    found, decay_mask = expected.copy(), RANDOM.random(size) < 0.5
     for _ in range(3):
         gradients = RANDOM.standard_normal(size)
-        alone.step(expected, gradients, decayed)
-        shared.step(found, gradients, decayed, share=threads.share)
+        alone.step(expected, gradients, decay_mask)
+        shared.step(found, gradients, decay_mask, share=threads.share)
         assert np.array_equal(found, expected)
     assert alone.steps == shared.steps
     for name, slot in alone.state().items():
@@ -93,7 +93,7 @@ def test_a_plan_shares_the_update_of_many_parameters(n_threads, monkeypatch):
     net = Sequential([Dense(200), Dense(2)]).build(300, random_state=0)
     vectors = []
     for many in (10**9, 1000):
-        monkeypatch.setattr("layernet.engine.plan.MANY_WEIGHTS", many)
+        monkeypatch.setattr("layernet.engine.formulas.MANY_WEIGHTS", many)
         twin = copy.deepcopy(net)
         plan = FormulaPlan(twin, MeanSquaredError(), Adam(0.01), penalty=0.3)
         with twin.training_mode():

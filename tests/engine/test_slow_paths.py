@@ -14,14 +14,14 @@ from layernet import (
     Dense,
     Dropout,
     EarlyStopping,
-    LearningRateSchedule,
+    LearningRateScheduler,
     MLPRegressor,
     ReduceOnPlateau,
     ReLU,
     Sequential,
     StepSchedule,
 )
-from layernet.engine.compiled_plan import CompiledPlan
+from layernet.engine.compiled.plan import CompiledPlan
 from layernet.training import ProgressBar
 from layernet.training.data import TrainingData
 
@@ -46,7 +46,7 @@ class Epochs(Callback):
         pass
 
 
-class OwnSchedule(LearningRateSchedule):
+class OwnSchedule(LearningRateScheduler):
     """A subclass that looks at batches where its base does not."""
 
     def on_batch_end(self, run):
@@ -87,11 +87,11 @@ ONE_BY_ONE, TOGETHER = [1] * 20, [10, 10]
         (NowAndThen(), TOGETHER),
         (with_own_method(Epochs()), ONE_BY_ONE),
         (with_own_method(NowAndThen()), ONE_BY_ONE),
-        (LearningRateSchedule(StepSchedule(0.01, 1)), TOGETHER),
-        (LearningRateSchedule(ReduceOnPlateau(0.01)), TOGETHER),
-        (LearningRateSchedule(CosineSchedule(0.01, 20), per="step"), ONE_BY_ONE),
+        (LearningRateScheduler(StepSchedule(0.01, 1)), TOGETHER),
+        (LearningRateScheduler(ReduceOnPlateau(0.01)), TOGETHER),
+        (LearningRateScheduler(CosineSchedule(0.01, 20), per="step"), ONE_BY_ONE),
         (OwnSchedule(StepSchedule(0.01, 1)), ONE_BY_ONE),
-        (with_own_method(LearningRateSchedule(StepSchedule(0.01, 1))), ONE_BY_ONE),
+        (with_own_method(LearningRateScheduler(StepSchedule(0.01, 1))), ONE_BY_ONE),
         (EarlyStopping("loss"), TOGETHER),
         (ProgressBar, TOGETHER),
         (OwnBar, ONE_BY_ONE),

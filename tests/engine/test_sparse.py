@@ -5,7 +5,7 @@ import pytest
 
 from layernet import SGD, Adam, AdamW, BatchNorm, Concat, Dense, Dropout, Sequential, Tanh
 from layernet.engine.choice import has_numba
-from layernet.engine.sparse_rows import SparseRows
+from layernet.engine.compiled.sparse_rows import SparseRows
 from layernet.engine.threads import MANY_WEIGHTS, has_small_products, n_workers_for
 
 sparse = pytest.importorskip("scipy.sparse")

@@ -10,14 +10,14 @@ pytest.importorskip("numba", reason="kernels need Numba, which is not installed"
 
 from engine.comparing import assert_same_training, passes_by_kernels, run, train
 
-from layernet.engine.kernel import arrays, inline, kernel, matrix_product, whole_numbers
-from layernet.engine.kernels import losses, products, structure
-from layernet.engine.program import Program, shape_of_matrix
-from layernet.engine.registry import _translations
-from layernet.engine.team import Team
-from layernet.engine.translation import translates
-from layernet.engine.trial import try_kernel
-from layernet.engine.words import PRODUCT
+from layernet.engine.compiled.intrinsics import PRODUCT
+from layernet.engine.compiled.kernel import arrays, inline, kernel, matrix_product, whole_numbers
+from layernet.engine.compiled.kernels import losses, products, structure
+from layernet.engine.compiled.lowering.layers import translates
+from layernet.engine.compiled.lowering.registry import _translations
+from layernet.engine.compiled.program import Program, shape_of_matrix
+from layernet.engine.compiled.trial import try_kernel
+from layernet.engine.compiled.workers import Team
 
 FLOAT = np.dtype(np.float64)
 X = np.random.default_rng(0).standard_normal((45, 6))

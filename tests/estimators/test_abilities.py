@@ -28,8 +28,8 @@ from layernet import (
     DivergenceError,
     Dropout,
     EarlyStopping,
-    Hinge,
-    Huber,
+    HingeLoss,
+    HuberLoss,
     LayerNorm,
     LeakyReLU,
     MeanAbsoluteError,
@@ -37,7 +37,7 @@ from layernet import (
     MLPRegressor,
     NetworkClassifier,
     NetworkRegressor,
-    Quantile,
+    QuantileLoss,
     ReLU,
     RMSNorm,
     Sequential,
@@ -139,8 +139,8 @@ def test_batch_normalization_bears_inputs_that_are_large(iris, quick):
 def test_batch_normalization_predicts_each_sample_by_itself(iris, quick):
     X, y = iris
     quick.set_params(normalization="batch").fit(X, y)
-    one_by_one = np.vstack([quick.predict_proba(X[i : i + 1]) for i in range(10)])
-    np.testing.assert_allclose(quick.predict_proba(X[:10]), one_by_one, rtol=1e-12)
+    step_by_step = np.vstack([quick.predict_proba(X[i : i + 1]) for i in range(10)])
+    np.testing.assert_allclose(quick.predict_proba(X[:10]), step_by_step, rtol=1e-12)
 
 
 def test_an_activation_for_each_layer(iris):
@@ -169,7 +169,7 @@ def test_an_activation_by_name_and_as_a_layer_is_the_same(iris, quick):
     [
         ("log_loss", CrossEntropy()),
         ("cross_entropy", CrossEntropy()),
-        ("hinge", Hinge()),
+        ("hinge", HingeLoss()),
         ("binary_cross_entropy", BinaryCrossEntropy()),
     ],
 )
@@ -199,8 +199,8 @@ def test_two_classes_have_one_output_but_two_for_a_cross_entropy(iris, quick):
         ("squared_error", HalfSquaredError()),
         ("absolute_error", MeanAbsoluteError()),
         ("poisson", HalfPoissonDeviance()),
-        ("huber", Huber()),
-        ("quantile", Quantile()),
+        ("huber", HuberLoss()),
+        ("quantile", QuantileLoss()),
     ],
 )
 def test_a_regressors_loss_by_name_and_as_an_object_is_the_same(line, name, loss):
@@ -218,7 +218,7 @@ def test_a_regressors_loss_by_name_and_as_an_object_is_the_same(line, name, loss
 def test_a_quantile_lies_above_its_part_of_the_targets(line, quantile):
     X, y = line
     regressor = MLPRegressor(
-        Quantile(quantile), (8,), learning_rate_init=0.01, batch_size=50, max_iter=150, random_state=0
+        QuantileLoss(quantile), (8,), learning_rate_init=0.01, batch_size=50, max_iter=150, random_state=0
     ).fit(X, y)
     assert np.mean(y < regressor.predict(X)) == pytest.approx(quantile, abs=0.04)
     assert np.corrcoef(regressor.predict(X), X[:, 0])[0, 1] > 0.95
@@ -229,7 +229,7 @@ def test_outliers_move_a_huber_loss_less_than_a_squared_error(line):
     spoilt = y.copy()
     spoilt[::15] += 50
     errors = []
-    for loss in ("squared_error", Huber(0.5)):
+    for loss in ("squared_error", HuberLoss(0.5)):
         regressor = MLPRegressor(
             loss, (), learning_rate_init=0.05, batch_size=50, max_iter=60, random_state=0
         ).fit(X, spoilt)

@@ -19,12 +19,12 @@ from layernet import (
     DivergenceError,
     Dropout,
     GaussianNoise,
-    LearningRateSchedule,
+    LearningRateScheduler,
     MLPClassifier,
     MLPRegressor,
     NetworkClassifier,
     NetworkRegressor,
-    Quantile,
+    QuantileLoss,
     Sequential,
     Tanh,
 )
@@ -118,7 +118,7 @@ CLASSIFIERS = [
     MLPClassifier((12,), **NORMALIZED, normalization="batch", dropout=0.2),
     MLPClassifier((12,), **NORMALIZED, normalization="layer", weight_averaging=0.9, early_stopping=True),
     MLPClassifier((12,), **NORMALIZED, normalization="rms", solver="nadam"),
-    MLPClassifier((12,), **COMMON, callbacks=[LearningRateSchedule(StepSchedule(0.01, 2), per="step")]),
+    MLPClassifier((12,), **COMMON, callbacks=[LearningRateScheduler(StepSchedule(0.01, 2), per="step")]),
     NetworkClassifier(
         Sequential([Dense(12), Tanh(), GaussianNoise(0.1), Dropout(0.2), Dense(10)]),
         optimizer=SGD(0.1, momentum=0.9), max_iter=6, random_state=0,
@@ -128,7 +128,9 @@ REGRESSORS = [
     MLPRegressor(hidden_layer_sizes=(12,), **COMMON),
     MLPRegressor(hidden_layer_sizes=(12,), **COMMON, early_stopping=True, weight_averaging=0.5),
     MLPRegressor(hidden_layer_sizes=(12,), **COMMON, loss="poisson"),
-    MLPRegressor(hidden_layer_sizes=(12,), **COMMON, loss=Quantile(0.8), solver=Adam(0.01, weight_decay=0.1)),
+    MLPRegressor(
+        hidden_layer_sizes=(12,), **COMMON, loss=QuantileLoss(0.8), solver=Adam(0.01, weight_decay=0.1)
+    ),
     MLPRegressor(hidden_layer_sizes=(12,), **COMMON, exact_compatibility=True),
     NetworkRegressor(Sequential([Dense(12), Tanh(), Dense(2)]), loss="huber", max_iter=6, random_state=0),
 ]

@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.preprocessing import StandardScaler
 
-from layernet import Dense, MLPRegressor, NetworkRegressor, Poisson, ReLU, Sequential
+from layernet import Dense, MLPRegressor, NetworkRegressor, PoissonLoss, ReLU, Sequential
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning:sklearn")
 
@@ -88,7 +88,7 @@ def test_every_loss_but_that_of_counts(loss):
     assert estimator.score(X, 1e5 * Y) > 0.8
 
 
-@pytest.mark.parametrize("loss", ["poisson", Poisson()])
+@pytest.mark.parametrize("loss", ["poisson", PoissonLoss()])
 @pytest.mark.parametrize("name", BOTH)
 def test_counts_are_refused(name, loss):
     with pytest.raises(ValueError, match=r"target_scale='standard' does not go with .*Poisson.*counts"):

@@ -26,7 +26,6 @@ from layernet import (
     LeakyReLU,
     LogSoftmax,
     Mish,
-    Orthogonal,
     ReLU,
     Reshape,
     RMSNorm,
@@ -37,6 +36,7 @@ from layernet import (
     Softplus,
     Tanh,
 )
+from layernet.initializers import Orthogonal
 from layernet.layers.noise import random_bits
 
 X = np.linspace(-6, 6, 25).reshape(5, 5)

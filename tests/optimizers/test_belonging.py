@@ -17,7 +17,7 @@ from layernet import (
     AdamW,
     Callback,
     Dense,
-    LearningRateSchedule,
+    LearningRateScheduler,
     Lion,
     MLPClassifier,
     NAdam,
@@ -160,7 +160,7 @@ def test_a_schedule_that_has_observed_another_network_starts_anew(engine):
     schedule = ReduceOnPlateau(0.1, patience=1, threshold=0.99)
 
     def rates(net):
-        callback = LearningRateSchedule(schedule)
+        callback = LearningRateScheduler(schedule)
         options = {"callbacks": [callback], "random_state": 0, "engine": engine, "epochs": 4}
         return net.fit(X, Y, "mean_squared_error", SGD(0.1), **options)["learning_rate"]
 
@@ -179,7 +179,7 @@ def test_a_schedule_that_has_observed_another_network_starts_anew(engine):
 @pytest.mark.parametrize("refit", ["again", "clone"])
 def test_estimators_start_with_schedules_and_optimizers_as_new(refit):
     """Fits, clones and grid searches share callbacks and optimizers, but no state of an earlier fit."""
-    callback = LearningRateSchedule(ReduceOnPlateau(0.1, patience=1, threshold=0.99))
+    callback = LearningRateScheduler(ReduceOnPlateau(0.1, patience=1, threshold=0.99))
     optimizer = SGD(0.1, momentum=0.5)
     train(Sequential([Dense(1)]).build(4, random_state=3), optimizer)  # used before, elsewhere
     model = NetworkRegressor(Dense(1), optimizer=optimizer, max_iter=4, callbacks=[callback], random_state=0)

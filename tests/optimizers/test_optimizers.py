@@ -50,10 +50,10 @@ def gradients_for(n_steps, size=7, seed=0):
     return np.random.default_rng(seed).standard_normal((n_steps, size))
 
 
-def run(optimizer, gradients, start=None, decayed=None):
+def run(optimizer, gradients, start=None, decay_mask=None):
     parameters = np.linspace(-1, 1, gradients.shape[1]) if start is None else start.copy()
     for gradient in gradients:
-        optimizer.step(parameters, gradient, decayed)
+        optimizer.step(parameters, gradient, decay_mask)
     return parameters
 
 
@@ -280,7 +280,7 @@ def test_gradients_that_end_or_go_on_at_the_edge_of_a_block_are_refused():
 
 
 def test_decayed_of_another_size_is_refused():
-    with pytest.raises(ValueError, match="decayed"):
+    with pytest.raises(ValueError, match="decay_mask"):
         AdamW(0.1).step(np.ones(3), np.ones(3), np.ones(1))
 
 
@@ -346,8 +346,8 @@ def test_decay_follows_the_schedule_of_the_learning_rate():
 @pytest.mark.parametrize("kind", [SGD, Adam, NAdam, RMSProp, Adagrad])
 def test_coupled_decay_is_the_gradient_of_a_penalty(kind):
     gradients, start = gradients_for(1), np.linspace(-1, 1, 7)
-    decayed = run(kind(0.1, weight_decay=0.3), gradients, start)
-    assert_allclose(decayed, run(kind(0.1), gradients + 0.3 * start, start), rtol=1e-12)
+    decay_mask = run(kind(0.1, weight_decay=0.3), gradients, start)
+    assert_allclose(decay_mask, run(kind(0.1), gradients + 0.3 * start, start), rtol=1e-12)
 
 
 @pytest.mark.parametrize("kind", [AdamW, Lion])

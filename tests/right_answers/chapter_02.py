@@ -19,7 +19,7 @@ from sklearn.preprocessing import (
 )
 from solutions.chapter_02 import Band, upper
 
-from layernet import Adam, Dense, MLPClassifier, Quantile, Sequential, Tanh
+from layernet import Adam, Dense, MLPClassifier, QuantileLoss, Sequential, Tanh
 
 network = MLPClassifier((16,), learning_rate_init=0.01, batch_size=32, tol=1e-3, random_state=0)
 
@@ -92,8 +92,8 @@ class TwoModels(BaseEstimator):
 
     def fit(self, X, y):
         half = self.share / 2
-        self.lower_ = clone(self.model).set_params(loss=Quantile(0.5 - half)).fit(X, y)
-        self.upper_ = clone(self.model).set_params(loss=Quantile(0.5 + half)).fit(X, y)
+        self.lower_ = clone(self.model).set_params(loss=QuantileLoss(0.5 - half)).fit(X, y)
+        self.upper_ = clone(self.model).set_params(loss=QuantileLoss(0.5 + half)).fit(X, y)
         self.n_features_in_ = X.shape[1]
         return self
 

@@ -14,7 +14,7 @@ from layernet import (
     Dense,
     EarlyStopping,
     History,
-    LearningRateSchedule,
+    LearningRateScheduler,
     ProgressBar,
     ReduceOnPlateau,
     Sequential,
@@ -95,24 +95,24 @@ def test_early_stopping_can_watch_a_metric():
 
 
 def test_learning_rate_schedule_by_epoch():
-    _, history = fit(LearningRateSchedule(StepSchedule(0.1, every=2, factor=0.5)))
+    _, history = fit(LearningRateScheduler(StepSchedule(0.1, every=2, factor=0.5)))
     assert history["learning_rate"] == pytest.approx([0.1, 0.1, 0.05, 0.05, 0.025, 0.025])
 
 
 def test_learning_rate_schedule_by_step_equals_the_optimizers_own():
     schedule = CosineSchedule(0.1, duration=24)
-    by_callback, first = fit(LearningRateSchedule(schedule, per="step"))
+    by_callback, first = fit(LearningRateScheduler(schedule, per="step"))
     by_optimizer, second = fit(optimizer=SGD(schedule))
     assert first["learning_rate"] == second["learning_rate"]
     assert np.array_equal(by_callback.parameter_vector, by_optimizer.parameter_vector)
     with pytest.raises(ValueError, match="per must be 'epoch' or 'step', got 'batch'"):
-        LearningRateSchedule(schedule, per="batch")
+        LearningRateScheduler(schedule, per="batch")
 
 
 def test_reduce_on_plateau_is_told_the_loss():
     script = Script([1.0] * 6)
     schedule = ReduceOnPlateau(0.1, patience=2, factor=0.5)
-    _, history = fit(script, LearningRateSchedule(schedule, monitor=script))
+    _, history = fit(script, LearningRateScheduler(schedule, monitor=script))
     assert history["learning_rate"] == pytest.approx([0.1, 0.1, 0.1, 0.05, 0.05, 0.025])
 
 

@@ -13,11 +13,11 @@ from sklearn.model_selection import GridSearchCV, cross_validate
 
 import layernet
 from layernet import (
-    BoundaryFilm,
+    BoundaryRecorder,
     Callback,
     Dense,
     EarlyStopping,
-    LearningRateSchedule,
+    LearningRateScheduler,
     MLPClassifier,
     MLPRegressor,
     Monitor,
@@ -39,11 +39,11 @@ LABELS = (X[:, 0] > X[:, 1]).astype(int)
 
 CALLBACKS = {
     "EarlyStopping": lambda: EarlyStopping("loss", patience=2),
-    "LearningRateSchedule": lambda: LearningRateSchedule(StepSchedule(0.1, every=1, factor=0.5)),
-    "LearningRateSchedule that observes": lambda: LearningRateSchedule(ReduceOnPlateau(0.1), monitor="loss"),
+    "LearningRateScheduler": lambda: LearningRateScheduler(StepSchedule(0.1, every=1, factor=0.5)),
+    "LearningRateScheduler that observes": lambda: LearningRateScheduler(ReduceOnPlateau(0.1), monitor="loss"),
     "ProgressBar": lambda: ProgressBar(file=io.StringIO()),
     "ProgressBar on the standard error": lambda: ProgressBar(leave=False),
-    "BoundaryFilm": lambda: BoundaryFilm(X, LABELS, epochs=(0, 1), resolution=4),
+    "BoundaryRecorder": lambda: BoundaryRecorder(X, LABELS, epochs=(0, 1), resolution=4),
     "Monitor": lambda: Monitor(X, LABELS),
     "Monitor of the training's rows": lambda: Monitor(),
 }

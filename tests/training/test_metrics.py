@@ -11,11 +11,11 @@ from layernet import (
     CrossEntropy,
     Dense,
     EarlyStopping,
-    Hinge,
-    LearningRateSchedule,
+    HingeLoss,
+    LearningRateScheduler,
     LogLoss,
     MeanSquaredError,
-    Poisson,
+    PoissonLoss,
     ReduceOnPlateau,
     Sequential,
 )
@@ -100,9 +100,9 @@ def test_no_metrics_and_no_callbacks_may_be_none():
         (BinaryCrossEntropy(), [[1, 1, 0], [0, 0, 0], [1, 0, 0]], [[1.0, 2, -1], [-1, -1, -1], [1, 1, -1]],
          [True, True, False]),
         (LogLoss(), [[1, 0], [0, 1]], [[1.0, 2.0], [-1.0, 2.0]], [False, True]),
-        (Hinge(), [1, -1], [[0.2], [0.2]], [True, False]),
-        (Hinge(), [0, 1], [[0.2], [0.2]], [False, True]),
-        (Hinge(), [2, 0], [[0.0, 1, 2], [0, 1, 2]], [True, False]),
+        (HingeLoss(), [1, -1], [[0.2], [0.2]], [True, False]),
+        (HingeLoss(), [0, 1], [[0.2], [0.2]], [False, True]),
+        (HingeLoss(), [2, 0], [[0.0, 1, 2], [0, 1, 2]], [True, False]),
         (MeanSquaredError(), [0, 1, 1], [[0.4], [0.6], [0.4]], [True, True, False]),
         (MeanSquaredError(), [[0, 1], [1, 0]], [[0.1, 0.2], [0.1, 0.2]], [True, False]),
     ],
@@ -142,7 +142,7 @@ def test_accuracy_of_numbers_is_refused(loss):
     with pytest.raises(ValueError, match="accuracy is for classes"):
         fit(np.abs(Y), loss, metrics="accuracy")
     with pytest.raises(ValueError, match="accuracy is for classes"):
-        Poisson().is_predicted(np.zeros((1, 1)), np.ones((1, 1)))
+        PoissonLoss().is_predicted(np.zeros((1, 1)), np.ones((1, 1)))
 
 
 def test_accuracy_of_labels_by_a_squared_error_is_refused():
@@ -291,7 +291,7 @@ def test_a_column_without_a_known_direction_needs_one_before_the_first_step():
     for callback in (
         EarlyStopping("error"),
         EarlyStopping("learning_rate"),
-        LearningRateSchedule(ReduceOnPlateau(0.1), monitor="error"),
+        LearningRateScheduler(ReduceOnPlateau(0.1), monitor="error"),
     ):
         network = Sequential([Dense(1)]).build(3, 0)
         before = network.parameter_vector.copy()
@@ -302,7 +302,7 @@ def test_a_column_without_a_known_direction_needs_one_before_the_first_step():
         fit(metrics=error).best("error")
     history = fit(metrics=error, callbacks=[EarlyStopping("error", larger_is_better=False)])
     assert history.best("error", larger_is_better=False) == 4
-    stated = LearningRateSchedule(ReduceOnPlateau(0.1, larger_is_better=False), monitor="error")
+    stated = LearningRateScheduler(ReduceOnPlateau(0.1, larger_is_better=False), monitor="error")
     assert fit(metrics=error, callbacks=[stated])["learning_rate"] == [0.1] * 4
 
 
@@ -312,13 +312,13 @@ def test_a_learning_rate_does_not_fall_while_the_accuracy_rises(engine):
     for schedule in (ReduceOnPlateau(0.1, patience=1), ReduceOnPlateau(0.1, patience=1, larger_is_better=True)):
         history = fit(
             epochs=6, metrics=Rising(rising), engine=engine,
-            callbacks=LearningRateSchedule(schedule, monitor="skill"),
+            callbacks=LearningRateScheduler(schedule, monitor="skill"),
         )  # fmt: skip
         assert history["learning_rate"] == [0.1] * 6
     falling = ReduceOnPlateau(0.1, patience=1, factor=0.5)
     history = fit(
         epochs=4, metrics=Rising(reversed(rising)), engine=engine,
-        callbacks=LearningRateSchedule(falling, monitor="skill"),
+        callbacks=LearningRateScheduler(falling, monitor="skill"),
     )  # fmt: skip
     assert history["learning_rate"] == pytest.approx([0.1, 0.1, 0.05, 0.025])
 

@@ -11,7 +11,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler, scale
 from solutions.chapter_02 import Band, upper
 
-from layernet import MLPClassifier, Quantile
+from layernet import MLPClassifier, QuantileLoss
 
 network = MLPClassifier((8,), learning_rate_init=0.01, batch_size=64, tol=1e-3, random_state=0)
 whole_table = StandardScaler().fit(load_breast_cancer().data)
@@ -61,7 +61,7 @@ by_squared_errors = GridSearchCV(
     clone(upper).set_params(regressor__networkregressor__loss="mean_squared_error"), grid, scoring=scorer
 )
 with_a_grid_of_losses = GridSearchCV(
-    upper, {**grid, "regressor__networkregressor__loss": [Quantile(0.5)]}, scoring=scorer
+    upper, {**grid, "regressor__networkregressor__loss": [QuantileLoss(0.5)]}, scoring=scorer
 )
 
 
@@ -115,7 +115,7 @@ exercise_2 = [
 class QuantilesFixed(Band):
     # Right for a share of 0.8 only.
     def fit(self, X, y):
-        self.models_ = [clone(self.model).set_params(loss=Quantile(q)).fit(X, y) for q in (0.1, 0.9)]
+        self.models_ = [clone(self.model).set_params(loss=QuantileLoss(q)).fit(X, y) for q in (0.1, 0.9)]
         return self
 
 
@@ -123,7 +123,7 @@ class TailsTooHeavy(Band):
     # The whole rest on each side.
     def fit(self, X, y):
         quantiles = 1 - self.share, self.share
-        self.models_ = [clone(self.model).set_params(loss=Quantile(q)).fit(X, y) for q in quantiles]
+        self.models_ = [clone(self.model).set_params(loss=QuantileLoss(q)).fit(X, y) for q in quantiles]
         return self
 
 
@@ -131,7 +131,7 @@ class NotCloned(Band):
     # One model, fitted twice: both ends are the upper one.
     def fit(self, X, y):
         quantiles = (1 - self.share) / 2, (1 + self.share) / 2
-        self.models_ = [self.model.set_params(loss=Quantile(q)).fit(X, y) for q in quantiles]
+        self.models_ = [self.model.set_params(loss=QuantileLoss(q)).fit(X, y) for q in quantiles]
         return self
 
 
@@ -163,7 +163,7 @@ class ComputedInTheConstructor(RegressorMixin, BaseEstimator):
         self.quantiles = (1 - share) / 2, (1 + share) / 2
 
     def fit(self, X, y):
-        self.models_ = [clone(self.model).set_params(loss=Quantile(q)).fit(X, y) for q in self.quantiles]
+        self.models_ = [clone(self.model).set_params(loss=QuantileLoss(q)).fit(X, y) for q in self.quantiles]
         return self
 
     predict = Band.predict
@@ -187,7 +187,7 @@ class NamesWithoutUnderscore(Band):
     # scikit-learn takes what has no underscore for a parameter.
     def fit(self, X, y):
         quantiles = (1 - self.share) / 2, (1 + self.share) / 2
-        self.models = [clone(self.model).set_params(loss=Quantile(q)).fit(X, y) for q in quantiles]
+        self.models = [clone(self.model).set_params(loss=QuantileLoss(q)).fit(X, y) for q in quantiles]
         return self
 
     def predict(self, X):

@@ -1,0 +1,1 @@
+"""Tables, curves, pictures and summaries for Jupyter and the terminal, as HTML, SVG and text."""

@@ -1,0 +1,1 @@
+"""The compiled engine: everything that needs the extra `fast`."""

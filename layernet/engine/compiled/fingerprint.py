@@ -1,0 +1,144 @@
+"""Fingerprint of a function: a digest of all that its machine code is made of."""
+
+from __future__ import annotations
+
+import hashlib
+import types
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from layernet.engine.compiled import intrinsics as words
+
+# What the compiler has formulas of its own for. Their names say all; attributes of other modules are constants.
+KNOWN_MODULES = frozenset({"math", "numpy"})
+PLAIN = (bool, int, float, complex, str, bytes, type(None), type(...))
+
+
+class _UnknownValueError(Exception):
+    """A function reads something whose value no digest can be made of."""
+
+
+def fingerprint(function: Callable) -> str | None:
+    """Digest of a function's code, of what its closure holds, and of all globals that it reads.
+
+    Functions that it calls are a part of it. Names, files and lines are not, so that equal functions have equal
+    fingerprints wherever they were written, and two functions of one factory differ if their closures do.
+
+    Parameters
+    ----------
+    function : callable
+        A Python function.
+
+    Returns
+    -------
+    str or None
+        None if it reads something that is neither a function nor a constant.
+
+    Examples
+    --------
+    >>> def times(factor):
+    ...     return lambda x: factor * x
+    >>> fingerprint(times(2.0)) == fingerprint(times(2.0))
+    True
+    >>> fingerprint(times(2.0)) == fingerprint(times(3.0))
+    False
+    >>> fingerprint(times(object())) is None
+    True
+    """
+    walk = _Walk()
+    try:
+        walk.add(function)
+    except _UnknownValueError:
+        return None
+    return walk.digest.hexdigest()
+
+
+class _Walk:
+    """Adds values to a digest, functions with all that they read."""
+
+    def __init__(self):
+        self.digest = hashlib.sha256()
+        self._seen: dict[int, int] = {}
+
+    def add(self, value: Any, names: Iterable[str] = ()) -> None:
+        """Add a value; of a module, the attributes of these names."""
+        if isinstance(value, types.FunctionType):
+            self._add_function(value)
+        elif isinstance(value, types.CodeType):
+            self._add_code(value)
+        elif isinstance(value, types.ModuleType):
+            self._note("module", value.__name__)
+            if value.__name__ not in KNOWN_MODULES and self._is_new(value):
+                self._add_named(vars(value), names)
+        elif type(value) in PLAIN:
+            self._note(type(value).__name__, repr(value))
+        elif isinstance(value, (np.ndarray, np.generic)) and not value.dtype.hasobject:
+            self._note("array", value.dtype.str, value.shape)
+            self.digest.update(value.tobytes())
+        elif isinstance(value, (tuple, list)):
+            self._note(type(value).__qualname__, len(value))
+            for item in value:
+                self.add(item)
+        elif isinstance(value, (frozenset, np.dtype)):
+            self._note(
+                type(value).__name__, sorted(map(repr, value)) if isinstance(value, frozenset) else value
+            )
+        elif isinstance(value, (type, types.BuiltinFunctionType)):
+            self._note("name", value.__module__, value.__qualname__)
+        elif isinstance(value, np.ufunc):
+            self._note("name", "numpy", value.__name__)
+        else:
+            raise _UnknownValueError
+
+    def _add_function(self, function):
+        if function.__module__ == words.__name__:  # what these mean is the compiler's
+            self._note("word", function.__qualname__)
+            return
+        if not self._is_new(function):  # one that calls itself, for instance
+            return
+        self._note("function", sorted(words.inlined.get(function, ())))
+        self._add_code(function.__code__)
+        self.add(function.__defaults__)
+        self.add(tuple(sorted((function.__kwdefaults__ or {}).items())))
+        for cell in function.__closure__ or ():
+            try:
+                self.add(cell.cell_contents)
+            except ValueError:  # nothing was assigned to it yet
+                raise _UnknownValueError from None
+        names = sorted(set(_names_in(function.__code__)))
+        self._add_named(function.__globals__, names)
+
+    def _is_new(self, value):
+        """Whether a function or a module was not added yet; if it was, add which one it is."""
+        if id(value) in self._seen:
+            self._note("seen", self._seen[id(value)])
+            return False
+        self._seen[id(value)] = len(self._seen)
+        return True
+
+    def _add_code(self, code):
+        self._note(
+            code.co_code, code.co_argcount, code.co_kwonlyargcount, code.co_flags, code.co_names,
+            code.co_varnames, code.co_freevars, code.co_cellvars, len(code.co_consts),
+        )  # fmt: skip
+        for constant in code.co_consts:
+            self.add(constant)
+
+    def _add_named(self, values, names):
+        for name in names:
+            if name in values:
+                self._note("named", name)
+                self.add(values[name], names)
+
+    def _note(self, *words):
+        self.digest.update(repr(words).encode())
+
+
+def _names_in(code):
+    """The names of globals and attributes in a function's code, and in that of functions inside it."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _names_in(constant)

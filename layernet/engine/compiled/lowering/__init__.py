@@ -1,0 +1,1 @@
+"""Lowering: layers, losses and optimizers become instructions of a program."""

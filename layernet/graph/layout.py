@@ -1,0 +1,108 @@
+"""Positions of neurons in a drawing: columns from left to right, those with many neurons folded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from layernet.graph.neurons import NeuronGraph
+
+MOST_SHOWN = 8  # neurons of a column; of more, the seven with the largest gradients are
+NODE_WIDTH, NODE_HEIGHT = 82, 56  # of a neuron: room for its name, value and gradient
+MARGIN, TOP, BOTTOM = 34, 42, 10
+ROW, ROW_WITH_NUMBERS = 74, 104
+COLUMN, COLUMN_WITH_NUMBERS = 160, 204
+LANE = 7  # between the lines that lead around a body, above all neurons
+MOST_WITH_NUMBERS = 2  # neurons a column; with more the numbers would lie on each other
+
+
+@dataclass
+class Layout:
+    """Places in a drawing, in pixels.
+
+    Attributes
+    ----------
+    width, height : int
+    has_edge_numbers : bool
+        Whether there is room for the derivative on every edge.
+    centers : dict of (int, int) to (float, float)
+        Of the neurons that are shown, by column and index.
+    folded : dict of int to (float, float, int)
+        Of a column that is folded: where to say it, and how many neurons are not shown.
+    lanes : dict of (int, int, int) to float
+        The height of the line that leads around columns, by its first column, its last, and the neuron.
+    """
+
+    width: int
+    height: int
+    has_edge_numbers: bool
+    centers: dict[tuple[int, int], tuple[float, float]] = field(default_factory=dict)
+    folded: dict[int, tuple[float, float, int]] = field(default_factory=dict)
+    lanes: dict[tuple[int, int, int], float] = field(default_factory=dict)
+
+
+def lay_out(graph: NeuronGraph) -> Layout:
+    """Find a place for every neuron that is shown.
+
+    Parameters
+    ----------
+    graph : NeuronGraph
+
+    Returns
+    -------
+    Layout
+    """
+    shown = [neurons_to_show(graph, k) for k in range(len(graph.columns))]
+    rows = [len(s) + (len(s) < len(c.symbols)) for s, c in zip(shown, graph.columns, strict=True)]
+    has_edge_numbers = max(rows) <= MOST_WITH_NUMBERS
+    across, down = (COLUMN_WITH_NUMBERS, ROW_WITH_NUMBERS) if has_edge_numbers else (COLUMN, ROW)
+    lanes = lanes_of_skips(graph, shown)
+    top = TOP + (LANE * (1 + max(lanes.values())) if lanes else 0)
+    height = top + (max(rows) - 1) * down + NODE_HEIGHT + BOTTOM
+    layout = Layout(2 * MARGIN + (len(shown) - 1) * across + NODE_WIDTH, height, has_edge_numbers)
+    layout.lanes = {edge: TOP + LANE * lane for edge, lane in lanes.items()}
+    middle = top + NODE_HEIGHT / 2 + (max(rows) - 1) * down / 2
+    for k, neurons in enumerate(shown):
+        x = MARGIN + NODE_WIDTH / 2 + k * across
+        first = middle - (rows[k] - 1) * down / 2
+        for row, neuron in enumerate(neurons):
+            layout.centers[k, neuron] = (x, first + row * down)
+        hidden = len(graph.columns[k].symbols) - len(neurons)
+        if hidden:
+            layout.folded[k] = (x, first + (rows[k] - 1) * down, hidden)
+    return layout
+
+
+def lanes_of_skips(graph: NeuronGraph, shown: list[list[int]]) -> dict[tuple[int, int, int], int]:
+    """A lane for every edge that leads around columns, counted from above: no two meet in one.
+
+    Parameters
+    ----------
+    graph : NeuronGraph
+    shown : list of list of int
+        The neurons of each column that are drawn.
+
+    Returns
+    -------
+    dict of (int, int, int) to int
+        By the first column, the last, and the neuron.
+    """
+    lanes: dict[tuple[int, int, int], int] = {}
+    # The longest first, so that they lie outside of the others.
+    skips = sorted((link for link in graph.links if link.is_skip), key=lambda link: link.start - link.end)
+    for link in skips:
+        others = [lane for (start, end, _), lane in lanes.items() if start < link.end and link.start < end]
+        first = max(others, default=-1) + 1
+        both = [i for i in shown[link.start] if i in shown[link.end]]
+        lanes |= {(link.start, link.end, neuron): first + place for place, neuron in enumerate(both)}
+    return lanes
+
+
+def neurons_to_show(graph: NeuronGraph, depth: int) -> list[int]:
+    """All neurons of a column; of many, those with the largest gradients, in their order."""
+    column = graph.columns[depth]
+    if len(column.symbols) <= MOST_SHOWN:
+        return list(range(len(column.symbols)))
+    largest = np.argsort(-np.abs(column.gradients), kind="stable")[: MOST_SHOWN - 1]
+    return sorted(int(i) for i in largest)

@@ -1,0 +1,283 @@
+"""The forward pass and the backward pass, neuron by neuron, to step through in a saved notebook."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from html import escape
+
+import numpy as np
+
+from layernet.display.drawing import as_image, mimebundle, without_inline_drawings
+from layernet.graph.chain_rule import ends_of, equation_of
+from layernet.graph.drawing import graph_svg, label_of, legend_html
+from layernet.graph.equations import STYLE as EQUATIONS_STYLE
+from layernet.graph.equations import as_factor
+from layernet.graph.layout import Layout, lay_out
+from layernet.graph.neurons import Link, NeuronGraph
+from layernet.graph.symbols import number
+from layernet.losses.loss import BoundLoss
+
+MOST_SINGLE_STEPS = 40  # neurons; in larger graphs a step is a column
+SHOWN = 6  # products of a weighted sum that are written out
+
+STYLE = """<style>
+.layernet-stepper.ready .controls { display: flex; flex-wrap: wrap; gap: 0.4em; align-items: center;
+  margin: 0.4em 0; }
+.layernet-stepper button { font: inherit; color: inherit; background: none; border: 1px solid currentColor;
+  border-radius: 0.4em; padding: 0.15em 0.7em; cursor: pointer; min-width: 2.4em; }
+.layernet-stepper button:disabled { opacity: 0.4; cursor: default; }
+.layernet-stepper button:focus-visible { outline: 2px solid #d55e00; outline-offset: 2px; }
+.layernet-stepper .place { font-variant-numeric: tabular-nums; min-width: 7em; }
+.layernet-stepper ol { margin: 0.3em 0; padding-left: 1.8em; }
+.layernet-stepper.ready ol { list-style: none; padding: 0; min-height: 7.5em; }
+.layernet-stepper.ready li { display: none; }
+.layernet-stepper.ready li.now { display: block; }
+.layernet-stepper.ready .edge { opacity: 0.15; }
+.layernet-stepper.ready .edge text { opacity: 0; }
+.layernet-stepper.ready .edge.past { opacity: 0.6; }
+.layernet-stepper.ready .edge.now { opacity: 1; }
+.layernet-stepper.ready .edge.back text { opacity: 1; }
+.layernet-stepper.ready .edge:not(.back) line,
+.layernet-stepper.ready .edge:not(.back) .skip { stroke: currentColor; stroke-width: 1.5px; }
+.layernet-stepper.ready .edge:not(.back) .minus { opacity: 0; }
+.layernet-stepper.ready .value, .layernet-stepper.ready .gradient { visibility: hidden; }
+.layernet-stepper.ready .has-value .value,
+.layernet-stepper.ready .has-gradient .gradient { visibility: visible; }
+.layernet-stepper .node.now rect { fill: rgba(230, 159, 0, 0.45); }
+.layernet-stepper .frac { font-family: Georgia, serif; }
+</style>"""
+
+# Finds every stepper of the page that nobody has set going, so that none needs a name of its own. A step says
+# what it concerns; the picture at a step is what all steps before it have left.
+SCRIPT = """<script>
+(function () {
+  function start(root) {
+    root.classList.add("ready");
+    root.querySelector(".controls").removeAttribute("hidden");
+    var steps = Array.prototype.slice.call(root.querySelectorAll("li"));
+    var buttons = root.querySelectorAll("button"), place = root.querySelector(".place");
+    var now = 0, timer = null;
+    function list(step, name) { return (step.getAttribute(name) || "").split(" ").filter(Boolean); }
+    function mark(kind, key, css) {
+      root.querySelectorAll("[data-" + kind + '="' + key + '"]').forEach(function (part) {
+        part.classList.add(css);
+      });
+    }
+    function show(index) {
+      now = Math.max(0, Math.min(steps.length - 1, index));
+      root.querySelectorAll(".node, .edge").forEach(function (part) {
+        part.classList.remove("now", "past", "back", "has-value", "has-gradient");
+      });
+      steps.forEach(function (step, i) {
+        step.classList.toggle("now", i === now);
+        if (i > now) { return; }
+        var back = step.getAttribute("data-pass") === "backward";
+        list(step, "data-nodes").forEach(function (name) {
+          mark("node", name, back ? "has-gradient" : "has-value");
+          if (i === now) { mark("node", name, "now"); }
+        });
+        list(step, "data-edges").forEach(function (name) {
+          mark("edge", name, i === now ? "now" : "past");
+          if (back) { mark("edge", name, "back"); }
+        });
+      });
+      var shown = root.querySelector(".node.now"), box = root.querySelector(".picture");
+      if (shown && box) {
+        var part = shown.getBoundingClientRect(), frame = box.getBoundingClientRect();
+        box.scrollLeft += part.left + part.width / 2 - frame.left - frame.width / 2;
+      }
+      place.textContent = "step " + (now + 1) + " of " + steps.length;
+      buttons[0].disabled = buttons[1].disabled = now === 0;
+      buttons[3].disabled = buttons[4].disabled = now === steps.length - 1;
+      if (now === steps.length - 1) { stop(); }
+    }
+    function stop() {
+      if (timer !== null) { clearInterval(timer); timer = null; }
+      buttons[2].textContent = "play";
+    }
+    function play() {
+      if (timer !== null) { stop(); return; }
+      if (now === steps.length - 1) { show(0); }
+      buttons[2].textContent = "pause";
+      timer = setInterval(function () { show(now + 1); }, 1400);
+    }
+    buttons[0].onclick = function () { stop(); show(0); };
+    buttons[1].onclick = function () { stop(); show(now - 1); };
+    buttons[2].onclick = play;
+    buttons[3].onclick = function () { stop(); show(now + 1); };
+    buttons[4].onclick = function () { stop(); show(steps.length - 1); };
+    show(0);
+  }
+  document.querySelectorAll(".layernet-stepper:not(.ready)").forEach(start);
+})();
+</script>"""
+
+CONTROLS = """<div class="controls" hidden>
+<button type="button" aria-label="to the first step">|&lt;</button>
+<button type="button" aria-label="one step back">&lt;</button>
+<button type="button" aria-label="play or pause">play</button>
+<button type="button" aria-label="one step on">&gt;</button>
+<button type="button" aria-label="to the last step">&gt;|</button>
+<span class="place" role="status"></span></div>"""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of one of the two passes.
+
+    Attributes
+    ----------
+    forward : bool
+        Whether it belongs to the forward pass.
+    nodes, edges : list of str
+        Neurons that get their value or their gradient, and the edges that are used for it.
+    html : str
+        What happens, with its numbers.
+    """
+
+    forward: bool
+    nodes: list[str]
+    edges: list[str]
+    html: str
+
+
+class Stepper:
+    """Both passes through a graph, to be played in a notebook or on a page.
+
+    Parameters
+    ----------
+    graph : NeuronGraph
+
+    Attributes
+    ----------
+    steps : list of Step
+        Those of the forward pass first.
+
+    Examples
+    --------
+    >>> from layernet.graph import lecture_graph
+    >>> stepper = lecture_graph().steps()
+    >>> len(stepper.steps), stepper.steps[0].nodes, stepper.steps[-1].nodes
+    (13, ['x1', 'x2'], ['x2'])
+    """
+
+    def __init__(self, graph: NeuronGraph):
+        self.graph = graph
+        self.layout = lay_out(graph)
+        last = graph.target_place[0]
+        single = sum(len(column.symbols) for column in graph.columns) <= MOST_SINGLE_STEPS
+        inputs = graph.columns[0]
+        said = [f"{s.html} = {number(v)}" for s, v in zip(inputs.symbols, inputs.values, strict=True)]
+        said = f"The inputs: {', '.join(said[:SHOWN])}{', ...' if len(said) > SHOWN else ''}"
+        self.steps = [Step(True, node_names(graph, 0, range(len(inputs.symbols))), [], said)]
+        for k in range(1, last + 1):
+            for group in in_groups(range(len(graph.columns[k].symbols)), single):
+                self.steps.append(forward_step(graph, self.layout, k, group))
+        target = graph.target_symbol.html
+        start = f"The way back begins at the target: ∂{target}/∂{target} = 1"
+        self.steps.append(Step(False, [graph.target], [], start))
+        for k in range(last - 1, -1, -1):
+            for group in in_groups(graph.on_the_way(k), single):
+                self.steps.append(backward_step(graph, self.layout, k, group))
+
+    def _repr_html_(self) -> str:
+        items = "".join(
+            f'<li data-pass="{"forward" if step.forward else "backward"}" data-nodes="{" ".join(step.nodes)}" '
+            f'data-edges="{" ".join(step.edges)}">{step.html}</li>\n'
+            for step in self.steps
+        )
+        return without_inline_drawings(
+            f'{EQUATIONS_STYLE}{STYLE}<div class="layernet-stepper layernet-derivation">{CONTROLS}'
+            f'<div class="picture" style="overflow-x:auto">{graph_svg(self.graph, self.layout)}</div>'
+            f"{as_image(self.svg(), label_of(self.graph))}"
+            f"<ol>{items}</ol>{legend_html(self.graph)}</div>{SCRIPT}"
+        )
+
+    def svg(self) -> str:
+        """The graph as an SVG document of its own: all values and derivatives, as after the last step.
+
+        Returns
+        -------
+        str
+        """
+        return graph_svg(self.graph, self.layout, document=True)
+
+    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
+        return mimebundle(self, self.svg())
+
+    def __repr__(self) -> str:
+        forward = sum(step.forward for step in self.steps)
+        return f"<Stepper: {forward} steps forward and {len(self.steps) - forward} back, of {self.graph!r}>"
+
+
+def in_groups(indices: Iterable[int], single: bool) -> list[list[int]]:
+    """Neurons one by one, or all in one step."""
+    indices = list(indices)
+    return [[index] for index in indices] if single else [indices]
+
+
+def node_names(graph: NeuronGraph, depth: int, indices: Iterable[int]) -> list[str]:
+    """The names of some neurons of a column."""
+    return [str(graph.columns[depth].symbols[i]) for i in indices]
+
+
+def edges_of(graph: NeuronGraph, layout: Layout, edges: Iterable[tuple[Link, int, int]]) -> list[str]:
+    """The names of edges, of those that are shown; each name once."""
+    names = {
+        f"{graph.columns[link.start].symbols[i]}-{graph.columns[link.end].symbols[j]}": None
+        for link, i, j in edges
+        if (link.start, i) in layout.centers and (link.end, j) in layout.centers
+    }
+    return list(names)
+
+
+def forward_step(graph: NeuronGraph, layout: Layout, depth: int, neurons: list[int]) -> Step:
+    """Neurons of a column get their values."""
+    into = [link for link in graph.links if link.end == depth]
+    edges = [(link, int(i), j) for link in into for j in neurons for i in np.flatnonzero(link.connected[:, j])]
+    said = (
+        weighted_sum(graph, depth, neurons[0]) if len(neurons) == 1 else f"all {len(neurons)} neurons at once"
+    )
+    return Step(True, node_names(graph, depth, neurons), edges_of(graph, layout, edges), f"Forward: {said}")
+
+
+def weighted_sum(graph: NeuronGraph, depth: int, neuron: int) -> str:
+    """How a neuron comes to its value: "z1 = Sigmoid(0.5 · 1 + 2 · 0.3 + 0.1) = 0.77"."""
+    column, before = graph.columns[depth], graph.columns[depth - 1]
+    layers = [layer.loss if isinstance(layer, BoundLoss) else layer for layer in column.layers]
+    if column.dense is None:
+        acting = [before.symbols[i].html for i in np.flatnonzero(column.connected[:, neuron])]
+        inner = ", ".join(acting[:SHOWN]) + (", ..." if len(acting) > SHOWN else "")
+        inner += "" if column.is_neurons else f"; target {escape(target_in_words(column.layers[0]))}"
+    else:
+        weights = column.dense.weights[:, neuron]
+        pairs = list(zip(weights, before.values, strict=True))
+        products = [f"{as_factor(weight)} · {as_factor(value)}" for weight, value in pairs[:SHOWN]]
+        if len(weights) > SHOWN:
+            products.append("...")
+        if column.dense.use_bias:
+            products.append(as_factor(column.dense.bias[neuron]))
+        inner, layers = " + ".join(products), layers[1:]
+    for layer in layers:
+        inner = f"{type(layer).__name__}({inner})"
+    if column.skip is not None:
+        inner += f" + {graph.columns[column.skip].symbols[neuron].html}"
+    return f"{column.symbols[neuron].html} = {inner} = <strong>{number(column.values[neuron])}</strong>"
+
+
+def backward_step(graph: NeuronGraph, layout: Layout, depth: int, neurons: list[int]) -> Step:
+    """Neurons of a column get their gradients from the level above."""
+    edges = [(link, i, j) for i in neurons for link, j in ends_of(graph, depth, i)]
+    if len(neurons) == 1:
+        said = f"Backward: {equation_of(graph, depth, neurons[0]).html}"
+    else:
+        said = f"Backward: all {len(neurons)} derivatives of level {depth + 1}, from those of the level above"
+    return Step(False, node_names(graph, depth, neurons), edges_of(graph, layout, edges), said)
+
+
+def target_in_words(loss: BoundLoss) -> str:
+    """What the outputs should have been."""
+    targets = np.ravel(loss.targets)
+    shown = ", ".join(number(target) for target in targets[:SHOWN])
+    return shown + (", ..." if len(targets) > SHOWN else "")

@@ -1,7 +1,0 @@
-"""The lecture's graph: a network neuron by neuron, and back-propagation on it, step by step."""
-
-from layernet.inspection.graph.builders import computation_graph, lecture_graph
-from layernet.inspection.graph.chain import LayerGraph
-from layernet.inspection.graph.computation import ComputationGraph
-
-__all__ = ["ComputationGraph", "LayerGraph", "computation_graph", "lecture_graph"]

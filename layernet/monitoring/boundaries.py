@@ -1,0 +1,353 @@
+"""Pictures of a network with two inputs: its decision boundary, and the outputs of its hidden neurons."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from layernet.layer import Layer, NotBuiltError
+from layernet.monitoring.planes import (
+    Ending,
+    as_points,
+    as_targets,
+    classes_of,
+    grid_points,
+    mosaic,
+    neurons_and_outputs,
+    plane_around,
+    write_signs,
+)
+from layernet.optional_dependencies import pyplot
+from layernet.training.callbacks import Callback
+from layernet.training.data import outputs_in_blocks
+from layernet.training.loop import as_count
+from layernet.validation import require_number
+
+PICTURES_IN_A_ROW = 6
+
+
+@dataclass
+class Frame:
+    """A network at one moment, on a grid over the plane.
+
+    Attributes
+    ----------
+    epoch : int
+        After how many epochs; 0 is before training.
+    loss : float or None
+        The training loss of that epoch, as in the history; None before training.
+    outputs : ndarray of shape (resolution, resolution, n_outputs)
+        What the network makes of the points of the grid; rows go upwards along the second input.
+    hidden : list of ndarray of shape (resolution, resolution, n_neurons)
+        For each hidden layer what its neurons make of them, after their activation.
+    """
+
+    epoch: int
+    loss: float | None
+    outputs: np.ndarray
+    hidden: list[np.ndarray]
+
+
+class BoundaryRecorder(Callback):
+    """Keeps pictures of a network with two inputs while it trains: of its outputs, and of each hidden neuron.
+
+    Training is the same with it, to the last bit.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, 2)
+        The points to be drawn; pictures reach a little further than they do.
+    y : array-like of shape (n_samples,) or (n_samples, n_classes)
+        Their classes, as the loss takes them.
+    epochs : iterable of int, default=None
+        When to keep a picture; 0 is before training. None for six, ever farther apart, up to the last epoch.
+    resolution : int, default=80
+        Points of the grid along either axis.
+    max_neurons : int, default=24
+        How many neurons of each hidden layer are kept at most, the first ones; `plot` says where some are
+        left out.
+    threshold : float, default=None
+        From where on a single output stands for the second class; None for 0.5 if the network ends in a
+        sigmoid, and else for 0, as for a logit.
+
+    Attributes
+    ----------
+    frames : list of Frame
+        What was kept in the last training, in order.
+    horizontal, vertical : ndarray of shape (resolution,)
+        Where the grid's points are, along the first input and along the second.
+
+    Examples
+    --------
+    >>> from layernet import SGD, Dense, Sequential, Tanh
+    >>> X, y = [[0.0, 0.0], [1.0, 1.0], [0.0, 1.0], [1.0, 0.0]], [0, 0, 1, 1]
+    >>> film = BoundaryRecorder(X, y, epochs=(0, 5), resolution=10)
+    >>> history = Sequential([Dense(3), Tanh(), Dense(1)]).fit(
+    ...     X, y, loss="binary_cross_entropy", epochs=5, callbacks=[film], random_state=0)
+    >>> film
+    BoundaryRecorder of 4 points, after epochs 0 and 5
+    >>> film.frames[1].outputs.shape, film.frames[1].hidden[0].shape
+    ((10, 10, 1), (10, 10, 3))
+    """
+
+    def __init__(
+        self,
+        X: Any,
+        y: Any,
+        epochs: Iterable[int] | None = None,
+        resolution: int = 80,
+        max_neurons: int = 24,
+        threshold: float | None = None,
+    ):
+        self.X = as_points(X)
+        self.y = as_targets(y, len(self.X), "BoundaryRecorder")
+        self.epochs = None if epochs is None else as_epochs(epochs)
+        self.resolution = as_count(resolution, "resolution")
+        self.max_neurons = as_count(max_neurons, "max_neurons")
+        self.threshold = require_number(self, "threshold", threshold, or_none=True)
+        self.horizontal, self.vertical = plane_around(self.X, self.resolution)
+        self.frames: list[Frame] = []
+
+    def __repr__(self) -> str:
+        kept = [str(frame.epoch) for frame in self.frames]
+        when = " and ".join([", ".join(kept[:-1]), kept[-1]] if len(kept) > 1 else kept)
+        plural = "s" if len(kept) > 1 else ""
+        return f"BoundaryRecorder of {len(self.X)} points, " + (
+            f"after epoch{plural} {when}" if kept else "empty"
+        )
+
+    _planned: tuple[int, ...] = ()
+
+    def on_train_begin(self, run):
+        if run.network.input_shape != (2,):
+            raise ValueError(
+                f"BoundaryRecorder draws over a plane and needs a network with 2 inputs, got one with inputs "
+                f"of shape {run.network.input_shape}. Choose two columns of X, or two principal components."
+            )
+        classes_of(self.y, run.network.output_shape)  # what cannot be drawn is refused before the first step
+        self.frames = []
+        self._planned = spread_out(run.epochs) if self.epochs is None else self.epochs
+        if 0 in self._planned:
+            self._keep(run.network, 0, None)
+
+    def on_epoch_end(self, run):
+        if run.epoch in self._planned:
+            self._keep(run.network, run.epoch, run.history["loss"][-1])
+
+    def _keep(self, network, epoch, loss):
+        points = grid_points(self.horizontal, self.vertical)
+        shape = (self.resolution, self.resolution, -1)
+        with np.errstate(over="ignore", invalid="ignore"):  # where training is about to diverge
+            hidden, outputs = neurons_and_outputs(network, points.astype(network.dtype))
+        first = [values[:, : self.max_neurons].reshape(shape) for values, _ in hidden]
+        self.frames.append(Frame(epoch, loss, outputs.reshape(shape), first))
+        self._kinds = [(values.shape[1], bounds) for values, bounds in hidden]
+        self._ending = Ending.of(network, self.threshold)
+
+    def plot(self, neurons: bool = True, figure=None):
+        """Draw the film: a column for each picture, the decision boundary above and the neurons' maps below.
+
+        Of more than six pictures the later ones go on below.
+
+        In a neuron's map blue is low, orange is high, and white is halfway: a sigmoid is shown from 0 to 1, a
+        tanh from -1 to 1, and any other neuron from minus its largest value to its largest, with white at 0. A
+        plus stands where a map is highest, and a minus where it is lowest.
+
+        Parameters
+        ----------
+        neurons : bool, default=True
+            Whether to draw the maps of the hidden neurons.
+        figure : matplotlib.figure.Figure or SubFigure, default=None
+            Where to draw; None makes a new figure.
+
+        Returns
+        -------
+        matplotlib.figure.Figure or SubFigure
+
+        Raises
+        ------
+        ImportError
+            If matplotlib is not installed.
+        ValueError
+            If there are no pictures yet.
+        """
+        plt = pyplot("BoundaryRecorder.plot")
+        if not self.frames:
+            raise ValueError(
+                "This BoundaryRecorder has no pictures yet. Hand it to a training that reaches its epochs: "
+                "fit(..., callbacks=[film])."
+            )
+        columns = [self._mosaics(frame) if neurons else [] for frame in self.frames]
+        heights = [1.0, *(picture.shape[0] / picture.shape[1] for picture in columns[0])]
+        n_bands = -(-len(columns) // PICTURES_IN_A_ROW)
+        n_columns = -(-len(columns) // n_bands)
+        if figure is None:
+            size = (1.6 * n_columns + 0.8, (1.6 * sum(heights) + 0.6) * n_bands)
+            figure = plt.figure(figsize=size, layout="constrained")
+        panels = figure.subplots(
+            len(heights) * n_bands, n_columns, squeeze=False, height_ratios=heights * n_bands
+        )
+        for panel in panels.flat:
+            panel.set(xticks=[], yticks=[])
+            panel.spines[:].set_visible(False)
+        bands = [band[:, k] for band in np.split(panels, n_bands) for k in range(n_columns)]
+        for frame, pictures, places in zip(self.frames, columns, bands, strict=False):
+            self._ending.draw(places[0], self.horizontal, self.vertical, frame.outputs, self.X, self.y, 2.5)
+            places[0].set_box_aspect(1)
+            loss = "" if frame.loss is None else f"\nloss {frame.loss:.3g}"
+            places[0].set_title(f"epoch {frame.epoch}{loss}", fontsize="small")
+            layers = zip(frame.hidden, self._kinds, strict=True) if neurons else ()
+            for picture, panel, (maps, (_, bounds)) in zip(pictures, places[1:], layers, strict=True):
+                panel.imshow(picture)
+                write_signs(panel, maps, bounds)
+        for first in bands[::n_columns]:
+            for label, panel in zip(self._labels(), first, strict=False):
+                panel.set_ylabel(label, fontsize="small", rotation=0, ha="right", va="center")
+        for places in bands[len(columns) :]:
+            for panel in places:
+                panel.remove()
+        return figure
+
+    def _mosaics(self, frame):
+        return [mosaic(maps, bounds) for maps, (_, bounds) in zip(frame.hidden, self._kinds, strict=True)]
+
+    def _labels(self):
+        several = len(self._kinds) > 1
+        labels = ["output"]
+        for number, (n_neurons, _) in enumerate(self._kinds, start=1):
+            name = f"layer {number}" if several else "hidden\nneurons"
+            left_out = n_neurons > self.max_neurons
+            labels.append(f"{name},\nthe first\n{self.max_neurons} of {n_neurons}" if left_out else name)
+        return labels
+
+
+def draw_boundary(
+    axes: Any,
+    model: Any,
+    X: Any,
+    y: Any,
+    resolution: int = 150,
+    threshold: float | None = None,
+    marker_size: float = 4.0,
+) -> None:
+    """Draw what a classifier of two inputs says all over the plane, and the points with their classes.
+
+    Shades grow with the probability of the class that is said; they are even where a model gives none.
+
+    Parameters
+    ----------
+    axes : matplotlib.axes.Axes
+    model : Layer or object with `predict` and `classes_`
+        A built network with 2 inputs, or a fitted classifier as scikit-learn has them; its `predict_proba` is
+        used if there is one.
+    X : array-like of shape (n_samples, 2)
+    y : array-like of shape (n_samples,), (n_samples, 1) or (n_samples, n_classes)
+        Classes as the loss takes them for a network, labels out of `classes_` for a classifier.
+    resolution : int, default=150
+        Points of the grid along either axis.
+    threshold : float, default=None
+        See `BoundaryRecorder`; for networks only.
+    marker_size : float, default=4.0
+        Of the points.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib is not installed.
+    ValueError
+        If the points do not lie in a plane, the model does not take them, or their classes are not its own; or
+        if there is a threshold, but no network.
+    NotBuiltError
+        If the network is not built yet.
+    TypeError
+        If the model is neither a network nor a fitted classifier.
+    """
+    pyplot("draw_boundary")
+    given, X = X, as_points(X)
+    y = as_targets(y, len(X), "draw_boundary")
+    horizontal, vertical = plane_around(X, resolution)
+    points = grid_points(horizontal, vertical)
+    if isinstance(model, Layer):
+        if model.input_shape is None:
+            raise NotBuiltError(
+                f"draw_boundary: {model!r} is not built yet, there is nothing to draw. Train it, or call build."
+            )
+        ending, outputs = Ending.of(model, threshold), outputs_in_blocks(model, model.validate_inputs(points))
+    elif threshold is not None:
+        raise ValueError(
+            f"draw_boundary: threshold is for networks; {type(model).__name__} decides by itself. Leave it out."
+        )
+    else:
+        ending = Ending("probabilities", 0.5)
+        y, outputs = classes_and_probabilities(model, with_columns_of(given, points), y)
+    planes = outputs.reshape(len(vertical), len(horizontal), -1)
+    ending.draw(axes, horizontal, vertical, planes, X, y, marker_size)
+
+
+def with_columns_of(table: Any, points: np.ndarray) -> Any:
+    """Points as a data frame of pandas or polars with the columns of another; as they are if it is none.
+
+    A classifier that was fitted on named columns looks for these names.
+    """
+    if hasattr(table, "iloc"):
+        return type(table)(points, columns=table.columns)
+    return type(table)(points, schema=table.columns) if hasattr(table, "schema") else points
+
+
+def classes_and_probabilities(model: Any, points: Any, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The class numbers behind labels, and what a fitted classifier makes of points.
+
+    Parameters
+    ----------
+    model : object with `predict` and `classes_`
+    points : ndarray or data frame of shape (n_points, 2)
+    y : ndarray of shape (n_samples,) or (n_samples, 1)
+
+    Returns
+    -------
+    classes : ndarray of shape (n_samples,), int
+    probabilities : ndarray of shape (n_points, n_classes)
+        Zeros and ones where the model gives none.
+    """
+    name, labels = type(model).__name__, getattr(model, "classes_", None)
+    if not hasattr(model, "predict") or labels is None or any(np.ndim(label) for label in labels):
+        raise TypeError(
+            "draw_boundary needs a network or a fitted classifier, which has predict and classes_, got "
+            f"{name}. A model that is not fitted has no classes yet, and a regressor never has."
+        )
+    if y.size != len(y):
+        raise ValueError(f"draw_boundary: y must be one label for each point for {name}, got shape {y.shape}.")
+    known, given = {label: k for k, label in enumerate(np.asarray(labels).tolist())}, y.ravel().tolist()
+    unknown = [label for label in dict.fromkeys(given) if label not in known]
+    if unknown:
+        raise ValueError(
+            f"draw_boundary: y must be classes of the {name}, which are {list(known)}; there is also "
+            f"{', '.join(map(repr, unknown[:5]))}{', ...' if len(unknown) > 5 else ''}."
+        )
+    if hasattr(model, "predict_proba"):
+        probabilities = np.asarray(model.predict_proba(points))
+    else:
+        said = np.ravel(model.predict(points)).tolist()
+        probabilities = np.eye(len(known))[[known[label] for label in said]]
+    if len(known) == 1:  # a single column would be that of the second class
+        probabilities = np.column_stack([probabilities, np.zeros(len(points))])
+    return np.array([known[label] for label in given]), probabilities
+
+
+def as_epochs(epochs: Iterable[int]) -> tuple[int, ...]:
+    """Whole numbers of at least 0, in order, or an error."""
+    given = list(epochs) if isinstance(epochs, Iterable) else []
+    if not given or any(not isinstance(e, (int, np.integer)) or isinstance(e, bool) or e < 0 for e in given):
+        raise ValueError(
+            "BoundaryRecorder: epochs must be whole numbers of at least 0, as in (0, 1, 10, 100), "
+            f"got {epochs!r}."
+        )
+    return tuple(sorted({int(epoch) for epoch in given}))
+
+
+def spread_out(last: int) -> tuple[int, ...]:
+    """0, and up to five epochs ever farther apart from 1 to the last."""
+    return tuple(sorted({0, *(int(epoch) for epoch in np.geomspace(1, last, 5).round())}))
