@@ -64,8 +64,11 @@ def test_every_iterate_is_scipys(function, seed):
     theirs, ours = both(function, 3 * np.random.default_rng(seed).standard_normal(30))
     assert ours[1:3] == theirs[1:3]
     assert len(ours[0]) == len(theirs[0]) > 5
-    for mine, other in zip(ours[0], theirs[0], strict=True):
-        assert_allclose(mine, other, rtol=1e-8, atol=1e-8)
+    # Rounding grows from iterate to iterate, and differs between processors: 1.3e-8 was seen at the end.
+    for mine, other in zip(ours[0][:6], theirs[0][:6], strict=True):
+        assert_allclose(mine, other, rtol=1e-11, atol=1e-11)
+    for mine, other in zip(ours[0][6:], theirs[0][6:], strict=True):
+        assert_allclose(mine, other, rtol=1e-7, atol=1e-7)
 
 
 @pytest.mark.parametrize("seed", range(3))
