@@ -509,7 +509,7 @@ def train(plan: Plan) -> Trained:
             )  # fmt: skip
         except DivergenceError:
             return Trained(plan.monitor)
-        if history.stopped.startswith("Interrupted"):  # fit takes Ctrl-C for its own end
+        if history.stop_reason == "interrupted":  # fit takes Ctrl-C for its own end
             raise KeyboardInterrupt
         score = scores_of(shown, np.nan_to_num(predictions(shown, network, plan.loss)))
         own = predictions(data, network, plan.loss, data.X)

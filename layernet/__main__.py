@@ -54,8 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         random_state=options.seed,
         verbose=1,
     )
-    if len(history.get("epoch", [])) < options.epochs:
-        print(f"\n{history.stopped}", file=sys.stderr)
+    if history.stop_reason != "epochs_done":
+        print(f"\n{history.stop_message}", file=sys.stderr)
     if not history:
         return 1
     print(f"\n{learning_curve(history)}\n")

@@ -82,12 +82,12 @@ OPTIMIZER_ELSEWHERE = {
 RUN_ELSEWHERE = {
     **dict.fromkeys(("learning_rate", "lr"), "Assign to run.optimizer.learning_rate."),
     **dict.fromkeys(
-        ("stop", "stop_training", "should_stop", "stop_reason"), "Call run.stop(reason) to end the training."
+        ("stop", "stop_training", "should_stop", "stop_reason"), "Call run.stop(message) to end the training."
     ),
     "batch_size": "It is fixed when the training begins: net.fit(..., batch_size=...).",
     **dict.fromkeys(
         ("epochs", "n_epochs", "max_iter", "params"),
-        "It is fixed when the training begins: net.fit(..., epochs=...). Call run.stop(reason) to end it.",
+        "It is fixed when the training begins: net.fit(..., epochs=...). Call run.stop(message) to end it.",
     ),
     "model": "The network is run.network.",
     **dict.fromkeys(("logs", "loss_value", "metrics"), "Losses and metrics are columns of run.history."),

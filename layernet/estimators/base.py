@@ -328,7 +328,7 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
             raise
         if not self.exact_compatibility:
             require_convergence(run, start, data)
-        if run.history.stopped.startswith("Interrupted"):
+        if run.history.stop_reason == "interrupted":
             warn_user("Training interrupted by user.")
         elif self._takes_numbers and not incremental and self.tol <= USUAL_TOLERANCE:
             warn_if_useless(type(self).__name__, run, network, data, self._targets)
@@ -380,7 +380,7 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
         vars(self).pop("_average", None)
         if average is not None:
             self._average = average
-        if not incremental and run.epoch == self.max_iter and run.stop_reason is None:
+        if not incremental and run.history.stop_reason == "epochs_done":
             warn_user(
                 f"Stochastic Optimizer: Maximum iterations ({self.max_iter}) reached and the optimization "
                 "hasn't converged yet.",
@@ -412,13 +412,14 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
         self.network_ = wide  # what callbacks are to look at
         plan = FullBatchPlan(wide, run.loss, penalty=self.alpha)
         validate = None if validation is None else self._validator(wide, self.engine, *validation)
-        status = minimize(run, plan, data, validate, callbacks, self.max_fun, self.tol)
+        minimize(run, plan, data, validate, callbacks, self.max_fun, self.tol)
         narrow.parameter_vector[:] = wide.parameter_vector
         self.network_ = narrow
-        if status != 0:
+        if run.history.stop_reason in ("epochs_done", "evaluations_done", "no_descent"):
             warn_user(
-                f"lbfgs failed to converge after {run.epoch} iteration(s): {run.history.stopped} Increase the "
-                "number of iterations to improve the convergence (max_iter, max_fun), or scale the data.",
+                f"lbfgs failed to converge after {run.epoch} iteration(s): {run.history.stop_message} "
+                "Increase the number of iterations to improve the convergence (max_iter, max_fun), or scale "
+                "the data.",
                 ConvergenceWarning,
             )
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from layernet.interrupts import uninterrupted
 from layernet.training.callbacks import Callback, Snapshot
+from layernet.training.history import StopReason
 
 
 class Convergence(Callback):
@@ -116,11 +117,12 @@ class Convergence(Callback):
 
     def _stop_or_slow_down(self, run):
         watched = "Validation score" if self.early_stopping else "Training loss"
-        reason = f"{watched} did not improve more than tol={self.tol:f} for {self.n_iter_no_change} epochs."
+        message = f"{watched} did not improve more than tol={self.tol:f} for {self.n_iter_no_change} epochs."
+        reason: StopReason = "early_stopping" if self.early_stopping else "converged"
         if self.learning_rate != "adaptive":
-            run.stop(reason)
+            run.stop(message, reason)
         elif run.optimizer.learning_rate <= 1e-6:
-            run.stop(f"{reason} The learning rate is too small to go on.")
+            run.stop(f"{message} The learning rate is too small to go on.", reason)
         else:
             run.optimizer.learning_rate /= 5
             self._without_change = 0

@@ -30,8 +30,8 @@ class ProgressLines(Callback):
         print("\n".join(shown), flush=True)  # at once: somebody may follow the log
 
     def on_train_end(self, run):
-        if run.stop_reason is not None:
-            print(run.stop_reason, flush=True)
+        if run.stop_message:
+            print(run.stop_message, flush=True)
 
 
 def progress() -> Callback:

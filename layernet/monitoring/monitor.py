@@ -261,7 +261,8 @@ class Monitor(Callback):
 
     def on_train_end(self, run):
         done = len(run.history.get("epoch", []))
-        self.diverged, self.kept_epoch = run.diverged, run.kept_epoch
+        self.diverged = run.stop_message if run.stop_reason == "diverged" else ""
+        self.kept_epoch = run.kept_epoch
         if not self.diverged and done and (not self.looks or self.looks[-1].epoch < done):
             self._look(run.network, done)
         self.equal_units = equal_units(run.network)

@@ -27,7 +27,7 @@ class Callback(SharingCopies, Configurable):
 
     In all of them the network is in inference mode, and rows may be passed through it. A function that is
     assigned to an object, `callback.on_epoch_end = function`, is called in the place of its class's method. A
-    callback ends a training by `run.stop(reason)`, not by what it returns.
+    callback ends a training by `run.stop(message)`, not by what it returns.
 
     A method whose name begins with `on_` and that is none of these five is refused when the class is defined,
     because nobody would call it. A class whose methods of such names are called by others declares them in
@@ -103,7 +103,7 @@ def call(callbacks: Iterable[Callback], hook: str, run: Run) -> None:
     for callback in callbacks:
         if getattr(callback, hook)(run) is True:
             raise TypeError(
-                f"{type(callback).__name__}.{hook} returned True, which has no effect. Call run.stop(reason) "
+                f"{type(callback).__name__}.{hook} returned True, which has no effect. Call run.stop(message) "
                 "to end the training."
             )
 
@@ -212,7 +212,8 @@ class EarlyStopping(Callback):
                     self._snapshot, run.kept_epoch = Snapshot(run.network), run.epoch
         elif run.epoch - self.best_epoch >= self.patience:
             name = self.monitor if isinstance(self.monitor, str) else "the monitored value"
-            run.stop(f"{name} has not improved for {self.patience} epochs; best was epoch {self.best_epoch}.")
+            message = f"{name} has not improved for {self.patience} epochs; best was epoch {self.best_epoch}."
+            run.stop(message, reason="early_stopping")
 
     def on_train_end(self, run):
         if self._snapshot is not None:

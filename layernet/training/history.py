@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import math
 from html import escape
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from layernet.hints import named_instead
 from layernet.interrupts import uninterrupted
 from layernet.optional_dependencies import pyplot
+
+# Why training ended. Only L-BFGS gives "evaluations_done" (its limit on evaluations of the loss) and
+# "no_descent" (its line search finds no lower loss).
+StopReason = Literal[
+    "epochs_done",
+    "evaluations_done",
+    "converged",
+    "no_descent",
+    "early_stopping",
+    "callback",
+    "interrupted",
+    "diverged",
+]
+STOP_REASONS: tuple[StopReason, ...] = get_args(StopReason)
 
 
 class History(dict):
@@ -22,8 +36,11 @@ class History(dict):
 
     Attributes
     ----------
-    stopped : str
-        Why training ended, in words.
+    stop_reason : str or None
+        Why training ended, one of `STOP_REASONS`: "epochs_done", "evaluations_done", "converged", "no_descent",
+        "early_stopping", "callback", "interrupted" or "diverged". None while it lasts, and after another error.
+    stop_message : str
+        The same for people: a sentence, with figures. Its text may change; programs read `stop_reason`.
     directions : dict of str to bool
         Whether larger values are better, for each column that is no loss and whose metric declares it by an
         attribute `larger_is_better`.
@@ -43,7 +60,8 @@ class History(dict):
 
     def __init__(self, *arguments: Any, **columns: Any):
         super().__init__(*arguments, **columns)
-        self.stopped = ""
+        self.stop_reason: StopReason | None = None
+        self.stop_message = ""
         self.directions: dict[str, bool] = {}
         self._n_rows = len(self.get("epoch", ()))
         # Columns that `add` has written, and those whose last value stands for one that may still come.
@@ -207,14 +225,14 @@ class History(dict):
     def _remarks(self):
         others = self._table()[2]
         return [
-            *([self.stopped] if self.stopped else []),
+            *([self.stop_message] if self.stop_message else []),
             *([f"Not shown: {', '.join(others)}."] * bool(others)),
         ]
 
     def __str__(self) -> str:
         names, rows, _ = self._table()
         if not rows:
-            return "\n".join(["History: no epoch is finished.", *self._remarks()[bool(self.stopped) :]])
+            return "\n".join(["History: no epoch is finished.", *self._remarks()[bool(self.stop_message) :]])
         rows = [tuple(names), *rows]
         widths = [max(len(row[column]) for row in rows) for column in range(len(names))]
         lines = ["  ".join(text.rjust(width) for text, width in zip(row, widths, strict=True)) for row in rows]

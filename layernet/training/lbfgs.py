@@ -11,9 +11,10 @@ from layernet.engine.formulas import FormulaPlan, NotFiniteError
 from layernet.training.callbacks import Callback, call
 from layernet.training.data import TrainingData
 from layernet.training.given import may_write
+from layernet.training.history import StopReason
 from layernet.training.loop import divergence
 from layernet.training.quasi_newton import minimize_many
-from layernet.training.run import Run, note
+from layernet.training.run import Run, note, note_end
 
 # SciPy's L-BFGS-B gives scikit-learn's digits. With more parameters than this it takes a fifth of the time and
 # more (20,000 one-hot rows, 50,000 parameters), for what it copies and reads beside the loss.
@@ -28,13 +29,13 @@ def minimize(
     callbacks: list[Callback],
     max_evaluations: int,
     tol: float,
-) -> int:
+) -> None:
     """Move a network's parameters to a minimum of its loss on all data.
 
     Parameters
     ----------
     run : Run
-        At most `run.epochs` iterations are done; the history gets a row for each.
+        At most `run.epochs` iterations are done; the history gets a row for each, and why they ended.
     plan : FormulaPlan
         Without an optimizer; a network of float64, for a line search needs its digits.
     data : TrainingData
@@ -45,11 +46,6 @@ def minimize(
         How often the loss is computed at most.
     tol : float
         Training is done when no entry of the gradient is larger.
-
-    Returns
-    -------
-    int
-        0 if a minimum was found, 1 if it stopped at a limit, 2 if no step was found that lowers the loss.
 
     Raises
     ------
@@ -91,9 +87,8 @@ def minimize(
             np.errstate(over="ignore", invalid="ignore", divide="ignore"),
         ):
             how = minimize_many if len(plan.parameters) > MANY_PARAMETERS else minimize_by_scipy
-            status, message = how(plan, loss_and_gradient, end_iteration, run.epochs, max_evaluations, tol)
-    run.history.stopped = run.stop_reason or message
-    return 0 if run.stop_reason else status
+            reason, message = how(plan, loss_and_gradient, end_iteration, run.epochs, max_evaluations, tol)
+    note_end(run, message, reason)
 
 
 def minimize_by_scipy(
@@ -103,8 +98,8 @@ def minimize_by_scipy(
     max_iterations: int,
     max_evaluations: int,
     tol: float,
-) -> tuple[int, str]:
-    """What `minimize_many` does, with scikit-learn's digits; returns the status and a message."""
+) -> tuple[StopReason, str]:
+    """What `minimize_many` does, with scikit-learn's digits; returns the reason for its end and a message."""
     import scipy.optimize
 
     # Weights first, then biases: the order changes nothing but the last digit of every sum over parameters,
@@ -130,4 +125,7 @@ def minimize_by_scipy(
         options={"maxiter": max_iterations, "maxfun": max_evaluations, "gtol": tol},
     )
     plan.parameters[order] = result.x
-    return int(result.status), str(result.message)
+    limit: StopReason = "epochs_done" if result.nit >= max_iterations else "evaluations_done"
+    reasons: dict[int, StopReason] = {0: "converged", 1: limit, 2: "no_descent"}
+    # Any other status: `end_iteration` asked to stop.
+    return reasons.get(int(result.status), "callback"), str(result.message)

@@ -52,15 +52,15 @@ class LearningRateSearch:
     suggestion : float or None
         The learning rate to begin with, see `find_learning_rate`; None if the loss never fell by more than its
         noise.
-    stopped : str
-        Why the test ended, in words.
+    stop_message : str
+        Why the test ended, as a sentence.
     """
 
     rates: np.ndarray
     losses: np.ndarray
     smoothed: np.ndarray
     suggestion: float | None
-    stopped: str
+    stop_message: str
 
     def __repr__(self) -> str:
         found = f"none, {NO_FALL}" if self.suggestion is None else f"{self.suggestion:.2g}"
@@ -112,7 +112,7 @@ class LearningRateSearch:
         cell = 'style="text-align:left;padding:1px 12px 1px 0"'
         body = "".join(f"<tr><th {cell}>{name}</th><td {cell}>{text}</td></tr>" for name, text in rows.items())
         return (
-            f"<div>Learning-rate range test. {escape(self.stopped)}"
+            f"<div>Learning-rate range test. {escape(self.stop_message)}"
             f'<table style="border-collapse:collapse"><tbody>{body}</tbody></table></div>'
         )
 
@@ -237,9 +237,9 @@ def find_learning_rate(
     except DivergenceError:
         if not test.losses:
             raise
-        test.stopped = test.stopped or "The loss or a gradient was not finite any more."
+        test.stop_message = test.stop_message or "The loss or a gradient was not finite any more."
     rates, losses, smoothed = np.array(test.rates), np.array(test.losses), np.array(test.smoothed)
-    return LearningRateSearch(rates, losses, smoothed, test.suggestion(), test.stopped)
+    return LearningRateSearch(rates, losses, smoothed, test.suggestion(), test.stop_message)
 
 
 class RangeTest(Callback):
@@ -254,11 +254,11 @@ class RangeTest(Callback):
         self.rates: list[float] = []
         self.losses: list[float] = []
         self.smoothed: list[float] = []
-        self.stopped = ""
+        self.stop_message = ""
         self._mean, self._lowest = 0.0, math.inf
 
     def on_batch_end(self, run):
-        if self.stopped:  # `stop` lets the epoch come to its end
+        if self.stop_message:  # `stop` lets the epoch come to its end
             return
         keep = 1 - PARTS_OF_THE_RANGE / self.steps
         self._mean = keep * self._mean + (1 - keep) * run.batch_loss
@@ -271,18 +271,18 @@ class RangeTest(Callback):
             self._lowest = self._start
         elif done > self.n_first:
             self._observe(self.smoothed[-1], done)
-        if self.stopped:
-            run.stop(self.stopped)
+        if self.stop_message:
+            run.stop(self.stop_message)
 
     def _observe(self, last, done):
         self._lowest = min(self._lowest, last)
         rise = last - self._lowest
         if done == self.steps:
-            self.stopped = "All rates were tried."
+            self.stop_message = "All rates were tried."
             if rise <= self._noise:
-                self.stopped = "All rates were tried. The range ended before the loss rose: raise highest."
+                self.stop_message = "All rates were tried. The range ended before the loss rose: raise highest."
         elif rise > max(abs(self._start), abs(self._lowest), self._noise):
-            self.stopped = f"The loss blew up, at a rate of {self.rates[-1]:.2g}."
+            self.stop_message = f"The loss blew up, at a rate of {self.rates[-1]:.2g}."
 
     def suggestion(self) -> float | None:
         """What the test suggests; None too if it ended before the noise was known."""

@@ -44,7 +44,7 @@ from layernet.training.epoch_data import EpochData, function_of_epochs
 from layernet.training.given import may_write
 from layernet.training.history import History
 from layernet.training.metrics import EpochMetrics, as_metrics, directions_of, value_of
-from layernet.training.run import Run, note
+from layernet.training.run import Run, note, note_end
 from layernet.validation import as_generator
 
 
@@ -296,8 +296,9 @@ def train(
                     if run.stop_reason is not None:
                         break
         except KeyboardInterrupt:
-            run.stop(f"Interrupted in epoch {run.epoch} of {run.epochs}, after batch {run.batch}.")
-    run.history.stopped = run.stop_reason or f"All {run.epochs} epochs are done."
+            message = f"Interrupted in epoch {run.epoch} of {run.epochs}, after batch {run.batch}."
+            run.stop(message, reason="interrupted")
+    note_end(run, f"All {run.epochs} epochs are done.", "epochs_done")
     return run.history
 
 
@@ -435,10 +436,11 @@ def divergence(reason: NotFiniteError | str, run: Run, data: TrainingData) -> Di
     largest = data.largest_input()
     largest_target = float(np.abs(data.targets).max()) if data.targets.dtype.kind == "f" else 0.0
     and_targets = f", and targets (the largest is {largest_target:g})" if largest_target > largest else ""
-    message = (
-        f"Training diverged in epoch {run.epoch}, batch {run.batch}: {reason}. The network keeps its last "
-        f"finite parameters. Try {slower}clipped gradients, or "
-        f"inputs scaled to about 1 (the largest is {largest:g}){and_targets}."
+    where = f"Training diverged in epoch {run.epoch}, batch {run.batch}: {reason}."
+    note(run, stop_reason=None)  # of an earlier callback
+    note_end(run, where, "diverged")
+    advice = (
+        f"The network keeps its last finite parameters. Try {slower}clipped gradients, or inputs scaled to "
+        f"about 1 (the largest is {largest:g}){and_targets}."
     )
-    note(run, diverged=message)
-    return DivergenceError(message, run.epoch, run.batch, run.history)
+    return DivergenceError(f"{where} {advice}", run.epoch, run.batch, run.history)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from layernet.engine.threads import blas_on_one_thread
+from layernet.training.history import StopReason
 from layernet.training.line_search import LONGEST_STEP, Point, search
 
 N_PAIRS = 10
@@ -88,7 +89,7 @@ def minimize_many(
     max_iterations: int,
     max_evaluations: int,
     tol: float,
-) -> tuple[int, str]:
+) -> tuple[StopReason, str]:
     """Minimize a function of many parameters, as SciPy's L-BFGS-B does where there are no bounds, to rounding.
 
     Each iteration reads the memory twice, while SciPy's reads it several times as often and copies every vector
@@ -109,8 +110,9 @@ def minimize_many(
 
     Returns
     -------
-    status : int
-        0 if a minimum was found, 1 if it stopped at a limit, 2 if no step was found that lowers the loss.
+    reason : str
+        "converged" if a minimum was found, "epochs_done" or "evaluations_done" at a limit, "no_descent" if no
+        step was found that lowers the loss, "callback" if `end_iteration` asked to stop.
     message : str
 
     References
@@ -123,7 +125,7 @@ def minimize_many(
     gradient, direction, start = gradient.copy(), np.empty_like(parameters), parameters.copy()
     n_evaluations, n_iterations, found = 1, 0, None
     if largest(gradient) <= tol:
-        return 0, "CONVERGENCE: NORM OF GRADIENT <= TOL"
+        return "converged", "CONVERGENCE: NORM OF GRADIENT <= TOL"
 
     def along(step):
         nonlocal n_evaluations, found
@@ -134,8 +136,9 @@ def minimize_many(
         found = slopes
         return value, float(slopes @ direction)
 
-    status, message = 0, ""
-    while not message:
+    reason: StopReason | None = None
+    message = ""
+    while reason is None:
         memory.direction(gradient, direction)
         slope = float(gradient @ direction)
         first = min(1 / float(np.linalg.norm(direction)), LONGEST_STEP) if n_iterations == 0 else 1.0
@@ -144,27 +147,28 @@ def minimize_many(
             memory.forget()
             continue
         if reached is None:
-            status, message = 2, "ABNORMAL: no step lowers the loss"
+            reason, message = "no_descent", "ABNORMAL: no step lowers the loss"
             break
         change = found - gradient
         gradient[:], start[:] = found, parameters
         before, loss = loss, reached.value
         n_iterations += 1
         if end_iteration(loss):
+            reason = "callback"
             break
         if n_iterations >= max_iterations:
-            status, message = 1, "STOP: TOTAL NO. OF ITERATIONS REACHED LIMIT"
+            reason, message = "epochs_done", "STOP: TOTAL NO. OF ITERATIONS REACHED LIMIT"
         elif n_evaluations > max_evaluations:
-            status, message = 1, "STOP: TOTAL NO. OF F,G EVALUATIONS EXCEEDS LIMIT"
+            reason, message = "evaluations_done", "STOP: TOTAL NO. OF F,G EVALUATIONS EXCEEDS LIMIT"
         elif largest(gradient) <= tol:
-            message = "CONVERGENCE: NORM OF GRADIENT <= TOL"
+            reason, message = "converged", "CONVERGENCE: NORM OF GRADIENT <= TOL"
         elif before - loss <= SMALLEST_GAIN * max(abs(before), abs(loss), 1.0):
-            message = "CONVERGENCE: RELATIVE REDUCTION OF THE LOSS <= 2.2e-09"
+            reason, message = "converged", "CONVERGENCE: RELATIVE REDUCTION OF THE LOSS <= 2.2e-09"
         curvature = (reached.slope - slope) * reached.step
         if curvature > np.finfo(float).eps * -slope * reached.step:
             memory.add(reached.step, direction, change)
     parameters[:] = start
-    return status, message
+    return reason, message
 
 
 def largest(vector: np.ndarray) -> float:

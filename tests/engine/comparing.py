@@ -81,7 +81,8 @@ def assert_same(found, expected, tolerance):
         assert_close(found.optimizer.state(), expected.optimizer.state(), tolerance, "optimizer")
     assert found.optimizer.steps == expected.optimizer.steps
     assert found.optimizer.last_learning_rate == expected.optimizer.last_learning_rate
-    assert found.history.stopped == expected.history.stopped
+    assert found.history.stop_reason == expected.history.stop_reason
+    assert found.history.stop_message == expected.history.stop_message
     columns = [
         {name: values for name, values in training.history.items() if name != "seconds"}
         for training in (found, expected)

@@ -401,7 +401,7 @@ def test_ctrl_c_in_a_callback():
     _, by_kernels = assert_same_training(
         small_network().build(5, random_state=0), X, CLASSES, callbacks=[Interrupt(100)], **TRAINING
     )
-    assert by_kernels.history.stopped == "Interrupted in epoch 3 of 100000, after batch 24."
+    assert by_kernels.history.stop_message == "Interrupted in epoch 3 of 100000, after batch 24."
     assert by_kernels.optimizer.steps == 100
 
 
@@ -420,7 +420,7 @@ def test_ctrl_c_while_kernels_run(n_workers):
         timer.join()
         steps = interrupted.optimizer.steps
         exactly = train("compiled", network, X[rows], CLASSES[rows], callbacks=[Interrupt(steps)], **TRAINING)
-    assert interrupted.history.stopped.startswith("Interrupted in epoch ")
+    assert interrupted.history.stop_message.startswith("Interrupted in epoch ")
     assert interrupted.network[2].step == steps > 0
     assert_array_equal(interrupted.network.parameter_vector, exactly.network.parameter_vector)
 
@@ -448,7 +448,7 @@ compiled_plan.CompiledPlan._run_machines = interrupted
 X = np.random.default_rng(0).standard_normal((300, 5))
 net, optimizer = Sequential([Dense(8), Dropout(0.3), Dense(1)]), SGD()
 history = net.fit(X, X.sum(axis=1), "mean_squared_error", optimizer, epochs=5, batch_size=8, engine="compiled")
-print(history.stopped, optimizer.steps, net[1].step)
+print(history.stop_message, optimizer.steps, net[1].step)
 """
 
 

@@ -853,7 +853,7 @@ def test_a_callback_of_ones_own_sees_every_epoch_and_stops(iris, quick, solver):
     quick.set_params(solver=solver, callbacks=[watch]).fit(*iris)
     assert watch.losses == quick.loss_curve_ == quick.history_["loss"]
     assert quick.n_iter_ == 4
-    assert quick.history_.stopped == "Four are enough."
+    assert quick.history_.stop_message == "Four are enough."
     np.testing.assert_array_equal(watch.outputs, quick.decision_function(iris[0]))
 
 

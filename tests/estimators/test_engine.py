@@ -273,7 +273,7 @@ class Interrupt(Callback):
 def test_ctrl_c_keeps_what_was_learned():
     by_formulas, by_kernels = both(MLPClassifier((12,), **COMMON, callbacks=[Interrupt()]), X, CLASSES)
     assert by_kernels.n_iter_ == 3
-    assert by_kernels.history_.stopped == by_formulas.history_.stopped
+    assert by_kernels.history_.stop_message == by_formulas.history_.stop_message
     assert_same_model(by_kernels, by_formulas)
 
 

@@ -405,7 +405,7 @@ def test_an_interrupted_training_is_diagnosed_by_what_was_seen():
                 raise KeyboardInterrupt
 
     monitor = train(digits(), mlp([32], ReLU, 10), SGD(1e-5), callbacks=[Interrupt()])
-    assert monitor.history.stopped.startswith("Interrupted")
+    assert monitor.history.stop_reason == "interrupted"
     assert [finding.illness for finding in diagnose(monitor)] == ["learning rate too low"]
 
 

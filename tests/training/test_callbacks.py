@@ -65,7 +65,7 @@ def test_early_stopping(values, options, best_epoch, epochs):
     assert stopping.best_epoch == best_epoch
     assert np.array_equal(net.parameter_vector, script.seen[best_epoch - 1])
     if epochs < 6:
-        assert "has not improved" in history.stopped
+        assert "has not improved" in history.stop_message
 
 
 def test_early_stopping_without_restoring():
@@ -76,7 +76,8 @@ def test_early_stopping_without_restoring():
 
 def test_early_stopping_watches_a_column_of_the_history():
     _, history = fit(EarlyStopping("val_loss", patience=1, min_delta=1e9), validation_data=(X, Y), epochs=9)
-    assert history.stopped == "val_loss has not improved for 1 epochs; best was epoch 1."
+    assert history.stop_reason == "early_stopping"
+    assert history.stop_message == "val_loss has not improved for 1 epochs; best was epoch 1."
     with pytest.raises(
         ValueError, match=r"monitor='val_loss' is not in the history, which has \['epoch', 'loss'"
     ):
@@ -140,7 +141,23 @@ def test_a_callback_of_ones_own_is_called_at_the_right_times():
     _, history = fit(Log())
     expected = ["begin", (1, 1), (1, 2), (1, 3), (1, 4), 1, (2, 1), (2, 2), (2, 3), (2, 4), 2, "end"]
     assert calls == expected
-    assert history.stopped == "Enough."
+    assert (history.stop_reason, history.stop_message) == ("callback", "Enough.")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ((True,), TypeError, "message must be a sentence"),
+        (("Enough.", "enough"), ValueError, "one of epochs_done,"),
+    ],
+)
+def test_stop_refuses_what_is_no_message_and_no_reason(arguments, error, message):
+    class Stops(Callback):
+        def on_epoch_end(self, run):
+            run.stop(*arguments)
+
+    with pytest.raises(error, match=rf"run\.stop: .*{message}"):
+        fit(Stops())
 
 
 def test_progress_bar():

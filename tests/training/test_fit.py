@@ -208,7 +208,7 @@ def test_history_and_evaluation_agree():
     assert found == {"loss": history["val_loss"][-1], "accuracy": history["val_accuracy"][-1]}
     expected = CrossEntropy().bind(held_out[1]).forward_pass(net.forward_pass(held_out[0]))
     assert found["loss"] == pytest.approx(float(expected))
-    assert history.stopped == "All 3 epochs are done."
+    assert (history.stop_reason, history.stop_message) == ("epochs_done", "All 3 epochs are done.")
 
 
 def test_weighted_validation_data():
@@ -255,7 +255,8 @@ def test_an_interruption_ends_training_cleanly():
         X, Y, loss="cross_entropy", epochs=9, batch_size=10, callbacks=[Stop(3, 4, interrupt)], random_state=0
     )
     assert history["epoch"] == [1, 2]
-    assert history.stopped == "Interrupted in epoch 3 of 9, after batch 4."
+    assert history.stop_reason == "interrupted"
+    assert history.stop_message == "Interrupted in epoch 3 of 9, after batch 4."
     assert not any(layer.training for layer in net.walk())
     assert np.isfinite(net.forward_pass(X)).all()
     net.fit(X, Y, loss="cross_entropy", epochs=1)
@@ -269,7 +270,10 @@ def test_divergence_is_an_error_that_says_where_and_what_to_try():
         net.fit(X, 1e3 * X[:, 0], loss="mean_squared_error", optimizer=SGD(1e6), epochs=50, random_state=0)
     assert np.isfinite(net.parameter_vector).all()
     assert not any(layer.training for layer in net.walk())
-    assert e.value.epoch == len(e.value.history["loss"] if e.value.history else []) + 1
+    history = e.value.history
+    assert history.stop_reason == "diverged"
+    assert str(e.value).startswith(f"{history.stop_message} The network keeps its last finite parameters.")
+    assert e.value.epoch == len(history["loss"] if history else []) + 1
     assert e.value.batch >= 1
 
 

@@ -52,7 +52,7 @@ def test_rates_and_losses_where_they_are_known():
     assert np.allclose(found.rates, np.geomspace(1e-4, 0.4, 50))
     distances = 3 * np.cumprod([1.0, *(1 - 2 * found.rates[:-1])])
     assert np.allclose(found.losses, distances**2, rtol=1e-9)
-    assert found.stopped == "All rates were tried. The range ended before the loss rose: raise highest."
+    assert found.stop_message == "All rates were tried. The range ended before the loss rose: raise highest."
 
 
 def test_the_smoothed_loss_is_a_mean_of_those_before():
@@ -66,7 +66,7 @@ def test_it_stops_where_the_loss_blows_up_and_suggests_less():
     # The distance from 3 grows in every step whose rate is above 1.
     found = one_weight(lowest=1e-4, highest=1e4, steps=200)
     assert 1 < found.rates[-1] < 100
-    assert "blew up" in found.stopped
+    assert "blew up" in found.stop_message
     assert found.rates[-1] == pytest.approx(1e-4 * 1e8 ** ((len(found.rates) - 1) / 199))
     assert 0.01 < found.suggestion < 0.5
     assert found.smoothed[-1] - found.smoothed.min() > found.smoothed[0]
@@ -128,7 +128,7 @@ def test_noise_of_a_trained_network_is_neither_a_fall_nor_a_blow_up(seed):
     net.parameter_vector[:] = np.linalg.lstsq(np.c_[inputs, np.ones(300)], targets, rcond=None)[0]
     found = search(net, inputs, targets, "mean_squared_error", random_state=seed)
     assert found.suggestion is None
-    assert "blew up" in found.stopped
+    assert "blew up" in found.stop_message
     assert found.rates[-1] > 0.1
 
 
@@ -138,10 +138,10 @@ def test_a_flat_curve_suggests_nothing_and_asks_for_higher_rates(seed):
     inputs = random.normal(size=(300, 4)).astype(np.float32)
     found = search(network(), inputs, 1e15 * random.normal(size=300), "mean_squared_error", random_state=seed)
     assert found.suggestion is None
-    assert found.stopped.endswith("The range ended before the loss rose: raise highest.")
+    assert found.stop_message.endswith("The range ended before the loss rose: raise highest.")
     low = search(lowest=1e-8, highest=1e-6, random_state=seed)
     assert low.suggestion is None
-    assert "raise highest" in low.stopped
+    assert "raise highest" in low.stop_message
 
 
 def test_a_suggestion_lies_in_the_range():
@@ -196,7 +196,7 @@ class Breaks(MeanSquaredError):
 def test_a_loss_that_is_not_finite_ends_the_test_and_not_the_program():
     found = search(loss=Breaks(after=25), steps=50)
     assert len(found.rates) == len(found.losses) == len(found.smoothed) == 25
-    assert found.stopped == "The loss or a gradient was not finite any more."
+    assert found.stop_message == "The loss or a gradient was not finite any more."
     assert found.rates[-1] == pytest.approx(1e-6 * 1e7 ** (24 / 49))
     with pytest.raises(DivergenceError):
         search(loss=Breaks(after=0))
@@ -280,7 +280,7 @@ def test_what_it_says_of_itself():
     page = Page.read(found._repr_html_())
     assert len(page.all("tr")) == 3
     assert f"{found.suggestion:.3g}" in page.text
-    assert found.stopped in page.text
+    assert found.stop_message in page.text
 
 
 def test_plot():

@@ -7,7 +7,7 @@ import pytest
 import scipy.optimize
 from numpy.testing import assert_allclose
 
-from layernet import MLPClassifier, MLPRegressor
+from layernet import Callback, MLPClassifier, MLPRegressor
 from layernet.training.line_search import Point, search
 from layernet.training.quasi_newton import minimize_many
 
@@ -32,8 +32,19 @@ def waves(x):
     return np.sin(3 * x).sum() + 0.1 * x @ x, 3 * np.cos(3 * x) + 0.2 * x
 
 
+class StopsInEpoch2(Callback):
+    def on_epoch_end(self, run):
+        if run.epoch == 2:
+            run.stop("Two are enough.")
+
+
+def scipys_reason(result, max_iterations):
+    limit = "epochs_done" if result.nit >= max_iterations else "evaluations_done"
+    return ["converged", limit, "no_descent"][result.status]
+
+
 def both(function, start, max_iterations=100, max_evaluations=15000):
-    """The iterates, the number of evaluations, the status and the result by SciPy and by us."""
+    """The iterates, the number of evaluations, the reason for the end and the result by SciPy and by us."""
     theirs, ours, calls = [], [], []
     options = {"maxiter": max_iterations, "maxfun": max_evaluations, "gtol": 1e-8}
     result = scipy.optimize.minimize(
@@ -54,8 +65,9 @@ def both(function, start, max_iterations=100, max_evaluations=15000):
         assert loss == function(plan.parameters)[0]
         ours.append(plan.parameters.copy())
 
-    status, _ = minimize_many(plan, loss_and_gradient, end_iteration, max_iterations, max_evaluations, 1e-8)
-    return (theirs, result.nfev, result.status, result.x), (ours, len(calls), status, plan.parameters)
+    reason, _ = minimize_many(plan, loss_and_gradient, end_iteration, max_iterations, max_evaluations, 1e-8)
+    theirs = theirs, result.nfev, scipys_reason(result, max_iterations), result.x
+    return theirs, (ours, len(calls), reason, plan.parameters)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -77,7 +89,7 @@ def test_a_curved_valley(seed):
     theirs, ours = both(rosenbrock, np.random.default_rng(seed).standard_normal(8), 1000)
     for mine, other in zip(ours[0][:12], theirs[0][:12], strict=True):
         assert_allclose(mine, other, rtol=1e-7, atol=1e-7)
-    assert ours[2] == theirs[2] == 0
+    assert ours[2] == theirs[2] == "converged"
     assert_allclose(function_value(ours), function_value(theirs), atol=1e-8)
 
 
@@ -85,19 +97,23 @@ def function_value(outcome):
     return rosenbrock(outcome[3])[0]
 
 
-@pytest.mark.parametrize("limits", [(4, 100), (100, 5)], ids=["iterations", "evaluations"])
-def test_limits(limits):
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [((4, 100), "epochs_done"), ((100, 5), "evaluations_done")],
+    ids=["iterations", "evaluations"],
+)
+def test_limits(limits, reason):
     theirs, ours = both(logistic, np.ones(30), *limits)
     assert ours[1:3] == theirs[1:3]
-    assert ours[2] == 1
+    assert ours[2] == reason
     assert_allclose(ours[3], theirs[3], rtol=1e-10)
 
 
 def test_a_start_at_the_minimum_and_a_function_that_no_step_lowers():
-    assert both(quadratic, np.linalg.solve(A.T @ A, np.ones(30)))[1][1:3] == (1, 0)
+    assert both(quadratic, np.linalg.solve(A.T @ A, np.ones(30)))[1][1:3] == (1, "converged")
     plan = SimpleNamespace(parameters=np.ones(3))
     outcome = minimize_many(plan, lambda: (0.0, np.ones(3)), lambda loss: False, 10, 1000, 1e-8)
-    assert outcome == (2, "ABNORMAL: no step lowers the loss")
+    assert outcome == ("no_descent", "ABNORMAL: no step lowers the loss")
     assert plan.parameters.tolist() == [1, 1, 1]
 
 
@@ -110,7 +126,8 @@ def test_a_callback_that_stops_and_changes_parameters():
         plan.parameters[:] = 7
         return len(kept) == 3
 
-    assert minimize_many(plan, lambda: quadratic(plan.parameters), end_iteration, 10, 100, 1e-8) == (0, "")
+    outcome = minimize_many(plan, lambda: quadratic(plan.parameters), end_iteration, 10, 100, 1e-8)
+    assert outcome == ("callback", "")
     assert len(kept) == 3
     assert np.array_equal(plan.parameters, kept[-1])
 
@@ -122,6 +139,26 @@ def test_the_conditions_of_a_step():
         )
         assert found.value <= 1e-3 * found.step * slope
         assert abs(found.slope) <= 0.9 * abs(slope)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("n_parameters", [0, 10**9], ids=["own", "scipy"])
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"max_iter": 3}, "epochs_done"),
+        ({"max_fun": 3}, "evaluations_done"),
+        ({"tol": 1e3}, "converged"),
+        ({"callbacks": [StopsInEpoch2()]}, "callback"),
+    ],
+    ids=lambda value: "" if isinstance(value, dict) else value,
+)
+def test_the_history_says_why_either_way_ended(options, reason, n_parameters, monkeypatch):
+    monkeypatch.setattr("layernet.training.lbfgs.MANY_PARAMETERS", n_parameters)
+    X, y = RANDOM.standard_normal((30, 5)), RANDOM.standard_normal(30)
+    regressor = MLPRegressor(hidden_layer_sizes=(4,), solver="lbfgs", random_state=0, **options).fit(X, y)
+    assert regressor.history_.stop_reason == reason
+    assert regressor.history_.stop_message
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -76,7 +76,7 @@ def diverged(evidence: Evidence) -> Finding:
     return Finding(
         "training diverged",
         None,
-        f"{monitor.diverged.split('. ')[0]}, after {counted(monitor.steps_done, 'step')}.{grew}",
+        f"{monitor.diverged.removesuffix('.')}, after {counted(monitor.steps_done, 'step')}.{grew}",
         "Look for the cause in the finding beside this one; the network keeps its last finite parameters.",
     )
 
