@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from layernet.guards import refuse_repeated
+from layernet.guards.modes import require_distinct_layers
 from layernet.layer import Layer
 
 
@@ -42,7 +42,7 @@ class Sequential(Layer):
 
     def __init__(self, layers: Sequence[Layer] | Layer = (), *more: Layer):
         self.layers = as_layers(layers, more, "Sequential")
-        refuse_repeated(self)
+        require_distinct_layers(self)
 
     @property
     def accepts_sparse(self) -> bool:
@@ -148,7 +148,7 @@ class Residual(Layer):
                 "Residual takes one layer, its body, got a list. Write Residual(Sequential([...]))."
             )
         self.layers = as_layers([body], (), "Residual")
-        refuse_repeated(self)
+        require_distinct_layers(self)
 
     def create_parameters(self, input_shape):
         output_shape = self.build_inside(self.body, input_shape)
@@ -188,7 +188,7 @@ class Concat(Layer):
 
     def __init__(self, layers: Sequence[Layer] | Layer, *more: Layer):
         self.layers = as_layers(layers, more, "Concat")
-        refuse_repeated(self)
+        require_distinct_layers(self)
 
     @property
     def accepts_sparse(self) -> bool:

@@ -8,7 +8,7 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 
 # Methods and attributes of a network.
-NAMES_ELSEWHERE = {
+NETWORK_HINTS = {
     **dict.fromkeys(
         ("predict", "forward", "call"),
         "Outputs are net.forward_pass(inputs), or net.compile_for_inference()(inputs) for many calls; "
@@ -44,7 +44,7 @@ NAMES_ELSEWHERE = {
 }
 
 # Names that somebody may assign to a layer of this package, where the assignment would have no effect.
-SET_ON_A_LAYER = {
+LAYER_ASSIGNMENT_HINTS = {
     **dict.fromkeys(
         ("trainable", "requires_grad", "requires_grad_", "frozen"),
         "No switch freezes a layer. The layers from k on alone are trained by "
@@ -64,7 +64,7 @@ SET_ON_A_LAYER = {
 }
 
 # Names of an optimizer's settings in other packages.
-OPTIMIZER_ELSEWHERE = {
+OPTIMIZER_HINTS = {
     **dict.fromkeys(
         ("lr", "learning_rate_init", "eta", "eta0", "step_size"), "The setting is called `learning_rate`."
     ),
@@ -79,7 +79,7 @@ OPTIMIZER_ELSEWHERE = {
 }
 
 # Names that callbacks of other packages look for in what they are given.
-RUN_ELSEWHERE = {
+RUN_HINTS = {
     **dict.fromkeys(("learning_rate", "lr"), "Assign to run.optimizer.learning_rate."),
     **dict.fromkeys(
         ("stop", "stop_training", "should_stop", "stop_reason"), "Call run.stop(message) to end the training."
@@ -100,7 +100,7 @@ RUN_ELSEWHERE = {
 }
 
 # Methods of callbacks in other packages.
-CALLBACK_ELSEWHERE = {
+CALLBACK_HINTS = {
     **dict.fromkeys(
         ("on_batch_begin", "on_batch_start", "on_train_batch_begin", "on_train_batch_start"),
         "Nothing is called before a batch: on_batch_end(self, run) is called after it, and "
@@ -125,7 +125,7 @@ CALLBACK_ELSEWHERE = {
 }
 
 # Arguments of `fit` in other packages.
-FIT_ELSEWHERE = {
+FIT_HINTS = {
     **dict.fromkeys(
         ("validation_split", "validation_fraction"),
         "Split the data yourself: validation_data=(X_val, y_val). Estimators split by early_stopping=True.",
@@ -142,7 +142,7 @@ FIT_ELSEWHERE = {
 }
 
 # Arguments of layers, losses and callbacks in other packages.
-ARGUMENTS_ELSEWHERE = {
+ARGUMENT_HINTS = {
     "alpha": "The argument is called `negative_slope`.",
     "activation": "An activation is a layer of its own: Sequential([Dense(3), ReLU()]).",
     **dict.fromkeys(
@@ -153,14 +153,16 @@ ARGUMENTS_ELSEWHERE = {
     "bias": "The argument is called `use_bias`.",
     "kernel_initializer": "The argument is called `weights_initializer`.",
     "p": "The argument is called `rate`.",
-    **dict.fromkeys(("kernel_regularizer", "activity_regularizer"), SET_ON_A_LAYER["kernel_regularizer"]),
+    **dict.fromkeys(
+        ("kernel_regularizer", "activity_regularizer"), LAYER_ASSIGNMENT_HINTS["kernel_regularizer"]
+    ),
     "from_logits": "The outputs are logits: leave out the network's last Softmax or Sigmoid.",
-    "trainable": SET_ON_A_LAYER["trainable"],
+    "trainable": LAYER_ASSIGNMENT_HINTS["trainable"],
     "restore_best_weights": "The argument is called `restore_best`.",
 }
 
 
-def explains_arguments(hints: Mapping[str, str]) -> Callable[[Callable], Callable]:
+def with_argument_hints(hints: Mapping[str, str]) -> Callable[[Callable], Callable]:
     """Have a function refuse an argument that it does not have with the name that it has here; a decorator.
 
     Parameters
@@ -180,7 +182,7 @@ def explains_arguments(hints: Mapping[str, str]) -> Callable[[Callable], Callabl
         def checked(*arguments, **named):
             for name in named:
                 if name not in known:
-                    instead = named_instead(name, known, hints)
+                    instead = suggest_name(name, known, hints)
                     raise TypeError(f"{function.__name__} has no argument {name!r}. {instead}")
             return function(*arguments, **named)
 
@@ -189,7 +191,7 @@ def explains_arguments(hints: Mapping[str, str]) -> Callable[[Callable], Callabl
     return decorate
 
 
-def named_instead(name: str, known: Iterable[str], hints: Mapping[str, str]) -> str:
+def suggest_name(name: str, known: Iterable[str], hints: Mapping[str, str]) -> str:
     """What to write in the place of a name that there is not: a hint, the nearest known name, or all of them.
 
     Parameters
@@ -207,7 +209,7 @@ def named_instead(name: str, known: Iterable[str], hints: Mapping[str, str]) -> 
 
     Examples
     --------
-    >>> named_instead("epsilom", ["epsilon", "rho"], {})
+    >>> suggest_name("epsilom", ["epsilon", "rho"], {})
     'Did you mean `epsilon`?'
     """
     known = list(known)

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from layernet.representation import Configurable, find_by_name, require_method
+from layernet.registry import find_by_name
+from layernet.representation import Configurable, require_method
 
 
 class Initializer(Configurable):

@@ -9,25 +9,20 @@ from typing import Any
 import numpy as np
 
 from layernet.display.summary import summary_html, summary_text
-from layernet.guards import (
-    Pass,
+from layernet.gradient_names import require_parameters_of_gradients
+from layernet.guards.completeness import Pass, require_both_passes, reset_accepts_sparse
+from layernet.guards.inputs import (
     as_valid_inputs,
     describe_shape,
     forward_unchecked,
-    guard_passes,
-    in_mode,
-    inherit_no_declaration,
     is_ready_input,
-    refuse_incomplete,
-    refuse_repeated,
-    shape_of_rows,
-    unchanged_on_error,
     with_checked_gradient,
     with_checked_inputs,
 )
-from layernet.hints import FIT_ELSEWHERE, explains_arguments
-from layernet.holder import NotBuiltError, ParameterContainer, refuse_gradients_of_nothing
-from layernet.parameters import pack
+from layernet.guards.modes import in_mode, infer_shape_from_zeros, require_distinct_layers, unchanged_on_error
+from layernet.guards.read_only import guard_passes
+from layernet.hints import FIT_HINTS, with_argument_hints
+from layernet.parameters import NotBuiltError, ParameterContainer, pack
 from layernet.sampling import sample_passes
 from layernet.validation import as_feature_shape, as_float_array, as_generator
 
@@ -121,8 +116,8 @@ class Layer(ParameterContainer):
         super().__init_subclass__(**options)
         cls._is_abstract = abstract
         if not abstract:
-            refuse_incomplete(cls, Layer, FORWARD, BACKWARD)
-        inherit_no_declaration(cls)
+            require_both_passes(cls, Layer, FORWARD, BACKWARD)
+        reset_accepts_sparse(cls)
         guard_passes(cls, Layer)
         for name in ("forward_pass", "record"):
             if name in vars(cls):
@@ -232,7 +227,7 @@ class Layer(ParameterContainer):
         """
         input_shape = as_feature_shape(input_shape)
         random = as_generator(random_state)
-        refuse_repeated(self)
+        require_distinct_layers(self)
         family = list(self.walk())
         fresh = family if self.input_shape is not None else [self]
         kept = [layer for layer in family if layer not in fresh and layer.has_parameters]
@@ -244,7 +239,7 @@ class Layer(ParameterContainer):
             pack(self)
         return self
 
-    @explains_arguments(FIT_ELSEWHERE)
+    @with_argument_hints(FIT_HINTS)
     def fit(
         self,
         X,
@@ -366,14 +361,14 @@ class Layer(ParameterContainer):
         """
         if self.output_shape is not None and input_shape == self.input_shape:
             return self.output_shape
-        return shape_of_rows(self, input_shape)
+        return infer_shape_from_zeros(self, input_shape)
 
     def _build_here(self, input_shape, random, dtype):
         self._forget()
         self.input_shape, self.dtype, self._random = input_shape, dtype, random
         try:
             self.create_parameters(input_shape)
-            refuse_gradients_of_nothing(self)
+            require_parameters_of_gradients(self)
             self.output_shape = self.infer_output_shape(input_shape)
         finally:
             del self._random

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import itertools
-import re
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
-from layernet.hints import ARGUMENTS_ELSEWHERE, named_instead
-
-Kind = TypeVar("Kind", bound="Configurable")
+from layernet.hints import ARGUMENT_HINTS, suggest_name
 
 _ABSENT = object()
 _definitions = itertools.count()
@@ -41,18 +37,18 @@ class Configurable:
     # package the names of `_set_elsewhere`. A class of somebody else's may have attributes of such names.
     _reserved: frozenset[str] = frozenset()
     # Hints for arguments and for attributes by the names that other packages give them.
-    _arguments_elsewhere: Mapping[str, str] = ARGUMENTS_ELSEWHERE
-    _set_elsewhere: Mapping[str, str] = {}
+    _argument_hints: Mapping[str, str] = ARGUMENT_HINTS
+    _assignment_hints: Mapping[str, str] = {}
     # Counts the definitions of classes, so that the newest of one name can be found.
     _definition = -1
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        hinted = cls._set_elsewhere.keys()
+        hinted = cls._assignment_hints.keys()
         cls._reserved = cls._reserved | hinted if is_of_the_package(cls) else cls._reserved - hinted
         for name in cls._reserved & vars(cls).keys():
             if not is_method(vars(cls)[name]):
-                raise hidden_method(cls, name, vars(cls)[name])
+                raise hidden_method_error(cls, name, vars(cls)[name])
         own = {name for name, value in vars(cls).items() if is_method(value) or isinstance(value, property)}
         cls._reserved = cls._reserved | {name for name in own if not name.startswith("_")}
         cls._definition = next(_definitions)
@@ -64,13 +60,13 @@ class Configurable:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self._reserved:
-            if name in self._set_elsewhere and not hasattr(type(self), name):
+            if name in self._assignment_hints and not hasattr(type(self), name):
                 raise AttributeError(f"{type(self).__name__} has no {name!r}. {self._set_elsewhere[name]}")
             if not callable(value):
-                raise hidden_method(type(self), name, value)
+                raise hidden_method_error(type(self), name, value)
         # A NumPy number would set the type of what it is multiplied by: a float64 makes float64 of float32, and
         # 1 - x of a float16 has three digits.
-        object.__setattr__(self, name, pythons_own(value) if isinstance(value, np.generic) else value)
+        object.__setattr__(self, name, as_python_number(value) if isinstance(value, np.generic) else value)
 
     def configuration(self) -> dict[str, Any]:
         """The constructor's arguments by name, as they were given.
@@ -121,7 +117,7 @@ def refuse_unknown_arguments(cls: type, arguments: tuple, named: Mapping[str, An
     """
     if cls.__init__ is object.__init__:
         given = ", ".join([*map(repr, arguments), *(f"{name}={value!r}" for name, value in named.items())])
-        hint = next((cls._arguments_elsewhere[name] for name in named if name in cls._arguments_elsewhere), "")
+        hint = next((cls._argument_hints[name] for name in named if name in cls._argument_hints), "")
         raise TypeError(f"{cls.__name__} takes no arguments, got {given}. {hint}".rstrip())
     code = getattr(cls.__init__, "__code__", None)
     if code is None or code.co_flags & inspect.CO_VARKEYWORDS:
@@ -129,11 +125,11 @@ def refuse_unknown_arguments(cls: type, arguments: tuple, named: Mapping[str, An
     known = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
     for name in named:
         if name not in known:
-            hint = named_instead(name, known, cls._arguments_elsewhere)
+            hint = suggest_name(name, known, cls._argument_hints)
             raise TypeError(f"{cls.__name__} has no argument {name!r}. {hint}")
 
 
-def pythons_own(value: np.generic) -> Any:
+def as_python_number(value: np.generic) -> Any:
     """Python's number or truth value for one of NumPy's; anything else as it is."""
     return float(value) if value.dtype.kind == "f" else value.item() if value.dtype.kind in "iub" else value
 
@@ -152,7 +148,7 @@ def is_method(value: Any) -> bool:
     return is_callable or isinstance(value, (classmethod, staticmethod))
 
 
-def hidden_method(cls: type, name: str, value: Any) -> AttributeError:
+def hidden_method_error(cls: type, name: str, value: Any) -> AttributeError:
     """The error for an attribute that would hide a method or a property."""
     kind = "property" if isinstance(getattr(cls, name, None), property) else "method"
     return AttributeError(
@@ -177,92 +173,3 @@ def require_method(cls: type, contract: type, names: Iterable[str], purpose: str
     names = list(names)
     if all(getattr(cls, name) is getattr(contract, name) for name in names):
         raise TypeError(f"{cls.__name__} defines no {names[0]}, the method that {purpose}. Define it.")
-
-
-def subclasses_by_name(kind: type[Kind]) -> dict[str, type[Kind]]:
-    """Every subclass of `kind` whose name is public, by its name in small letters; of one name the newest.
-
-    In a notebook, a cell that defines a class is often run again.
-    """
-    family = list(kind.__subclasses__())
-    for subclass in family:
-        family += [deeper for deeper in subclass.__subclasses__() if deeper not in family]
-    family.sort(key=lambda each: each._definition)
-    return {each.__name__.lower(): each for each in family if not each.__name__.startswith("_")}
-
-
-def nearest(name: str, known: Mapping[str, type]) -> str:
-    """A sentence about the class that somebody may have meant, if there is one.
-
-    Parameters
-    ----------
-    name : str
-        Misspelled, cut down to initials ("mse"), or of more or fewer words than the class's.
-    known : mapping of str to type
-        Classes by their names in small letters.
-
-    Returns
-    -------
-    str
-        Empty, or with a space at its end.
-    """
-    plain = name.replace("_", "").lower()
-    initials = {re.sub("[^A-Z]", "", each.__name__).lower(): each for each in known.values()}
-    contained = [each for each in sorted(known, key=len) if each in plain]
-    near = [initials.get(plain), *(known[each] for each in contained[-1:])]
-    wider = sorted((not each.startswith(plain), each) for each in known if plain and plain in each)
-    near += [known[each] for _, each in wider[:1]]
-    near += [known[each] for each in difflib.get_close_matches(plain, known, 1)]
-    return next((f"Did you mean {each.__name__!r}? " for each in near if each is not None), "")
-
-
-def find_by_name(kind: type[Kind], value: str | Kind, argument: str) -> Kind:
-    """An object of a kind from its name, or the object itself.
-
-    Parameters
-    ----------
-    kind : type
-        The base class, `Loss` for instance.
-    value : str or object
-        `"cross_entropy"`, `"CrossEntropy"`, or an object of the kind, which is returned as it is. The
-        name of the kind may be left out at the end: `"huber"` for `HuberLoss`.
-    argument : str
-        What the argument is called where the user gave it, for the error.
-
-    Returns
-    -------
-    object
-        An instance of `kind`, made with its defaults when it was given by name.
-
-    Raises
-    ------
-    ValueError
-        If the name is unknown (the known ones are listed), or stands for what has no defaults.
-    TypeError
-        If it is neither a name nor an object of the kind.
-    """
-    if isinstance(value, kind):
-        return value
-    if isinstance(value, type) and issubclass(value, kind):
-        raise TypeError(
-            f"{argument} is the class {value.__name__}, not an object of it. Write {value.__name__}(...)."
-        )
-    if not isinstance(value, str):
-        article = "an" if kind.__name__[0] in "AEIOU" else "a"
-        raise TypeError(
-            f"{argument} must be {article} {kind.__name__} or the name of one, got {type(value).__name__}."
-        )
-    known = subclasses_by_name(kind)
-    key = value.replace("_", "").lower()
-    found = known.get(key) or known.get(key + kind.__name__.lower())
-    if found is None:
-        names = ", ".join(sorted(each.__name__ for each in known.values()))
-        raise ValueError(f"{argument}={value!r} is not known. {nearest(value, known)}Known are: {names}.")
-    needed = [
-        name
-        for name, parameter in inspect.signature(found).parameters.items()
-        if parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
-    ]
-    if needed:
-        raise ValueError(f"{argument}={value!r} needs {needed}: give an object, {found.__name__}(...).")
-    return found()

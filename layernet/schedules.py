@@ -1,7 +1,7 @@
 """Schedules: the learning rate as a function of time.
 
-A schedule is a function of time, which counts from 0: in steps where it is an optimizer's `learning_rate`, in
-epochs (or in steps, as you say) where the callback `LearningRateScheduler` carries it out.
+Time counts from 0. An optimizer calls the schedule that is its `learning_rate` with the number of steps done.
+The callback `LearningRateScheduler` calls a schedule with the number of epochs, or of steps.
 """
 
 from __future__ import annotations
@@ -9,16 +9,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from layernet.holder import ParameterContainer
-from layernet.parameters import Owner
+from layernet.parameters import Owner, ParameterContainer
 from layernet.representation import Configurable, require_method
 from layernet.validation import require_number
 
 
 class Schedule(Configurable):
-    """A learning rate as a function of time: call it with the time, an integer of at least 0.
+    """Learning rate as a function of time; base class of schedules.
 
-    A subclass defines `__call__(time)`, and stores what it needs in the constructor.
+    A subclass defines `__call__(time)`, with the time an integer of at least 0.
     """
 
     _owner = Owner()
@@ -29,12 +28,12 @@ class Schedule(Configurable):
             require_method(cls, Schedule, ["__call__"], "returns the learning rate at a time")
 
     def __call__(self, time: int) -> float:
-        """The learning rate at a time.
+        """Return the learning rate at a time.
 
         Parameters
         ----------
         time : int
-            Steps or epochs done before, at least 0.
+            Number of steps or epochs done, at least 0.
 
         Returns
         -------
@@ -43,29 +42,29 @@ class Schedule(Configurable):
         raise NotImplementedError
 
     def state(self) -> dict[str, Any]:
-        """A copy of all that changes over time beside the time itself: nothing, for most."""
+        """Return a copy of the schedule's state; empty where the rate depends on the time alone."""
         return {}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take over a state that `state()` returned."""
+        """Restore a state that `state()` returned."""
         if state:
             raise ValueError(f"{self!r} has no state, got {sorted(state)}. Load a state of the same schedule.")
 
     def reset(self) -> None:
-        """Forget all that `state()` holds, as if the schedule were new."""
+        """Return to the state of a new schedule."""
         if self.state():
             self.__init__(**self.configuration())
 
     def begin_training(self, network: ParameterContainer, is_new: bool) -> None:
-        """Keep the state for the network that it belongs to, and start anew for another; `fit` calls this.
+        """Reset the schedule unless its state belongs to this network; `fit` calls this.
 
         Parameters
         ----------
         network : Layer
             Built.
         is_new : bool
-            Whether the training begins with an optimizer that has done no step, so that a state of which nobody
-            knows whose it is (a copy's, for instance) is of another training.
+            Whether the optimizer has done no step. A state without a known owner (of a copy, for instance) is
+            then one of another training, and is reset too.
         """
         if not self._owner.is_network(network) and (self._owner.is_known or is_new):
             self.reset()
@@ -73,7 +72,7 @@ class Schedule(Configurable):
 
 
 class ConstantSchedule(Schedule):
-    """The same learning rate for ever.
+    """A constant learning rate.
 
     Parameters
     ----------
@@ -88,14 +87,14 @@ class ConstantSchedule(Schedule):
 
 
 class StepSchedule(Schedule):
-    """A learning rate that drops by a factor at regular times: a(t) = a factor**floor(t / every).
+    """Step decay: a(t) = a factor**floor(t / every).
 
     Parameters
     ----------
     learning_rate : float
-        a, the one at time 0.
+        a, the learning rate at time 0.
     every : int
-        Time between drops.
+        Time between two drops.
     factor : float, default=0.1
 
     Examples
@@ -115,7 +114,7 @@ class StepSchedule(Schedule):
 
 
 class ExponentialSchedule(Schedule):
-    """A learning rate that shrinks by the same factor all the time: a(t) = a factor**t.
+    """Exponential decay: a(t) = a factor**t.
 
     Parameters
     ----------
@@ -133,7 +132,7 @@ class ExponentialSchedule(Schedule):
 
 
 class InverseScalingSchedule(Schedule):
-    """A learning rate that shrinks ever more slowly: a(t) = a / (t + 1)**power.
+    """Inverse scaling: a(t) = a / (t + 1)**power.
 
     Parameters
     ----------
@@ -156,21 +155,21 @@ class InverseScalingSchedule(Schedule):
 
 
 class CosineSchedule(Schedule):
-    """A learning rate that warms up on a line and then falls on half a cosine.
+    """A linear warm-up, followed by a decay along half a cosine.
 
     a(t) = a (t + 1) / warm_up for t < warm_up; then, with p = (t - warm_up) / (duration - warm_up), at most 1,
-    a(t) = final + (a - final) (1 + cos(pi p)) / 2.
+    a(t) = b + (a - b) (1 + cos(pi p)) / 2.
 
     Parameters
     ----------
     learning_rate : float
-        a, the highest.
+        a, the maximum.
     duration : int
-        Time until it reaches its end; it stays there.
+        Time of the whole schedule; the learning rate stays at b after that.
     warm_up : int, default=0
-        Time until the highest, less than the duration.
-    final : float, default=0.0
-        The one at the end.
+        Time until the maximum, less than the duration.
+    final_learning_rate : float, default=0.0
+        b, the learning rate at the end.
 
     Examples
     --------
@@ -184,34 +183,34 @@ class CosineSchedule(Schedule):
     (2017).
     """
 
-    def __init__(self, learning_rate: float, duration: int, warm_up: int = 0, final: float = 0.0):
+    def __init__(self, learning_rate: float, duration: int, warm_up: int = 0, final_learning_rate: float = 0.0):
         self.learning_rate = require_number(self, "learning_rate", learning_rate, at_least=0)
         self.duration = require_number(self, "duration", duration, above=0)
         self.warm_up = require_number(self, "warm_up", warm_up, at_least=0, below=self.duration)
-        self.final = require_number(self, "final", final, at_least=0)
+        self.final_learning_rate = require_number(self, "final_learning_rate", final_learning_rate, at_least=0)
 
     def __call__(self, time):
         if time < self.warm_up:
             return self.learning_rate * (time + 1) / self.warm_up
         progress = (time - self.warm_up) / (self.duration - self.warm_up)
-        return half_cosine(self.learning_rate, self.final, progress)
+        return half_cosine(self.learning_rate, self.final_learning_rate, progress)
 
 
 class OneCycleSchedule(Schedule):
-    """A learning rate that rises to a peak and falls far below where it began, each on half a cosine.
+    """A rise to the maximum and a fall far below the start, each along half a cosine.
 
-    From highest / start_factor to highest in the first part of the duration, and from there to highest /
-    (start_factor * final_factor).
+    The rate starts at max / start_divisor and reaches max after warm_up_fraction * duration. It then falls to
+    max / (start_divisor * final_divisor), where max is max_learning_rate.
 
     Parameters
     ----------
-    highest : float
+    max_learning_rate : float
     duration : int
-        Time of the whole cycle; it stays at its end after that.
-    rising : float, default=0.3
-        The part of the duration that the rise takes, between 0 and 1.
-    start_factor : float, default=25.0
-    final_factor : float, default=10000.0
+        Time of the whole cycle; the learning rate stays at its final value after that.
+    warm_up_fraction : float, default=0.3
+        Fraction of the duration that the rise takes, greater than 0 and less than 1.
+    start_divisor : float, default=25.0
+    final_divisor : float, default=10000.0
 
     Examples
     --------
@@ -226,48 +225,49 @@ class OneCycleSchedule(Schedule):
 
     def __init__(
         self,
-        highest: float,
+        max_learning_rate: float,
         duration: int,
-        rising: float = 0.3,
-        start_factor: float = 25.0,
-        final_factor: float = 1e4,
+        warm_up_fraction: float = 0.3,
+        start_divisor: float = 25.0,
+        final_divisor: float = 1e4,
     ):
-        self.highest = require_number(self, "highest", highest, at_least=0)
+        self.max_learning_rate = require_number(self, "max_learning_rate", max_learning_rate, at_least=0)
         self.duration = require_number(self, "duration", duration, above=0)
-        self.rising = require_number(self, "rising", rising, above=0, below=1)
-        self.start_factor = require_number(self, "start_factor", start_factor, above=0)
-        self.final_factor = require_number(self, "final_factor", final_factor, above=0)
+        self.warm_up_fraction = require_number(self, "warm_up_fraction", warm_up_fraction, above=0, below=1)
+        self.start_divisor = require_number(self, "start_divisor", start_divisor, above=0)
+        self.final_divisor = require_number(self, "final_divisor", final_divisor, above=0)
 
     def __call__(self, time):
-        start = self.highest / self.start_factor
-        peak = self.rising * self.duration
+        start = self.max_learning_rate / self.start_divisor
+        peak = self.warm_up_fraction * self.duration
         if time < peak:
-            return half_cosine(start, self.highest, time / peak)
-        return half_cosine(self.highest, start / self.final_factor, (time - peak) / (self.duration - peak))
+            return half_cosine(start, self.max_learning_rate, time / peak)
+        return half_cosine(
+            self.max_learning_rate, start / self.final_divisor, (time - peak) / (self.duration - peak)
+        )
 
 
 class ReduceOnPlateau(Schedule):
-    """A learning rate that drops whenever a value has stopped becoming better.
+    """A learning rate that drops when a value has stopped improving.
 
-    It needs to be told the value, by `observe`, once an epoch. As an optimizer's own learning rate it is told
-    the training loss after every epoch of `fit`; the callback `LearningRateScheduler` tells it another column.
-    In a loop by hand you tell it.
+    Call `observe` with the value once an epoch. `fit` does so with the training loss where the schedule is the
+    optimizer's learning rate. The callback `LearningRateScheduler` does so with another column of the history.
 
     Parameters
     ----------
     learning_rate : float
     factor : float, default=0.5
-        What the learning rate is multiplied by, less than 1.
+        Factor of each drop, less than 1.
     patience : int, default=5
-        So many observations in a row without a new best before it drops.
+        Number of observations in a row without a new best before the learning rate drops.
     threshold : float, default=1e-4
         A value is a new best if it is less than best - threshold * |best|, or, where larger values are better,
         greater than best + threshold * |best|.
-    lowest : float, default=0.0
-        It never drops below.
+    min_learning_rate : float, default=0.0
+        Lower bound of the learning rate.
     larger_is_better : bool, default=None
-        Whether the value should rise. None leaves it to the callback `LearningRateScheduler`, which goes by the
-        column that it monitors; a value told to `observe` by hand should fall then.
+        Whether larger values are better. None: `LearningRateScheduler` decides by the column that it monitors;
+        otherwise smaller values are better.
 
     Examples
     --------
@@ -284,24 +284,24 @@ class ReduceOnPlateau(Schedule):
         factor: float = 0.5,
         patience: int = 5,
         threshold: float = 1e-4,
-        lowest: float = 0.0,
+        min_learning_rate: float = 0.0,
         larger_is_better: bool | None = None,
     ):
         self.learning_rate = require_number(self, "learning_rate", learning_rate, at_least=0)
         self.factor = require_number(self, "factor", factor, above=0, below=1)
         self.patience = require_number(self, "patience", patience, above=0)
         self.threshold = require_number(self, "threshold", threshold, at_least=0)
-        self.lowest = require_number(self, "lowest", lowest, at_least=0)
+        self.min_learning_rate = require_number(self, "min_learning_rate", min_learning_rate, at_least=0)
         self.larger_is_better = larger_is_better
         self._best = math.inf
         self._waited = 0
         self._drops = 0
 
     def __call__(self, time):
-        return max(self.learning_rate * self.factor**self._drops, self.lowest)
+        return max(self.learning_rate * self.factor**self._drops, self.min_learning_rate)
 
     def observe(self, value: float) -> None:
-        """Take note of a value, and drop the learning rate if there has been no new best for long.
+        """Record a value; drop the learning rate after `patience` values without a new best.
 
         Parameters
         ----------
@@ -328,7 +328,7 @@ class ReduceOnPlateau(Schedule):
 
 
 def observing_schedule(learning_rate: Any) -> Any:
-    """An optimizer's own learning rate if it observes the loss, as `ReduceOnPlateau` does; None otherwise.
+    """Return an optimizer's learning rate if it has a method `observe`, as `ReduceOnPlateau` has; else None.
 
     Parameters
     ----------
@@ -341,7 +341,7 @@ def observing_schedule(learning_rate: Any) -> Any:
     Raises
     ------
     ValueError
-        If it wants to observe a value that should rise.
+        If larger values are better for the schedule: the training loss should fall.
     """
     if not hasattr(learning_rate, "observe"):
         return None
@@ -354,5 +354,5 @@ def observing_schedule(learning_rate: Any) -> Any:
 
 
 def half_cosine(start: float, end: float, progress: float) -> float:
-    """From start to end on half a cosine; progress beyond 1 stays at the end."""
+    """Return start at progress 0 and end from progress 1 on, with half a cosine between."""
     return end + (start - end) * (1 + math.cos(math.pi * min(progress, 1.0))) / 2

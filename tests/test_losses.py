@@ -28,7 +28,7 @@ from layernet import (
     check_gradients,
 )
 from layernet.losses import BoundLoss
-from layernet.representation import subclasses_by_name
+from layernet.registry import classes_by_name
 
 RANDOM = np.random.default_rng(0)
 LABELS = RANDOM.integers(0, 4, 6)
@@ -76,7 +76,7 @@ def outputs_for(targets, n_outputs=4, dtype=float, seed=1):
 
 
 def test_every_loss_has_a_case():
-    kinds = {kind for kind in subclasses_by_name(Loss).values() if kind.__module__.startswith("layernet.")}
+    kinds = {kind for kind in classes_by_name(Loss).values() if kind.__module__.startswith("layernet.")}
     public = {kind for kind in kinds if kind.__name__ != "LogCosh"}  # of an example in a docstring
     assert public == {type(loss) for loss, _ in CASES}
 
@@ -492,7 +492,7 @@ def test_sparse_targets_are_refused_with_what_to_do(kind):
 
 
 def test_repr_makes_it_again():
-    names = {kind.__name__: kind for kind in subclasses_by_name(Loss).values()}
+    names = {kind.__name__: kind for kind in classes_by_name(Loss).values()}
     for loss, _ in CASES:
         assert eval(repr(loss), names).configuration() == loss.configuration()
     bound = MeanSquaredError().bind([[1.0]])

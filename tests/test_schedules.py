@@ -35,11 +35,14 @@ ENGINES = ["formulas", *(["compiled"] if has_numba() else [])]
         (InverseScalingSchedule(1.0), {0: 1, 3: 0.5, 8: 1 / 3}),
         (InverseScalingSchedule(1.0, power=1.0), {0: 1, 1: 0.5, 9: 0.1}),
         (CosineSchedule(1.0, duration=10), {0: 1, 5: 0.5, 10: 0, 50: 0}),
-        (CosineSchedule(1.0, duration=10, final=0.2), {0: 1, 5: 0.6, 10: 0.2}),
+        (CosineSchedule(1.0, duration=10, final_learning_rate=0.2), {0: 1, 5: 0.6, 10: 0.2}),
         (CosineSchedule(1.0, duration=14, warm_up=4), {0: 0.25, 1: 0.5, 3: 1, 4: 1, 9: 0.5, 14: 0}),
         (CosineSchedule(1.0, duration=4), {1: (1 + math.cos(math.pi / 4)) / 2}),
         (OneCycleSchedule(1.0, duration=10), {0: 0.04, 3: 1, 10: 4e-6, 99: 4e-6}),
-        (OneCycleSchedule(1.0, 10, rising=0.5, start_factor=4, final_factor=2), {0: 0.25, 5: 1, 10: 0.125}),
+        (
+            OneCycleSchedule(1.0, 10, warm_up_fraction=0.5, start_divisor=4, final_divisor=2),
+            {0: 0.25, 5: 1, 10: 0.125},
+        ),
     ],
     ids=lambda value: repr(value) if not isinstance(value, dict) else "",
 )
@@ -85,10 +88,10 @@ def test_one_cycle_is_a_rise_and_a_fall(rate, duration):
 @given(
     rates, st.integers(2, 200), st.floats(0.05, 0.95), st.floats(2, 100), st.floats(2, 1e5), st.integers(0, 500)
 )
-def test_one_cycle_stays_between_its_ends(rate, duration, rising, start_factor, final_factor, time):
-    schedule = OneCycleSchedule(rate, duration, rising, start_factor, final_factor)
-    assert schedule(0) == pytest.approx(rate / start_factor)
-    assert schedule(duration) == pytest.approx(rate / start_factor / final_factor)
+def test_one_cycle_stays_between_its_ends(rate, duration, warm_up_fraction, start_divisor, final_divisor, time):
+    schedule = OneCycleSchedule(rate, duration, warm_up_fraction, start_divisor, final_divisor)
+    assert schedule(0) == pytest.approx(rate / start_divisor)
+    assert schedule(duration) == pytest.approx(rate / start_divisor / final_divisor)
     assert schedule(duration + time) == schedule(duration)
     assert schedule(duration) * (1 - 1e-9) <= schedule(time) <= rate * (1 + 1e-9)
 
@@ -96,7 +99,7 @@ def test_one_cycle_stays_between_its_ends(rate, duration, rising, start_factor, 
 @given(rates, st.integers(1, 300), st.floats(0, 1), st.integers(0, 600))
 def test_cosine_falls_symmetrically_and_ends_at_the_final_rate(rate, duration, part, time):
     final = part * rate
-    schedule = CosineSchedule(rate, duration, final=final)
+    schedule = CosineSchedule(rate, duration, final_learning_rate=final)
     assert schedule(0) == pytest.approx(rate)
     assert schedule(duration + time) == pytest.approx(final, abs=1e-15 * rate)
     if time <= duration:
@@ -118,7 +121,7 @@ def test_schedules_take_numpy_integers_for_a_time_and_return_one_number():
 
 
 def test_reduce_on_plateau_drops_after_patience_and_not_before():
-    schedule = ReduceOnPlateau(1.0, factor=0.1, patience=2, threshold=0.0, lowest=0.02)
+    schedule = ReduceOnPlateau(1.0, factor=0.1, patience=2, threshold=0.0, min_learning_rate=0.02)
     rates = []
     for value in (3.0, 2.0, 2.0, 2.0, 1.0, 1.5, 1.5, 1.5, 1.5):
         schedule.observe(value)
@@ -156,7 +159,7 @@ def test_reduce_on_plateau_asks_for_more_than_the_threshold():
 
 @given(st.lists(st.floats(-100, 100), max_size=60), st.integers(1, 5), st.floats(0.1, 0.9))
 def test_reduce_on_plateau_never_rises_nor_falls_faster_than_its_patience(values, patience, factor):
-    schedule = ReduceOnPlateau(1.0, factor, patience, lowest=0.05)
+    schedule = ReduceOnPlateau(1.0, factor, patience, min_learning_rate=0.05)
     rates = [schedule(0)]
     for value in values:
         schedule.observe(value)
@@ -200,17 +203,17 @@ def test_a_state_of_another_schedule_is_refused():
         (lambda: StepSchedule(1.0, every=0), "StepSchedule: every must be greater than 0"),
         (lambda: CosineSchedule(1.0, duration=5, warm_up=5), "warm_up must be at least 0 and less than"),
         (lambda: OneCycleSchedule(1.0, duration=0), "duration"),
-        (lambda: OneCycleSchedule(1.0, 10, rising=1), "rising"),
+        (lambda: OneCycleSchedule(1.0, 10, warm_up_fraction=1), "warm_up_fraction"),
         (lambda: ReduceOnPlateau(1.0, factor=1), "factor"),
         (lambda: ReduceOnPlateau(1.0, patience=0), "patience"),
         (lambda: ReduceOnPlateau(1.0, patience=math.nan), "patience"),
         (lambda: ReduceOnPlateau(1.0, threshold=-0.1), "threshold"),
-        (lambda: ReduceOnPlateau(1.0, lowest=-0.1), "lowest"),
+        (lambda: ReduceOnPlateau(1.0, min_learning_rate=-0.1), "min_learning_rate"),
         (lambda: StepSchedule(1.0, every=2, factor=-1), "factor"),
         (lambda: ExponentialSchedule(1.0, factor=-0.5), "factor"),
-        (lambda: CosineSchedule(1.0, duration=5, final=-1), "final"),
-        (lambda: OneCycleSchedule(1.0, 10, start_factor=0), "start_factor"),
-        (lambda: OneCycleSchedule(1.0, 10, final_factor=0), "final_factor"),
+        (lambda: CosineSchedule(1.0, duration=5, final_learning_rate=-1), "final_learning_rate"),
+        (lambda: OneCycleSchedule(1.0, 10, start_divisor=0), "start_divisor"),
+        (lambda: OneCycleSchedule(1.0, 10, final_divisor=0), "final_divisor"),
     ],
 )
 def test_arguments_out_of_range(make, message):
@@ -227,7 +230,7 @@ def test_arguments_out_of_range(make, message):
         (lambda rate: ExponentialSchedule(rate, 0.5), "learning_rate"),
         (lambda rate: InverseScalingSchedule(rate), "learning_rate"),
         (lambda rate: CosineSchedule(rate, 3), "learning_rate"),
-        (lambda rate: OneCycleSchedule(rate, 3), "highest"),
+        (lambda rate: OneCycleSchedule(rate, 3), "max_learning_rate"),
         (lambda rate: ReduceOnPlateau(rate), "learning_rate"),
     ],
     ids=["Constant", "Step", "Exponential", "InverseScaling", "Cosine", "OneCycle", "ReduceOnPlateau"],

@@ -30,7 +30,7 @@ from layernet import (
     lecture_graph,
 )
 from layernet.initializers import Initializer
-from layernet.representation import find_by_name
+from layernet.registry import find_by_name
 from layernet.schedules import Schedule
 from layernet.training import DivergenceError
 

@@ -16,7 +16,7 @@ import layernet
 from layernet.checking.gradients import check_gradients
 from layernet.checking.laws import ContractReport, try_laws
 from layernet.containers import Residual, Sequential
-from layernet.guards import writable_arguments
+from layernet.guards.read_only import writable_arguments
 from layernet.layer import Layer
 from layernet.optimizers import SGD
 from layernet.validation import as_feature_shape

@@ -147,7 +147,7 @@ class FormulaPlan:
             optimizer.move_all(
                 self.parameters,
                 self.gradients,
-                optimizer.decay_entries(self.decay_mask),
+                optimizer.effective_decay_mask(self.decay_mask),
                 complete,
                 share if len(self.parameters) > MANY_WEIGHTS else None,
             )

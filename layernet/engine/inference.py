@@ -15,7 +15,7 @@ import numpy as np
 from layernet.engine import choice
 from layernet.engine.blocks import computed_in_blocks
 from layernet.engine.threads import SMALL_PRODUCT, blas_on_one_thread
-from layernet.guards import is_ready_input, with_samples
+from layernet.guards.inputs import format_batch_shape, is_ready_input
 from layernet.layer import Layer
 from layernet.losses.loss import BoundLoss
 from layernet.sparse import as_sparse_rows, is_sparse
@@ -262,7 +262,8 @@ class InferencePlan:
         network = self.network
         return (
             f"<{type(self).__name__} of {network!r}, {'compiled' if self.is_compiled else 'by formulas'}: "
-            f"{with_samples(network.input_shape)} to {with_samples(network.output_shape)}, {network.dtype}>"
+            f"{format_batch_shape(network.input_shape)} to {format_batch_shape(network.output_shape)}, "
+            f"{network.dtype}>"
         )
 
 

@@ -13,7 +13,7 @@ from layernet.estimators.targets import CLASSIFIER_LOSSES, REGRESSOR_LOSSES
 from layernet.layer import Layer
 from layernet.losses import Loss
 from layernet.optimizers import Optimizer
-from layernet.representation import find_by_name
+from layernet.registry import find_by_name
 
 
 class _GivenNetwork(NetworkEstimator):

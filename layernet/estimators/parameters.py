@@ -7,8 +7,10 @@ from typing import Any
 
 from layernet.layer import Layer
 from layernet.losses import Loss
+from layernet.losses.names import find_loss
 from layernet.optimizers import Optimizer
-from layernet.representation import Configurable, find_by_name
+from layernet.registry import find_by_name
+from layernet.representation import Configurable
 
 # A name given for one of these stands for an object with parameters of its own.
 KINDS = {"optimizer": Optimizer, "solver": Optimizer, "loss": Loss}
@@ -68,7 +70,7 @@ class NestedParameters:
             )
         holder = getattr(self, head)
         if isinstance(holder, str) and head in KINDS:
-            holder = find_by_name(KINDS[head], holder, head)
+            holder = find_loss(holder, head) if head == "loss" else find_by_name(KINDS[head], holder, head)
         setattr(self, head, with_argument(copy.deepcopy(holder), rest, value, name))
 
 

@@ -15,37 +15,16 @@ from layernet.estimators.compatibility import AS_REPORTED
 from layernet.layer import Layer
 from layernet.layers.saturating import logistic
 from layernet.layers.softmax import Softmax
-from layernet.losses import (
-    BinaryCrossEntropy,
-    CrossEntropy,
-    HalfPoissonDeviance,
-    HalfSquaredError,
-    HingeLoss,
-    HuberLoss,
-    LogLoss,
-    Loss,
-    MeanAbsoluteError,
-    MeanSquaredError,
-    PoissonLoss,
-    QuantileLoss,
-)
+from layernet.losses import BinaryCrossEntropy, CrossEntropy, HingeLoss, LogLoss, Loss, PoissonLoss
 from layernet.losses.loss import bounded
+from layernet.losses.names import find_loss
 
-CLASSIFIER_LOSSES = {
-    "log_loss": LogLoss,  # for more than two classes, CrossEntropy
-    "hinge": HingeLoss,
-    "cross_entropy": CrossEntropy,
-    "binary_cross_entropy": BinaryCrossEntropy,
-}
-REGRESSOR_LOSSES = {
-    "squared_error": HalfSquaredError,
-    "poisson": HalfPoissonDeviance,
-    "absolute_error": MeanAbsoluteError,
-    "mean_absolute_error": MeanAbsoluteError,
-    "mean_squared_error": MeanSquaredError,
-    "huber": HuberLoss,
-    "quantile": QuantileLoss,
-}
+# The names of losses that estimators take. With more than two classes, "log_loss" stands for CrossEntropy.
+CLASSIFIER_LOSSES = ("log_loss", "hinge", "cross_entropy", "binary_cross_entropy")
+REGRESSOR_LOSSES = (
+    *("squared_error", "poisson", "absolute_error", "mean_absolute_error", "mean_squared_error"),
+    *("huber", "quantile"),
+)
 
 
 class ClassTargets:
@@ -107,7 +86,7 @@ class ClassTargets:
             kind = CrossEntropy if n_classes > 2 and not self.is_multilabel else LogLoss
             kind = AS_REPORTED[kind] if exact else kind
             loss = kind(label_smoothing=label_smoothing)
-        self.loss = self.loss_without_weights = CLASSIFIER_LOSSES[loss]() if isinstance(loss, str) else loss
+        self.loss = self.loss_without_weights = find_loss(loss)
         self.who = who
         takes_class_numbers = isinstance(self.loss, (CrossEntropy, HingeLoss))
         if self.is_multilabel and takes_class_numbers:
@@ -269,7 +248,7 @@ class NumberTargets:
         self, y: np.ndarray, loss: str | Loss, exact: bool = False, target_scale: str | None = None
     ) -> None:
         self.n_outputs = 1 if y.ndim == 1 else y.shape[1]
-        self.loss = REGRESSOR_LOSSES[loss]() if isinstance(loss, str) else loss
+        self.loss = find_loss(loss)
         if exact and type(self.loss) in AS_REPORTED:
             self.loss = AS_REPORTED[type(self.loss)]()
         self.out_activation = "exp" if isinstance(self.loss, PoissonLoss) else "identity"

@@ -16,7 +16,7 @@ from layernet.graph.structure import NotNeuronsError, columns_of
 from layernet.layer import Layer, NotBuiltError
 from layernet.layers import Dense, Sigmoid
 from layernet.losses.loss import BoundLoss, Loss
-from layernet.representation import find_by_name
+from layernet.losses.names import find_loss
 from layernet.sparse import is_sparse
 from layernet.validation import as_float_array
 
@@ -104,7 +104,7 @@ def computation_graph(
     sample = as_sample(network, sample)
     chain = [copy.deepcopy(network)]
     if loss is not None:
-        chain.append(find_by_name(Loss, loss, "loss").bind(as_targets(network, target)))
+        chain.append(find_loss(loss).bind(as_targets(network, target)))
     whole = Sequential(chain).build(sample.shape, dtype=network.dtype)
     try:
         columns = columns_of(whole, sample, names)

@@ -2,12 +2,13 @@
 
 from layernet.layers.activation import Activation
 from layernet.layers.dense import Dense
+from layernet.layers.identity import Identity
 from layernet.layers.noise import Dropout, GaussianNoise
 from layernet.layers.normalization import BatchNorm, LayerNorm, RMSNorm
 from layernet.layers.rectifiers import ELU, SELU, LeakyReLU, ReLU
 from layernet.layers.saturating import HardSigmoid, Sigmoid, Tanh
 from layernet.layers.shaping import Flatten, Reshape
-from layernet.layers.smooth import GELU, Identity, Mish, SiLU, Softplus
+from layernet.layers.smooth import GELU, Mish, SiLU, Softplus
 from layernet.layers.softmax import LogSoftmax, Softmax
 
 __all__ = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from layernet.guards import forward_unchecked
+from layernet.guards.inputs import forward_unchecked
 from layernet.layer import Layer
 
 

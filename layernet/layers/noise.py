@@ -79,13 +79,13 @@ class Dropout(NoiseLayer):
 class GaussianNoise(NoiseLayer):
     """Add normal noise in training, so that the network learns to shrug it off.
 
-    outputs = inputs + e with e normal of mean 0 and standard deviation `deviation` in training; outputs =
+    outputs = inputs + e with e normal of mean 0 in training; outputs =
     inputs in inference. grad_inputs = G in both.
 
     Parameters
     ----------
-    deviation : float
-        The standard deviation, in units of the inputs; at least 0.
+    standard_deviation : float
+        In units of the inputs; at least 0.
 
     Attributes
     ----------
@@ -98,17 +98,17 @@ class GaussianNoise(NoiseLayer):
     ones: Box and Muller (1958).
     """
 
-    def __init__(self, deviation: float):
-        self.deviation = require_number(self, "deviation", deviation, at_least=0)
+    def __init__(self, standard_deviation: float):
+        self.standard_deviation = require_number(self, "standard_deviation", standard_deviation, at_least=0)
 
     def forward_pass(self, inputs):
-        if not self.training or self.deviation == 0:
+        if not self.training or self.standard_deviation == 0:
             return inputs.copy()
         # Halves keep both away from 0, where the logarithm is infinite.
         first = (random_bits(self.seed, 2 * self.step, inputs.shape, self.batch_rows) + 0.5) / 2**32
         second = (random_bits(self.seed, 2 * self.step + 1, inputs.shape, self.batch_rows) + 0.5) / 2**32
         normal = np.sqrt(-2 * np.log(first)) * np.cos(2 * math.pi * second)
-        return inputs + self.deviation * normal.astype(inputs.dtype)
+        return inputs + self.standard_deviation * normal.astype(inputs.dtype)
 
     def backward_pass(self, inputs, grad_output):
         return grad_output.copy()

@@ -1,4 +1,4 @@
-"""Smooth relatives of the rectifier: GELU, SiLU, Mish, Softplus; and Identity, the smoothest of all."""
+"""Smooth relatives of the rectifier: GELU, SiLU, Mish, Softplus."""
 
 from __future__ import annotations
 
@@ -13,24 +13,6 @@ from layernet.layers.saturating import logistic
 SQRT_HALF = math.sqrt(0.5)
 SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
 INVERSE_SQRT_2_PI = 1 / math.sqrt(2 * math.pi)
-
-
-class Identity(Layer):
-    """Outputs are the inputs: the activation of a linear unit, or a place kept free.
-
-    f(x) = x, f'(x) = 1.
-
-    Examples
-    --------
-    >>> Identity().forward_pass([[1.0, -2.0]])
-    array([[ 1., -2.]])
-    """
-
-    def forward_pass(self, inputs):
-        return inputs.copy()
-
-    def backward_pass(self, inputs, grad_output):
-        return grad_output.copy()
 
 
 class Softplus(Activation):

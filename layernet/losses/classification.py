@@ -9,7 +9,7 @@ import numpy as np
 
 from layernet.layers.saturating import logistic
 from layernet.layers.softmax import shifted_rows, softmax
-from layernet.losses.loss import Loss, are_labels_predicted, bounded, count_outputs, mean_over_outputs
+from layernet.losses.loss import Loss, all_labels_match, bounded, count_outputs, mean_over_outputs
 from layernet.validation import require_number
 
 # Losses of many rows of many classes are computed in blocks of so many logits: 8 MB of float64.
@@ -49,8 +49,8 @@ class CrossEntropy(Loss):
     Bridle (1990), Probabilistic interpretation of feedforward classification network outputs.
     """
 
-    outputs_are = "logits"
-    own_activation = staticmethod(softmax)
+    output_kind = "logits"
+    output_activation = staticmethod(softmax)
 
     def __init__(
         self,
@@ -180,8 +180,8 @@ class BinaryCrossEntropy(Loss):
            [ 0.125,  0.125]])
     """
 
-    outputs_are = "logits"
-    own_activation = staticmethod(logistic)
+    output_kind = "logits"
+    output_activation = staticmethod(logistic)
 
     # For subclasses with a constructor of their own.
     pos_weight: float | tuple[float, ...] | None = None
@@ -229,7 +229,7 @@ class BinaryCrossEntropy(Loss):
 
     def is_predicted(self, outputs, targets):
         """Each logit is above 0 where its label is above 1/2, and nowhere else."""
-        return are_labels_predicted(outputs > 0, targets > 0.5)
+        return all_labels_match(outputs > 0, targets > 0.5)
 
 
 class HingeLoss(Loss):
@@ -253,7 +253,7 @@ class HingeLoss(Loss):
     1.0
     """
 
-    outputs_are = "scores of any sign"
+    output_kind = "scores of any sign"
 
     def __init__(self, margin: float = 1.0):
         self.margin = require_number(self, "margin", margin, above=0)
@@ -296,7 +296,7 @@ class HingeLoss(Loss):
     def is_predicted(self, outputs, targets):
         """The largest score is that of the class; a single score has the sign of the target."""
         if targets.ndim == 2:
-            return are_labels_predicted(outputs > 0, targets > 0)
+            return all_labels_match(outputs > 0, targets > 0)
         return outputs.argmax(axis=1) == targets
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from layernet.layers.saturating import logistic
 from layernet.losses.classification import BinaryCrossEntropy, label_losses
 from layernet.losses.loss import Loss
-from layernet.losses.regression import PoissonLoss, counted_outputs, is_nearest_label_right
+from layernet.losses.regression import PoissonLoss, counted_outputs, is_nearest_label_correct
 from layernet.validation import require_number
 
 
@@ -35,7 +35,7 @@ class HalfSquaredError(Loss):
     def gradient(self, outputs, targets):
         return outputs - targets
 
-    is_predicted = is_nearest_label_right
+    is_predicted = is_nearest_label_correct
 
 
 class HalfPoissonDeviance(PoissonLoss):

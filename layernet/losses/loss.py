@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from layernet.guards import Pass, refuse_incomplete, with_read_only_arguments
+from layernet.guards.completeness import Pass, require_both_passes
+from layernet.guards.read_only import with_read_only_arguments
 from layernet.layer import Layer
 from layernet.representation import Configurable, is_of_the_package
 from layernet.validation import as_float_array, require_dense, require_finite, require_number
@@ -35,9 +36,9 @@ class Loss(Configurable):
 
     Attributes
     ----------
-    outputs_are : str
+    output_kind : str
         What the formula takes outputs for, in words: "logits", for instance.
-    own_activation : callable or None
+    output_activation : callable or None
         The function of rows of outputs that the formula applies to them itself: the softmax of logits, for
         instance. Training refuses a network that ends in a layer of the same function.
 
@@ -55,15 +56,15 @@ class Loss(Configurable):
     (0.0, (2, 1))
     """
 
-    outputs_are = "predictions"
-    own_activation: Callable[[np.ndarray], np.ndarray] | None = None
+    output_kind = "predictions"
+    output_activation: Callable[[np.ndarray], np.ndarray] | None = None
     _is_abstract = True
 
     def __init_subclass__(cls, abstract: bool = False, **options: Any) -> None:
         super().__init_subclass__(**options)
         cls._is_abstract = abstract
         if not abstract:
-            refuse_incomplete(cls, Loss, FORWARD, BACKWARD, plain_may_stay=True)
+            require_both_passes(cls, Loss, FORWARD, BACKWARD, plain_may_stay=True)
         if not is_of_the_package(cls):
             guard_formulas(cls)
 
@@ -195,10 +196,10 @@ def is_predicted_by_logits(outputs: np.ndarray, targets: np.ndarray) -> np.ndarr
     if outputs.shape[1] > 1 and (targets.ndim == 1 or np.allclose(targets.sum(axis=1), 1)):
         classes = targets if targets.ndim == 1 else targets.argmax(axis=1)
         return outputs.argmax(axis=1) == classes
-    return are_labels_predicted(outputs > 0, targets.reshape(outputs.shape) > 0.5)
+    return all_labels_match(outputs > 0, targets.reshape(outputs.shape) > 0.5)
 
 
-def are_labels_predicted(predicted: np.ndarray, labels: np.ndarray) -> np.ndarray:
+def all_labels_match(predicted: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Whether all labels of each sample are the predicted ones."""
     return (predicted == labels).reshape(len(labels), -1).all(axis=1)
 

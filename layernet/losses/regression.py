@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from layernet.losses.loss import Loss, are_labels_predicted, count_outputs, mean_over_outputs
+from layernet.losses.loss import Loss, all_labels_match, count_outputs, mean_over_outputs
 from layernet.validation import require_number
 
 
-def is_nearest_label_right(loss: Loss, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+def is_nearest_label_correct(loss: Loss, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """Return for each sample whether its class is predicted, by outputs that approximate 0 and 1.
 
     A single output predicts 1 if it is above 1/2; of several outputs, the largest predicts the class.
@@ -40,7 +40,7 @@ def is_nearest_label_right(loss: Loss, outputs: np.ndarray, targets: np.ndarray)
             "give a function (targets, outputs) of your own."
         )
     if n_outputs == 1:
-        return are_labels_predicted(outputs > 0.5, targets > 0.5)
+        return all_labels_match(outputs > 0.5, targets > 0.5)
     if not (targets.sum(axis=1) == 1).all():
         raise ValueError(
             f"accuracy with {loss!r} and {n_outputs} outputs expects one 1 in each row of the targets. For "
@@ -66,7 +66,7 @@ class MeanSquaredError(Loss):
     def gradient(self, outputs, targets):
         return (outputs - targets) * (2 / count_outputs(outputs))
 
-    is_predicted = is_nearest_label_right
+    is_predicted = is_nearest_label_correct
 
 
 class MeanAbsoluteError(Loss):
@@ -86,7 +86,7 @@ class MeanAbsoluteError(Loss):
     def gradient(self, outputs, targets):
         return np.sign(outputs - targets) / count_outputs(outputs)
 
-    is_predicted = is_nearest_label_right
+    is_predicted = is_nearest_label_correct
 
 
 class HuberLoss(Loss):
@@ -121,7 +121,7 @@ class HuberLoss(Loss):
     def gradient(self, outputs, targets):
         return np.clip(outputs - targets, -self.delta, self.delta) / count_outputs(outputs)
 
-    is_predicted = is_nearest_label_right
+    is_predicted = is_nearest_label_correct
 
 
 class QuantileLoss(Loss):
@@ -157,7 +157,7 @@ class QuantileLoss(Loss):
         slope = np.where(error > 0, 1 - self.quantile, -self.quantile) * (error != 0)
         return slope.astype(outputs.dtype, copy=False) / count_outputs(outputs)
 
-    is_predicted = is_nearest_label_right
+    is_predicted = is_nearest_label_correct
 
 
 class PoissonLoss(Loss):
@@ -177,8 +177,8 @@ class PoissonLoss(Loss):
     Nelder and Wedderburn (1972), Generalized linear models.
     """
 
-    outputs_are = "logarithms of expected counts"
-    own_activation = np.exp
+    output_kind = "logarithms of expected counts"
+    output_activation = np.exp
 
     def prepare(self, targets: Any, output_shape, dtype):
         """Counts of the outputs' shape, at least 0."""

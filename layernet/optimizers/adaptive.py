@@ -88,7 +88,7 @@ class Adagrad(Optimizer):
         self.initial_sum = require_number(self, "initial_sum", initial_sum, at_least=0)
         self.epsilon = require_number(self, "epsilon", epsilon, above=0)
 
-    def first_slot(self, name, parameters):
+    def initial_slot_values(self, name, parameters):
         return np.full_like(parameters, self.initial_sum)
 
     def move(self, parameters, gradients, learning_rate, sum_of_squares):

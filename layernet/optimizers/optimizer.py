@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from layernet.guards import with_read_only_arguments
-from layernet.hints import OPTIMIZER_ELSEWHERE
+from layernet.guards.read_only import with_read_only_arguments
+from layernet.hints import OPTIMIZER_HINTS
 from layernet.interrupts import uninterrupted
 from layernet.layer import Layer
 from layernet.parameters import Owner
@@ -72,7 +72,7 @@ class Optimizer(Configurable):
     _rates: tuple[Any, Any] | None = None
 
     _is_of_the_package = True
-    _arguments_elsewhere = _set_elsewhere = OPTIMIZER_ELSEWHERE
+    _argument_hints = _assignment_hints = OPTIMIZER_HINTS
 
     def __init_subclass__(cls, abstract: bool = False, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -105,7 +105,7 @@ class Optimizer(Configurable):
                 f"{who} has no {name!r}: its __init__ did not call super().__init__(learning_rate, ...), which "
                 "sets it. Call it first."
             )
-        hint = OPTIMIZER_ELSEWHERE.get(name)
+        hint = OPTIMIZER_HINTS.get(name)
         raise AttributeError(f"{who} has no {name!r}. {hint}" if hint else f"{who} has no attribute {name!r}.")
 
     def update(self, network: Layer) -> None:
@@ -124,7 +124,7 @@ class Optimizer(Configurable):
         self._refuse_another(network)
         parameters, gradients = network.parameter_vector, network.gradient_vector
         with uninterrupted:
-            self.move_all(parameters, gradients, self.decay_entries(network.decay_mask))
+            self.move_all(parameters, gradients, self.effective_decay_mask(network.decay_mask))
             network.end_step()
 
     def move_all(
@@ -193,7 +193,7 @@ class Optimizer(Configurable):
             )
         self._owner = Owner(network)
 
-    def decay_entries(self, decay_mask: np.ndarray) -> np.ndarray | None:
+    def effective_decay_mask(self, decay_mask: np.ndarray) -> np.ndarray | None:
         """A network's `decay_mask`, where this optimizer heeds it; None where it makes no difference."""
         return None if self.decay_biases or not self.weight_decay else decay_mask
 
@@ -360,7 +360,8 @@ class Optimizer(Configurable):
             require_places_for_slots(self)
             known = self._memory or {}
             self._memory = {
-                name: known[name] if name in known else self.first_slot(name, parameters) for name in self.slots
+                name: known[name] if name in known else self.initial_slot_values(name, parameters)
+                for name in self.slots
             }
         memory = list(self._memory.values())
         if memory and memory[0].shape != parameters.shape:
@@ -370,7 +371,7 @@ class Optimizer(Configurable):
             )
         return memory
 
-    def first_slot(self, name: str, parameters: np.ndarray) -> np.ndarray:
+    def initial_slot_values(self, name: str, parameters: np.ndarray) -> np.ndarray:
         """A vector of the memory before the first step: zeros, unless an optimizer says otherwise."""
         # Not zeros_like, which writes the zeros at once: here the system gives memory when it is first used.
         return np.zeros(parameters.shape, parameters.dtype)

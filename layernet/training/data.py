@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from layernet.engine.inference import InferencePlans
-from layernet.guards import read_only
+from layernet.guards.read_only import read_only
 from layernet.layer import Layer
 from layernet.losses.loss import Loss, as_weights, bounded
 from layernet.sparse import (

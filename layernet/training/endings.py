@@ -57,20 +57,20 @@ def refuse_doubled_activation(network: Layer, loss: Loss) -> None:
     Raises
     ------
     ValueError
-        If the network ends in the loss's `own_activation`.
+        If the network ends in the loss's `output_activation`.
 
     Warns
     -----
     UserWarning
         If it ends in another function whose values are probabilities, and the loss does not take these.
     """
-    takes_any_outputs = loss.outputs_are == Loss.outputs_are
-    if takes_any_outputs and loss.own_activation is None:
+    takes_any_outputs = loss.output_kind == Loss.output_kind
+    if takes_any_outputs and loss.output_activation is None:
         return
-    taken = "raw outputs" if takes_any_outputs else loss.outputs_are
+    taken = "raw outputs" if takes_any_outputs else loss.output_kind
     for layers in endings(network):
         for index, last in enumerate(layers):
-            if loss.own_activation is not None and computes(layers[index:], loss.own_activation):
+            if loss.output_activation is not None and computes(layers[index:], loss.output_activation):
                 raise ValueError(
                     f"{loss!r} takes {taken} and applies their activation itself, but the network ends in "
                     f"{last!r}, which applies it too. Leave that layer out; for predictions put it behind the "

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from layernet.hints import named_instead
+from layernet.hints import suggest_name
 from layernet.interrupts import uninterrupted
 from layernet.optional_dependencies import pyplot
 
@@ -69,7 +69,7 @@ class History(dict):
         self._open: set[str] = set()
 
     def __missing__(self, name: str) -> Any:
-        instead = named_instead(name, self, {"acc": "Accuracy is a metric: fit(..., metrics='accuracy')."})
+        instead = suggest_name(name, self, {"acc": "Accuracy is a metric: fit(..., metrics='accuracy')."})
         raise KeyError(f"{name!r} is not a column. {instead}")
 
     def add(self, **row: Any) -> None:

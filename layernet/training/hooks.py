@@ -7,7 +7,7 @@ import inspect
 from types import FunctionType
 from typing import Any
 
-from layernet.hints import CALLBACK_ELSEWHERE, named_instead
+from layernet.hints import CALLBACK_HINTS, suggest_name
 from layernet.representation import is_method
 
 HOOKS = ("on_train_begin", "on_epoch_begin", "on_batch_end", "on_epoch_end", "on_train_end")
@@ -36,7 +36,7 @@ def refuse_what_nobody_calls(cls: type) -> None:
             if isinstance(value, FunctionType):  # others cannot be asked what they take
                 refuse_other_arguments(cls, name, value)
         elif name not in cls.other_hooks:
-            instead = named_instead(name, HOOKS, CALLBACK_ELSEWHERE)
+            instead = suggest_name(name, HOOKS, CALLBACK_HINTS)
             raise TypeError(
                 f"{cls.__name__}.{name} would never be called. {instead} If others "
                 f"call it, declare it in the class: other_hooks = ({name!r},)."
@@ -55,8 +55,8 @@ def refuse_misspelled(callback: Any) -> None:
     for name, value in vars(callback).items():
         if not name.startswith("on_") or not is_method(value) or name in HOOKS or name in callback.other_hooks:
             continue
-        if name in CALLBACK_ELSEWHERE or difflib.get_close_matches(name, HOOKS, 1, 0.9):
-            instead = named_instead(name, HOOKS, CALLBACK_ELSEWHERE)
+        if name in CALLBACK_HINTS or difflib.get_close_matches(name, HOOKS, 1, 0.9):
+            instead = suggest_name(name, HOOKS, CALLBACK_HINTS)
             raise TypeError(
                 f"{type(callback).__name__}.{name} is a function that would never be called. {instead}"
             )

@@ -12,13 +12,15 @@ import numpy as np
 from layernet.engine.choice import check_engine, plan_for
 from layernet.engine.formulas import NotFiniteError, all_finite
 from layernet.engine.inference import InferencePlans
-from layernet.guards import read_only, unchanged_on_error
-from layernet.hints import FIT_ELSEWHERE, explains_arguments
+from layernet.guards.modes import unchanged_on_error
+from layernet.guards.read_only import read_only
+from layernet.hints import FIT_HINTS, with_argument_hints
 from layernet.interrupts import signals_can_wait
 from layernet.layer import Layer
 from layernet.losses.loss import Loss, as_weights
+from layernet.losses.names import find_loss
 from layernet.optimizers.optimizer import Optimizer
-from layernet.representation import find_by_name
+from layernet.registry import find_by_name
 from layernet.schedules import observing_schedule
 from layernet.sparse import is_sparse
 from layernet.training.averaging import WeightAverage
@@ -68,7 +70,7 @@ class DivergenceError(ArithmeticError, ValueError):
         self.history = History() if history is None else history
 
 
-@explains_arguments(FIT_ELSEWHERE)
+@with_argument_hints(FIT_HINTS)
 def fit(
     network: Layer,
     X: Any,
@@ -166,7 +168,7 @@ def fit(
     >>> net.forward_pass([[2.0]]).round(1)
     array([[5.]])
     """
-    loss = find_by_name(Loss, loss, "loss")
+    loss = find_loss(loss)
     optimizer = find_by_name(Optimizer, optimizer, "optimizer")
     metrics = as_metrics(metrics, loss)
     callbacks = as_callbacks(callbacks)
@@ -356,7 +358,7 @@ def train_epoch(
     }
 
 
-@explains_arguments(FIT_ELSEWHERE)
+@with_argument_hints(FIT_HINTS)
 def evaluate(
     network: Layer,
     X: Any,
@@ -387,7 +389,7 @@ def evaluate(
     dict of str to float
         `"loss"`, then the metrics by name; an array for a metric that returns one.
     """
-    loss = find_by_name(Loss, loss, "loss")
+    loss = find_loss(loss)
     metrics = as_metrics(metrics, loss)
     check_engine(engine)
     outputs = outputs_in_blocks(network, X if is_sparse(X) else np.asarray(X), engine=engine)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from layernet.guards import is_of_read_only, overwrites, read_only
+from layernet.guards.read_only import is_read_only_error, overwrite_error, read_only
 from layernet.losses.loss import Loss, is_predicted_by_logits
 
 # The columns that every history may have; a metric of such a name would be added to one of them.
@@ -153,8 +153,8 @@ def value_of(name: str, metric: Callable, targets: np.ndarray, outputs: np.ndarr
     try:
         value = metric(read_only(targets), read_only(outputs))
     except Exception as error:
-        if is_of_read_only(error):
-            raise overwrites(f"The metric {name!r}", ("targets", "outputs")) from error
+        if is_read_only_error(error):
+            raise overwrite_error(f"The metric {name!r}", ("targets", "outputs")) from error
         error.add_note(
             f"This was the metric {name!r}, called with targets of shape {targets.shape} and outputs of shape "
             f"{outputs.shape}. Outputs are the network's own, logits for instance and no labels: use "

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from layernet.hints import RUN_ELSEWHERE
+from layernet.hints import RUN_HINTS
 from layernet.layer import Layer
 from layernet.losses.loss import Loss
 from layernet.optimizers.optimizer import Optimizer
@@ -104,14 +104,14 @@ class Run:
         if is_new or name == "kept_epoch":
             object.__setattr__(self, name, value)
             return
-        hint = RUN_ELSEWHERE.get(name) or (
+        hint = RUN_HINTS.get(name) or (
             "A callback may call run.stop(message), and assign to run.optimizer.learning_rate and to "
             "run.data.inputs, run.data.targets and run.data.weights. What it remembers it keeps itself."
         )
         raise AttributeError(f"run.{name} cannot be assigned. {hint}")
 
     def __getattr__(self, name: str) -> Any:
-        hint = RUN_ELSEWHERE.get(name, f"It has {', '.join(self.__slots__)}.")
+        hint = RUN_HINTS.get(name, f"It has {', '.join(self.__slots__)}.")
         raise AttributeError(f"A run has no {name!r}. {hint}")
 
 

@@ -138,7 +138,7 @@ OF_LAYERS = [
     (SELU(), "alpha", [0.5, 0.25]),
     (SELU(), "scale", [0.5, 2.0]),
     (GELU(), "approximate", [1.0, 0.0]),
-    (GaussianNoise(0.5), "deviation", [0.25, 2.0, 0.0]),
+    (GaussianNoise(0.5), "standard_deviation", [0.25, 2.0, 0.0]),
     (BatchNorm(), "epsilon", [0.5, 2.0]),
     (BatchNorm(), "momentum", [0.5, 0.0]),
     (LayerNorm(), "epsilon", [0.5, 2.0]),

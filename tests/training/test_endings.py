@@ -59,7 +59,7 @@ class Named(Sequential):
 class ExponentialRate(Loss):
     """Says which activation it applies, and nothing of what its outputs are."""
 
-    own_activation = np.exp
+    output_activation = np.exp
 
     def losses(self, outputs, targets):
         return (np.exp(outputs) - targets * outputs).mean(axis=1)

@@ -22,7 +22,7 @@ MOST_ROWS, FEWEST_ROWS, BYTES_OF_BUFFERS = 1024, 64, 2**21
 # So many multiplications take a few microseconds, which is less than it may take to get Python's lock back.
 SHORT = 50_000
 # Arguments of layers that no kernel of inference depends on, once the layer is built.
-WITHOUT_EFFECT = frozenset({"units", "rate", "deviation", "momentum"})
+WITHOUT_EFFECT = frozenset({"units", "rate", "standard_deviation", "momentum"})
 
 
 class CompiledWorker:

@@ -243,8 +243,8 @@ class CompiledPlan:
     def _add_update(self, step, program):
         """How the optimizer moves the parameters, and what layers do after that."""
         step.begin = add_update(
-            self.optimizer, program, self.parameters, self.optimizer.decay_entries(self.network.decay_mask),
-            step.own, self.longest_run,
+            self.optimizer, program, self.parameters,
+            self.optimizer.effective_decay_mask(self.network.decay_mask), step.own, self.longest_run,
         )  # fmt: skip
         program.meet()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from layernet.guards import BATCH_INFO
+from layernet.guards.modes import BATCH_INFO
 
 # What a step or a callback changes, and what every step looks up anew.
 NO_SETTINGS = frozenset({"training", "steps", "last_learning_rate", "learning_rate", *BATCH_INFO})

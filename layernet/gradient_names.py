@@ -1,0 +1,73 @@
+"""Refusal of gradients that belong to no parameter: `grad_x` where there is no parameter `x`."""
+
+from __future__ import annotations
+
+import dis
+import inspect
+import numbers
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from layernet.representation import is_of_the_package
+
+if TYPE_CHECKING:
+    from layernet.parameters import ParameterContainer
+
+# What the contract calls a gradient beside those of parameters.
+_GRADIENTS_OF_PASSES = frozenset({"grad_input", "grad_inputs", "grad_output", "grad_outputs"})
+
+
+def require_parameter_of_gradient(layer: ParameterContainer, name: str, value: Any) -> None:
+    """Raise an error for a gradient that belongs to no parameter: nothing would be moved by it.
+
+    Parameters
+    ----------
+    layer : ParameterContainer
+        One that is built, or being built; before that an attribute is an argument of the constructor.
+    name : str
+        Of the attribute, beginning with `grad_`.
+    value : object
+        Arrays and NumPy's numbers are gradients, other values settings.
+    """
+    if layer.input_shape is None or not isinstance(value, (np.ndarray, np.generic)):
+        return
+    parameter = name.removeprefix("grad_")
+    if name in _GRADIENTS_OF_PASSES or parameter in layer.parameter_shapes:
+        return
+    has = f"It has the parameters {list(layer.parameter_shapes)}" if layer.parameter_shapes else "It has none"
+    raise AttributeError(
+        f"{type(layer).__name__}.{name} is the gradient of no parameter: training would leave {parameter!r} "
+        f"as it is. {has}; another is made by self.add_parameter({parameter!r}, shape) in "
+        "create_parameters(self, input_shape)."
+    )
+
+
+def require_parameters_of_gradients(layer: ParameterContainer) -> None:
+    """Raise an error for a layer that is being built and has gradients for numbers that are no parameters.
+
+    The gradient may be an attribute already, or one that the passes of the class assign: the first layers of a
+    network are never asked for gradients, if they have no parameters.
+    """
+    if is_of_the_package(type(layer)):
+        return
+    own = vars(layer)
+    for name in {name for name in own if name.startswith("grad_")} | assigned_gradients(type(layer)):
+        value = own.get(name.removeprefix("grad_"))
+        if isinstance(value, (np.ndarray, numbers.Real)) and not isinstance(value, bool):
+            require_parameter_of_gradient(layer, name, np.asarray(value))
+
+
+def assigned_gradients(cls: type[ParameterContainer]) -> set[str]:
+    """The names of attributes beginning with `grad_` that the backward passes of a class assign."""
+    codes = [
+        getattr(inspect.unwrap(getattr(cls, name)), "__code__", None)
+        for name in ("backward_pass", "backward_from", "parameter_gradients")
+    ]
+    return {
+        step.argval
+        for code in codes
+        if code is not None
+        for step in dis.get_instructions(code)
+        if step.opname == "STORE_ATTR" and step.argval.startswith("grad_")
+    }
