@@ -265,7 +265,7 @@ class Layer(ParameterContainer):
             What every epoch came to.
         """
         # The contract knows nothing of training; this is a door to it for those who hold a network.
-        from layernet.training.loop import fit
+        from layernet.training.fitting import fit
 
         return fit(
             self,

@@ -214,3 +214,10 @@ def require_number(
     if not math.isfinite(value):
         raise ValueError(f"{who} must be {or_else}finite, got {value!r}.")
     return int(value) if isinstance(value, numbers.Integral) else float(value)
+
+
+def as_count(value: Any, name: str) -> int:
+    """A whole number of at least 1, or a ValueError."""
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.")
+    return int(value)

@@ -51,7 +51,7 @@ ORDER = [
 
 # A network's methods `fit` and `compile_for_inference` import what is above the layer when they are called.
 DOORS = {
-    ("layer.py", "layernet.training.loop"),
+    ("layer.py", "layernet.training.fitting"),
     ("layer.py", "layernet.engine.inference"),
 }
 

@@ -29,19 +29,21 @@ from layernet.estimators.scoring import as_given, scorer_of
 from layernet.estimators.starting import copy_parameters, unchanged_on_failure
 from layernet.layer import Layer
 from layernet.layers.noise import NoiseLayer
-from layernet.losses import Loss
-from layernet.losses.loss import bounded
+from layernet.losses.loss import Loss, bounded
 from layernet.optimizers import Optimizer
 from layernet.sparse import in_canonical_form, is_sparse
 from layernet.training import DivergenceError, Run
 from layernet.training.averaging import WeightAverage
-from layernet.training.callbacks import Callback, Snapshot, as_callbacks
-from layernet.training.data import TrainingData, outputs_in_blocks, select_rows
+from layernet.training.callbacks import Callback, as_callbacks
+from layernet.training.data import TrainingData
 from layernet.training.endings import refuse_doubled_activation
 from layernet.training.given import GivenArrays
 from layernet.training.lbfgs import minimize
 from layernet.training.loop import train
+from layernet.training.outputs import outputs_in_blocks
 from layernet.training.run import note
+from layernet.training.snapshot import Snapshot
+from layernet.training.storage import select_rows
 from layernet.user_warnings import warn_user
 
 # A larger `tol` asks for a fit that ends early, whatever it has learned by then; it gets no warning of that.
@@ -417,9 +419,8 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
         self.network_ = narrow
         if run.history.stop_reason in ("epochs_done", "evaluations_done", "no_descent"):
             warn_user(
-                f"lbfgs failed to converge after {run.epoch} iteration(s): {run.history.stop_message} "
-                "Increase the number of iterations to improve the convergence (max_iter, max_fun), or scale "
-                "the data.",
+                f"lbfgs failed to converge after {run.epoch} iteration(s): {run.history.stop_message} Increase "
+                "the number of iterations to improve the convergence (max_iter, max_fun), or scale the data.",
                 ConvergenceWarning,
             )
 

@@ -16,7 +16,7 @@ from layernet.estimators.checks import all_finite_in, require_in_range
 from layernet.estimators.numeric import only_numbers
 from layernet.layer import Layer
 from layernet.layers import Dense
-from layernet.training.data import outputs_in_blocks
+from layernet.training.outputs import outputs_in_blocks
 
 FLOAT_TYPES = (np.float64, np.float32)
 FLOAT_DTYPES = tuple(map(np.dtype, FLOAT_TYPES))  # compared in a tenth of the time

@@ -11,10 +11,11 @@ from sklearn.exceptions import ConvergenceWarning
 from layernet.layer import Layer
 from layernet.losses import Loss
 from layernet.training.batches import batches
-from layernet.training.callbacks import Snapshot
-from layernet.training.data import EVALUATION_BATCH_SIZE, TrainingData
-from layernet.training.loop import DivergenceError
+from layernet.training.data import TrainingData
+from layernet.training.divergence import DivergenceError
+from layernet.training.outputs import EVALUATION_BATCH_SIZE
 from layernet.training.run import Run
+from layernet.training.snapshot import Snapshot
 from layernet.user_warnings import warn_user
 
 # A fit has diverged if its final loss exceeds this multiple of the loss of a network that has learned nothing.

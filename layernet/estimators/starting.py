@@ -9,7 +9,7 @@ from typing import Any
 from sklearn.base import BaseEstimator
 
 from layernet.layer import Layer
-from layernet.training.callbacks import Snapshot
+from layernet.training.snapshot import Snapshot
 from layernet.validation import require_finite
 
 

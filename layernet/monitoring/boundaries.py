@@ -22,9 +22,8 @@ from layernet.monitoring.planes import (
 )
 from layernet.optional_dependencies import pyplot
 from layernet.training.callbacks import Callback
-from layernet.training.data import outputs_in_blocks
-from layernet.training.loop import as_count
-from layernet.validation import require_number
+from layernet.training.outputs import outputs_in_blocks
+from layernet.validation import as_count, require_number
 
 PICTURES_IN_A_ROW = 6
 

@@ -14,8 +14,9 @@ from layernet.monitoring.held_out_data import HeldOut, compare
 from layernet.monitoring.output_range import MOST_NUMBERS, lowest_loss, range_of_outputs
 from layernet.monitoring.row_statistics import one_column_each, share_of_contradictions
 from layernet.sparse import is_sparse
-from layernet.training.data import check_inputs, check_targets, dense_rows
+from layernet.training.data_validation import check_inputs, check_targets
 from layernet.training.run import Run
+from layernet.training.storage import dense_rows
 
 # Rows that are looked at: a share of 0.1 is then known to about 0.01.
 SAMPLE_ROWS = 512

@@ -12,8 +12,7 @@ from layernet.display.drawing import MINUS, PLUS
 from layernet.layer import Layer
 from layernet.layers import Dropout, GaussianNoise, HardSigmoid, LogSoftmax, Sigmoid, Softmax, Tanh
 from layernet.layers.saturating import logistic
-from layernet.training.loop import as_count
-from layernet.validation import as_float_array, require_finite
+from layernet.validation import as_count, as_float_array, require_finite
 
 # Colors that are told apart whatever one's eyes are like (Okabe and Ito, 2008), and a shape beside each.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#555555")

@@ -1,15 +1,12 @@
 """Training: the loop, its batches, its callbacks and its history."""
 
 from layernet.training.batches import batches
-from layernet.training.callbacks import (
-    Callback,
-    EarlyStopping,
-    LearningRateScheduler,
-    ProgressBar,
-)
+from layernet.training.callbacks import Callback, EarlyStopping, LearningRateScheduler, ProgressBar
+from layernet.training.divergence import DivergenceError
+from layernet.training.evaluation import evaluate
+from layernet.training.fitting import fit
 from layernet.training.history import History
 from layernet.training.learning_rate import LearningRateSearch, find_learning_rate
-from layernet.training.loop import DivergenceError, evaluate, fit
 from layernet.training.metrics import accuracy
 from layernet.training.run import Run
 

@@ -16,6 +16,7 @@ from layernet.schedules import Schedule
 from layernet.training.copies import SharingCopies
 from layernet.training.hooks import refuse_misspelled, refuse_what_nobody_calls
 from layernet.training.run import Run
+from layernet.training.snapshot import Snapshot
 
 
 class Callback(SharingCopies, Configurable):
@@ -124,26 +125,6 @@ def needs_every_batch(callback: Callback) -> bool:
         return bool(vars(callback).get("every_batch", True))
     says = next(cls for cls in type(callback).__mro__ if {"on_batch_end", "every_batch"} & vars(cls).keys())
     return "every_batch" not in vars(says) or bool(callback.every_batch)
-
-
-class Snapshot:
-    """A copy of a network's parameters and state, to go back to."""
-
-    def __init__(self, network: Layer):
-        self.network = network
-        self.parameters = np.empty_like(network.parameter_vector)
-        self.take()
-
-    def take(self) -> None:
-        """Copy the network as it is now, into the memory of the copy before."""
-        self.parameters[:] = self.network.parameter_vector
-        self.state = self.network.state()
-
-    def restore(self) -> None:
-        """Give the network the parameters and the state of the snapshot."""
-        with uninterrupted:
-            self.network.parameter_vector[:] = self.parameters
-            self.network.load_state(self.state)
 
 
 class EarlyStopping(Callback):

@@ -10,9 +10,9 @@ import numpy as np
 from layernet.engine.formulas import FormulaPlan, NotFiniteError
 from layernet.training.callbacks import Callback, call
 from layernet.training.data import TrainingData
+from layernet.training.divergence import divergence
 from layernet.training.given import may_write
 from layernet.training.history import StopReason
-from layernet.training.loop import divergence
 from layernet.training.quasi_newton import minimize_many
 from layernet.training.run import Run, note, note_end
 

@@ -18,9 +18,10 @@ from layernet.optional_dependencies import pyplot
 from layernet.schedules import ExponentialSchedule
 from layernet.sparse import is_sparse
 from layernet.training.callbacks import Callback, LearningRateScheduler
-from layernet.training.data import select_rows
-from layernet.training.loop import DivergenceError, as_count, fit
-from layernet.validation import as_generator
+from layernet.training.divergence import DivergenceError
+from layernet.training.fitting import fit
+from layernet.training.storage import select_rows
+from layernet.validation import as_count, as_generator
 
 # The smoothed loss remembers about a tenth of the steps, whatever their number: with less of them noise would
 # decide, with more it would lag behind the rate.

@@ -11,6 +11,9 @@ import numpy as np
 from layernet.guards.read_only import is_read_only_error, overwrite_error, read_only
 from layernet.losses.loss import Loss, is_predicted_by_logits
 
+# A function of (targets, outputs).
+Metric = Callable[[np.ndarray, np.ndarray], Any]
+
 # The columns that every history may have; a metric of such a name would be added to one of them.
 OWN_COLUMNS = frozenset({"epoch", "loss", "learning_rate", "seconds", "val_loss"})
 
@@ -61,7 +64,7 @@ accuracy.averages_rows = True
 METRICS = {"accuracy": accuracy}
 
 
-def as_metrics(metrics: Any, loss: Loss | None = None) -> dict[str, Callable[[np.ndarray, np.ndarray], Any]]:
+def as_metrics(metrics: Any, loss: Loss | None = None) -> dict[str, Metric]:
     """Metrics by name, from names and functions of (targets, outputs).
 
     Parameters
@@ -82,7 +85,7 @@ def as_metrics(metrics: Any, loss: Loss | None = None) -> dict[str, Callable[[np
     TypeError
         If a metric is neither a name nor a function.
     """
-    found: dict[str, Callable] = {}
+    found: dict[str, Metric] = {}
     for name, metric in named_metrics(metrics):
         columns = {column for each in found for column in (each, f"val_{each}")} | OWN_COLUMNS
         if columns & {name, f"val_{name}"}:
@@ -95,7 +98,7 @@ def as_metrics(metrics: Any, loss: Loss | None = None) -> dict[str, Callable[[np
     return found
 
 
-def named_metrics(metrics: Any) -> Iterable[tuple[str, Callable]]:
+def named_metrics(metrics: Any) -> Iterable[tuple[str, Metric]]:
     """Names and functions, one pair after the other."""
     if metrics is None:
         pairs = []
@@ -130,7 +133,7 @@ def name_of(metric: Any) -> str:
     )
 
 
-def value_of(name: str, metric: Callable, targets: np.ndarray, outputs: np.ndarray) -> float | np.ndarray:
+def value_of(name: str, metric: Metric, targets: np.ndarray, outputs: np.ndarray) -> float | np.ndarray:
     """What a metric returns for targets and outputs, as a Python number or an array.
 
     Parameters
@@ -186,7 +189,7 @@ class EpochMetrics:
     {'spread': 4.0}
     """
 
-    def __init__(self, metrics: Mapping[str, Callable]):
+    def __init__(self, metrics: Mapping[str, Metric]):
         self.metrics = metrics
         self.averaged = [name for name, metric in metrics.items() if declared(metric, "averages_rows")]
         self.totals = dict.fromkeys(self.averaged, 0.0)
@@ -213,7 +216,7 @@ class EpochMetrics:
         }
 
 
-def directions_of(metrics: Mapping[str, Callable]) -> dict[str, bool]:
+def directions_of(metrics: Mapping[str, Metric]) -> dict[str, bool]:
     """For each metric that declares `larger_is_better`, and its column on validation data, what it declares."""
     directions = {name: declared(metric, "larger_is_better") for name, metric in metrics.items()}
     return {

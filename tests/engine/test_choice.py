@@ -138,7 +138,7 @@ def test_fit_hands_over_what_it_is_asked(monkeypatch):
         seen.append(type(plan) is FormulaPlan)
         return plan
 
-    monkeypatch.setattr("layernet.training.loop.plan_for", watched)
+    monkeypatch.setattr("layernet.training.fitting.plan_for", watched)
     for callbacks in ((), [Callback()]):
         for engine in ("formulas", "compiled", "auto"):
             network = Sequential([Dense(3), Dropout(0.2), Dense(1)])

@@ -517,7 +517,7 @@ def test_inputs_in_any_form(form, stays_on_disk, monkeypatch):
     if stays_on_disk:
         if not form.startswith("memory"):
             pytest.skip("only a file stays on disk")
-        monkeypatch.setattr("layernet.training.data.IN_MEMORY_LIMIT", 0)
+        monkeypatch.setattr("layernet.training.storage.IN_MEMORY_LIMIT", 0)
     assert_same_training(
         Sequential([Dense(6), Tanh(), Dropout(0.2), Dense(2)]).build(5, random_state=0),
         FORMS[form](X),

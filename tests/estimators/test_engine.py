@@ -185,7 +185,7 @@ def test_sparse_inputs(form, dropout):
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("early_stopping", [False, True])
 def test_inputs_that_stay_on_disk(dtype, early_stopping, tmp_path, monkeypatch):
-    monkeypatch.setattr("layernet.training.data.IN_MEMORY_LIMIT", 0)
+    monkeypatch.setattr("layernet.training.storage.IN_MEMORY_LIMIT", 0)
     mapped = np.memmap(tmp_path / "inputs", np.float64, "w+", shape=X.shape)
     mapped[:] = X
     estimator = MLPClassifier((12,), **COMMON, dtype=dtype, dropout=0.2, early_stopping=early_stopping)

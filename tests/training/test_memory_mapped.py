@@ -24,9 +24,9 @@ from layernet import (
     Sequential,
 )
 from layernet.estimators.rows import row_numbers
-from layernet.training import data as training_data
-from layernet.training import evaluate
-from layernet.training.data import SelectedRows, TrainingData, is_memory_mapped
+from layernet.training import evaluate, storage
+from layernet.training.data import TrainingData
+from layernet.training.storage import SelectedRows, is_memory_mapped
 from layernet.validation import CHECKED_AT_ONCE, require_finite
 
 STATUS = Path("/proc/self/status")
@@ -53,7 +53,7 @@ def on_disk(tmp_path):
 @pytest.fixture
 def low_limit(monkeypatch):
     """Whatever is mapped stays on disk."""
-    monkeypatch.setattr(training_data, "IN_MEMORY_LIMIT", 100)
+    monkeypatch.setattr(storage, "IN_MEMORY_LIMIT", 100)
 
 
 def network():
@@ -99,7 +99,7 @@ print(peak - before)
 
 NETWORK = """
 from layernet import Dense, Flatten, ReLU, Sequential
-from layernet.training import data
+from layernet.training import storage
 {change}
 
 def fit(X, y):
@@ -151,7 +151,7 @@ def test_a_fit_needs_memory_for_a_few_batches(tmp_path, dtype, preparation):
 
 def test_the_measure_sees_a_copy(tmp_path):
     """Below the limit all of X is converted at once."""
-    preparation = NETWORK.format(change="data.IN_MEMORY_LIMIT = 2**40", validation="None")
+    preparation = NETWORK.format(change="storage.IN_MEMORY_LIMIT = 2**40", validation="None")
     assert growth(tmp_path, "uint8", preparation) > 300e6
 
 
@@ -310,11 +310,11 @@ def test_another_type_is_converted_by_the_batch(on_disk):
 
 def test_what_is_small_or_in_memory_is_converted_once(on_disk, monkeypatch):
     assert not is_memory_mapped(prepared(on_disk(IMAGES)).inputs)
-    monkeypatch.setattr(training_data, "IN_MEMORY_LIMIT", IMAGES.size * 4 - 1)
+    monkeypatch.setattr(storage, "IN_MEMORY_LIMIT", IMAGES.size * 4 - 1)
     assert is_memory_mapped(prepared(on_disk(IMAGES)).inputs)
-    monkeypatch.setattr(training_data, "IN_MEMORY_LIMIT", IMAGES.size * 4)
+    monkeypatch.setattr(storage, "IN_MEMORY_LIMIT", IMAGES.size * 4)
     assert prepared(on_disk(IMAGES)).inputs.dtype == np.float32
-    monkeypatch.setattr(training_data, "IN_MEMORY_LIMIT", 0)
+    monkeypatch.setattr(storage, "IN_MEMORY_LIMIT", 0)
     assert prepared(IMAGES).inputs.dtype == np.float32
 
 

@@ -1,0 +1,117 @@
+"""Validation of inputs and targets, once for all batches."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from layernet.layer import Layer
+from layernet.losses.loss import Loss
+from layernet.sparse import as_sparse_rows, is_sparse, require_finite_entries
+from layernet.training.storage import stays_on_disk
+from layernet.validation import FLOAT_TYPES, as_array, as_float_array, require_dense, require_finite
+
+
+def check_inputs(network: Layer, X: Any, name: str) -> Any:
+    """Inputs as an array, or as sparse rows, of finite numbers with at least one row.
+
+    Parameters
+    ----------
+    network : Layer
+    X : array-like or sparse matrix of shape (n_samples, ...)
+    name : str
+        What they are, for errors.
+
+    Returns
+    -------
+    ndarray or csr_array
+        Of the network's type, or of a float type if it has none yet; a large array on disk as it is.
+    """
+    if is_sparse(X):
+        with np.errstate(over="ignore"):
+            inputs = as_sparse_rows(X, network.dtype, network.has_parameters, name)
+        if inputs.shape[0] == 0:
+            raise ValueError(f"{name} must have at least one sample, got the shape {inputs.shape}.")
+        require_finite_entries(inputs, name)
+        return inputs
+    if stays_on_disk(X, network.dtype):
+        inputs = np.asarray(X)
+        # No row of it: what the type is, or will be.
+        dtype = as_float_array(inputs[:0], network.dtype, network.has_parameters, name).dtype
+    else:
+        with np.errstate(over="ignore"):  # what is too large for the type is in the error
+            inputs = as_float_array(X, network.dtype, network.has_parameters, name)
+        dtype = None
+    if inputs.ndim == 0 or len(inputs) == 0:
+        raise ValueError(f"{name} must have at least one sample, got the shape {inputs.shape}.")
+    require_finite(inputs, name, dtype)
+    return inputs
+
+
+def validate_inputs(network: Layer, inputs: Any) -> Any:
+    """Checked inputs as a built network takes them; sparse rows and a large array on disk stay what they are.
+
+    Raises
+    ------
+    ValueError
+        If the shape is not the one that the network was built for.
+    """
+    if is_sparse(inputs):
+        network.validate_inputs(np.broadcast_to(network.dtype.type(0), inputs.shape))
+        return inputs.astype(network.dtype, copy=False)
+    if stays_on_disk(inputs, network.dtype):
+        network.validate_inputs(np.broadcast_to(network.dtype.type(0), inputs.shape))  # a shape without memory
+        return inputs
+    return network.validate_inputs(inputs)
+
+
+def prepare_inputs(network: Layer, X: Any, name: str, random: np.random.Generator | None = None) -> Any:
+    """Inputs as the network takes them; builds a network that is not built yet.
+
+    Parameters
+    ----------
+    network : Layer
+    X : array-like or sparse matrix of shape (n_samples, ...)
+    name : str
+        Name of `X` in errors.
+    random : numpy.random.Generator, default=None
+        Draws the initial parameters.
+
+    Returns
+    -------
+    ndarray or csr_array
+        Of the network's type; a large array on disk keeps its own.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If `X` is not an array of finite numbers with at least one row, or has another shape than the network's
+        inputs.
+    """
+    inputs = check_inputs(network, X, name)
+    if network.input_shape is None:
+        dtype = inputs.dtype if inputs.dtype in FLOAT_TYPES else np.dtype(np.float64)
+        network.build(inputs.shape[1:], random, dtype)
+    return validate_inputs(network, inputs)
+
+
+def check_targets(network: Layer, loss: Loss, y: Any, n_samples: int, name: str) -> np.ndarray:
+    """Targets as the loss takes them, one for each sample."""
+    if y is None:
+        raise ValueError(
+            f"{name} is None, and training needs a target for each sample. An autoencoder's targets are its "
+            "inputs: y=X."
+        )
+    require_dense(y, name)
+    if as_array(y, name).ndim == 0:
+        raise ValueError(f"{name} must have one target for each of {n_samples} samples, got {y!r} alone.")
+    if len(y) != n_samples:
+        raise ValueError(f"{name} must have one target for each of {n_samples} samples, got {len(y)}.")
+    return loss.prepare(y, network.output_shape, network.dtype)
+
+
+def validate_batch_size(network: Layer, n_rows: int) -> None:
+    """Raise an error if a layer cannot be trained on batches of so many rows."""
+    for layer in network.walk():
+        layer.validate_batch_size(n_rows)

@@ -1,0 +1,49 @@
+"""Divergence: the error for a loss, gradient or parameter that is not finite."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from layernet.engine.formulas import NotFiniteError
+from layernet.training.data import TrainingData
+from layernet.training.history import History
+from layernet.training.run import Run, note, note_end
+
+
+class DivergenceError(ArithmeticError, ValueError):
+    """Training came to a loss or a gradient that is no finite number.
+
+    It is a ValueError too, which scikit-learn raises in the same case.
+
+    Attributes
+    ----------
+    epoch, batch : int
+        Where, counting from 1.
+    history : History
+        What the epochs before came to.
+    """
+
+    def __init__(self, message: str, epoch: int = 0, batch: int = 0, history: History | None = None):
+        super().__init__(message)
+        self.epoch = epoch
+        self.batch = batch
+        self.history = History() if history is None else history
+
+
+def divergence(reason: NotFiniteError | str, run: Run, data: TrainingData) -> DivergenceError:
+    """The error for a training that diverged, with what is known of it and what to try."""
+    optimizer = run.optimizer
+    slower = (
+        "" if optimizer is None else f"a smaller learning rate (it is {optimizer.current_learning_rate():g}), "
+    )
+    largest = data.largest_input()
+    largest_target = float(np.abs(data.targets).max()) if data.targets.dtype.kind == "f" else 0.0
+    and_targets = f", and targets (the largest is {largest_target:g})" if largest_target > largest else ""
+    where = f"Training diverged in epoch {run.epoch}, batch {run.batch}: {reason}."
+    note(run, stop_reason=None)  # of an earlier callback
+    note_end(run, where, "diverged")
+    advice = (
+        f"The network keeps its last finite parameters. Try {slower}clipped gradients, or inputs scaled to "
+        f"about 1 (the largest is {largest:g}){and_targets}."
+    )
+    return DivergenceError(f"{where} {advice}", run.epoch, run.batch, run.history)

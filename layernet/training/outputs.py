@@ -1,0 +1,77 @@
+"""Outputs of a network for many rows, computed in blocks of rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from layernet.engine.inference import InferencePlans
+from layernet.layer import Layer
+from layernet.sparse import as_sparse_rows, is_sparse
+from layernet.training.storage import dense_rows, is_memory_mapped, stays_sparse
+
+EVALUATION_BATCH_SIZE = 1024
+# Largest count of input numbers in a block of more than one row: 64 MB of float32.
+EVALUATION_BATCH_NUMBERS = 2**24
+
+
+def outputs_in_blocks(
+    network: Layer,
+    inputs: Any,
+    decode: Callable[[np.ndarray], np.ndarray] | None = None,
+    *,
+    engine: str = "auto",
+    plans: InferencePlans | None = None,
+    check: Callable[[np.ndarray], None] | None = None,
+) -> np.ndarray:
+    """What a network makes of many rows, in inference mode, with memory for the values inside of a few blocks.
+
+    Parameters
+    ----------
+    network : Layer
+    inputs : ndarray, sparse matrix or SelectedRows of shape (n_samples, ...)
+        Those of another type than the network's are converted a block at a time.
+    decode : callable, default=None
+        What to make of the outputs of each block; None leaves them.
+    engine : {"auto", "compiled", "formulas"}, default="auto"
+        As in `inference_engine`.
+    plans : InferencePlans, default=None
+        Of this network, to use again what was made for an earlier call.
+    check : callable, default=None
+        Called with each block of inputs; may raise an error.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, ...)
+    """
+    stay_sparse = is_sparse(inputs) and stays_sparse(network, inputs)
+    if is_sparse(inputs):
+        inputs = as_sparse_rows(inputs, network.dtype, False, "X")
+
+    def block_of(rows):
+        block = inputs[rows] if stay_sparse else dense_rows(inputs[rows])
+        if check is not None:
+            check(block)
+        return block
+
+    if network.input_shape is None:
+        inputs = network.validate_inputs(dense_rows(inputs))  # which builds it
+    if plans is None or plans.network is not network:
+        plans = InferencePlans(network)
+    n_rows = inputs.shape[0]
+    # A mapped file may be closed or deleted after the return.
+    waits = n_rows > 1 and is_memory_mapped(getattr(inputs, "array", inputs))
+    plan = plans.plan_for(n_rows, "formulas" if stay_sparse else engine)
+    if n_rows == 1 and not plan.is_compiled and not network.training:  # microseconds count
+        outputs = network.forward_pass(block_of(slice(1)))
+        return outputs if decode is None else decode(outputs)
+    block_size = rows_in_a_block(inputs) if stay_sparse else None
+    return plan.in_blocks(inputs, decode, block_of, waits, block_size)
+
+
+def rows_in_a_block(inputs: Any) -> int:
+    """How many rows of inputs are put through a network at once when it is not trained on them."""
+    return max(1, min(EVALUATION_BATCH_SIZE, EVALUATION_BATCH_NUMBERS // max(1, math.prod(inputs.shape[1:]))))
