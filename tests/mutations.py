@@ -198,15 +198,17 @@ class Reporter:
         os.write(self.pipe, line.encode())
 
 
-def run_tests(folder: Path, tests: list[str], seconds: int) -> str | None:
+def run_tests(folder: Path, tests: list[str], seconds: int) -> tuple[str | None, str]:
     """Run tests in a copy of the checkout until one fails.
 
     A fork of this process runs them, because it has already imported NumPy and everything else that takes long.
 
     Returns
     -------
-    str or None
-        The test that failed, or why there is no result. None if all pass, or all that were reached in the time.
+    detected_by : str or None
+        The test that failed, or how the tests ended. None if all pass, or all that were reached in the time.
+    reached : str
+        The last test that was run.
     """
     read, write = os.pipe()
     child = os.fork()
@@ -240,16 +242,17 @@ def run_tests(folder: Path, tests: list[str], seconds: int) -> str | None:
     reports = [line.split(" ", 2) for line in written.decode().splitlines()]
     failed = [test for _, outcome, test in reports if outcome == "failed"]
     if failed:
-        return failed[0]
+        return failed[0], failed[0]
     if not reports:
         sys.exit(f"pytest does not start on {tests}.")
+    used, _, reached = reports[-1]
     if not has_more:
-        return f"(no end after {reports[-1][2]})"
+        return f"(no end after {reached})", reached
     if died_of not in (None, signal.SIGKILL, signal.SIGXCPU):
-        return f"(the process dies of signal {died_of})"
-    if died_of == signal.SIGXCPU and seconds - float(reports[-1][0]) > ENDLESS_SECONDS:
-        return f"(endless loop after {reports[-1][2]})"
-    return None
+        return f"(the process dies of signal {died_of} after {reached})", reached
+    if died_of == signal.SIGXCPU and seconds - float(used) > ENDLESS_SECONDS:
+        return f"(endless loop after {reached})", reached
+    return None, f"{reached}, when the time was over" if died_of == signal.SIGXCPU else "the end"
 
 
 class Laboratory:
@@ -266,21 +269,21 @@ class Laboratory:
         checked = py_compile.PycInvalidationMode.CHECKED_HASH
         compileall.compile_dir(folder / "layernet", quiet=1, invalidation_mode=checked)
 
-    def detects(self, mutant: Mutant) -> str | None:
-        """The test that detects a mutant, or None."""
+    def run(self, mutant: Mutant) -> tuple[str | None, str]:
+        """The test that detects a mutant, or None, and how far the tests came."""
         tests = test_files_for(mutant.path, self.n_files)
         file = self.folder / mutant.path
         original = file.read_text()
         file.write_text(mutant.source)
         try:
-            failed = run_tests(self.folder, tests, self.seconds)
+            failed, reached = run_tests(self.folder, tests, self.seconds)
         finally:
             file.write_text(original)
         if failed is not None and failed not in self.sound and not failed.startswith("("):
-            if run_tests(self.folder, [failed], self.seconds) is not None:
+            if run_tests(self.folder, [failed], self.seconds)[0] is not None:
                 sys.exit(f"{failed} fails without any mutant: mend it first.")
             self.sound.add(failed)
-        return failed
+        return failed, reached
 
 
 def known_equivalents() -> dict[str, str]:
@@ -309,11 +312,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         laboratory = Laboratory(Path(folder) / "checkout", options.files, options.seconds)
         for mutant in counted:
-            test = laboratory.detects(mutant)
+            test, reached = laboratory.run(mutant)
             survived += test is None
-            print(f"{'SURVIVED' if test is None else 'detected'} {mutant}", flush=True)
-            if test is not None:
-                print(f"    by {test}", flush=True)
+            outcome = (
+                f"SURVIVED {mutant}\n    until {reached}"
+                if test is None
+                else f"detected {mutant}\n    by {test}"
+            )
+            print(outcome, flush=True)
     share = survived / max(1, len(counted))
     print(
         f"{survived} of {len(counted)} mutants survived ({share:.1%}). Seed {options.seed} drew {len(drawn)} "

@@ -274,6 +274,92 @@ class MeansOverTheBatch(Layer):
         return grad_output - grad_output.mean(axis=0)
 
 
+class NeedsARow(Layer):
+    """Fails for an empty batch, as a maximum over no rows does."""
+
+    def forward_pass(self, inputs):
+        assert np.isfinite(inputs.max())
+        return inputs.copy()
+
+    def backward_pass(self, inputs, grad_output):
+        return grad_output.copy()
+
+
+class MeanOfNoRows(Layer):
+    """Divides the gradient of its parameter by the number of rows and back, which is NaN for no rows."""
+
+    def create_parameters(self, input_shape):
+        self.add_parameter("offset", input_shape, "zeros")
+
+    def forward_pass(self, inputs):
+        return inputs + self.offset
+
+    def backward_pass(self, inputs, grad_output):
+        n_rows = grad_output.dtype.type(len(inputs))
+        self.grad_offset = grad_output.sum(axis=0) / n_rows * n_rows
+        return grad_output.copy()
+
+
+class RefusesReadOnlyInputs(Layer):
+    """Fails for read-only inputs, as a C extension does that asks for a writable buffer."""
+
+    def forward_pass(self, inputs):
+        if not inputs.flags.writeable:
+            raise ValueError("buffer source array is read-only")
+        return inputs.copy()
+
+    def backward_pass(self, inputs, grad_output):
+        return grad_output.copy()
+
+
+class IgnoresItsScale(Layer):
+    """Leaves its parameter out of the gradient of the inputs, where it still is 1."""
+
+    def create_parameters(self, input_shape):
+        self.add_parameter("scale", input_shape, "ones")
+
+    def forward_pass(self, inputs):
+        return inputs * self.scale
+
+    def backward_pass(self, inputs, grad_output):
+        self.grad_scale = (inputs * grad_output).sum(axis=0)
+        return grad_output.copy()
+
+
+class IgnoresItsOffset(Layer):
+    """Leaves its parameter out of the gradient of the inputs, where it still is 0."""
+
+    def create_parameters(self, input_shape):
+        self.add_parameter("offset", input_shape, "zeros")
+
+    def forward_pass(self, inputs):
+        return (inputs + self.offset) ** 2
+
+    def backward_pass(self, inputs, grad_output):
+        self.grad_offset = (2 * (inputs + self.offset) * grad_output).sum(axis=0)
+        return 2 * inputs * grad_output
+
+
+class CountsForwardPasses(Layer):
+    """Counts its forward passes; `end_step` moves its state by the count."""
+
+    _n_passes = 0
+
+    def create_parameters(self, input_shape):
+        self.add_state("n_passes", 0)
+
+    def forward_pass(self, inputs):
+        self._n_passes += 1
+        return inputs.copy()
+
+    def backward_pass(self, inputs, grad_output):
+        return grad_output.copy()
+
+    def end_step(self):
+        self.n_passes += self._n_passes
+        self._n_passes = 0
+
+
 @pytest.mark.parametrize(
     ("layer", "law"),
     [
@@ -295,6 +381,12 @@ class MeansOverTheBatch(Layer):
         (OtherRecord(), "`record` and `backward_from`"),
         (ForgetsAnArgument(0.5), "`repr` is a call"),
         (MeansOverTheBatch(), "each row alone"),
+        (NeedsARow(), "a batch of no rows"),
+        (MeanOfNoRows(), "a batch of no rows"),
+        (RefusesReadOnlyInputs(), "read-only arrays"),
+        (IgnoresItsScale(), "gradients of inputs"),
+        (IgnoresItsOffset(), "gradients of inputs"),
+        (CountsForwardPasses(), "`end_step` once"),
     ],
     ids=lambda value: repr(value),
 )

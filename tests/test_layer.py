@@ -16,6 +16,7 @@ from layernet import (
     Dense,
     Dropout,
     Flatten,
+    Identity,
     Layer,
     MeanSquaredError,
     NotBuiltError,
@@ -320,6 +321,42 @@ def test_state_by_name():
     assert not net[1].running_mean.any()
     with pytest.raises(ValueError, match="Load a state of the same network"):
         net.load_state({"1.running_mean": np.zeros(2)})
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_state_shares_no_memory_with_the_network(dtype):
+    """Neither a returned nor a loaded state changes with the network, and neither changes the network."""
+    net = Sequential([Dense(2), BatchNorm()]).build(3, random_state=0, dtype=dtype)
+    returned = net.state()
+    loaded = {"1.running_mean": np.array([1, 2], dtype), "1.running_variance": np.array([3, 4], dtype)}
+    kept = {name: value.copy() for name, value in loaded.items()}
+    net.load_state(loaded)
+    net[1].running_mean[:] = 7
+    assert not returned["1.running_mean"].any()
+    for name, value in kept.items():
+        np.testing.assert_array_equal(loaded[name], value)
+    loaded["1.running_variance"][:] = 9
+    np.testing.assert_array_equal(net[1].running_variance, [3, 4])
+    assert net[1].running_variance.dtype == dtype
+
+
+def test_a_state_of_whole_numbers_shares_no_memory_either():
+    class Counts(Identity):
+        def create_parameters(self, input_shape):
+            self.add_state("counts", np.zeros(input_shape, np.int64))
+
+    layer, counts = Counts().build(2), np.array([1, 2])
+    layer.load_state({"counts": counts})
+    counts[:] = 5
+    assert layer.counts.tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_an_unpickled_type_is_numpys_own_object(dtype):
+    """An unpickled type equals NumPy's own type without being the same object; `is` would tell them apart."""
+    net = pickle.loads(pickle.dumps(Sequential([Dense(2), BatchNorm()]).build(3, dtype=dtype)))
+    for layer in net.walk():
+        assert layer.dtype is np.dtype(dtype)
 
 
 def test_first_gradients_are_not_computed_in_training_but_parameters_are():

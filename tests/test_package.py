@@ -290,6 +290,13 @@ def test_links_in_the_documents_lead_somewhere(document):
         assert (folder / target).exists(), target
 
 
+def test_the_citation_names_the_version_and_the_license():
+    citation = (ROOT.parent / "CITATION.cff").read_text()
+    assert f"\nversion: {layernet.__version__}\n" in citation
+    (license_name,) = re.findall(r"^license = (.*)$", (ROOT.parent / "setup.cfg").read_text(), re.MULTILINE)
+    assert f"\nlicense: {license_name}\n" in citation
+
+
 def test_the_readme_has_two_commands_and_finds_every_layer():
     commands = re.findall(r"```sh\n(.*?)```", README, re.DOTALL)
     assert [len(command.strip().splitlines()) for command in commands] == [1, 1]

@@ -54,7 +54,7 @@ from engine.comparing import assert_same_training
 from layernet.engine.compiled.kernel import arrays, kernel
 from layernet.engine.compiled.lowering.layers import translates
 from layernet.engine.compiled.lowering.registry import _translations
-from layernet.engine.compiled.settings import NotASettingError, plain_value
+from layernet.engine.compiled.settings import NotASettingError, has_value, plain_value
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.standard_normal((45, 5))
@@ -620,3 +620,29 @@ def test_a_value_that_is_no_setting_is_not_written_down():
 
     with pytest.raises(NotASettingError, match="of type Unprintable"):
         plain_value(Unprintable())
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (True, True),
+        (False, False),
+        (np.True_, 1.0),
+        (2, 2.0),
+        (np.float32(0.5), 0.5),
+        ("sum", "sum"),
+        (None, None),
+    ],
+)
+def test_settings_of_kernels_are_numbers_switches_or_names(value, expected):
+    """A switch stays a switch: a kernel is chosen by it, and 1.0 is no switch."""
+    found = plain_value(value)
+    assert found == expected
+    assert type(found) is type(expected)
+
+
+def test_a_switch_that_becomes_a_number_is_another_setting():
+    optimizer = SGD(nesterov=True, momentum=0.5)
+    assert has_value(optimizer, "nesterov", plain_value, True)
+    assert not has_value(optimizer, "nesterov", plain_value, 1.0)
+    assert not has_value(optimizer, "nesterov", plain_value, False)

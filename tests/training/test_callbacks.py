@@ -9,9 +9,11 @@ import pytest
 
 from layernet import (
     SGD,
+    BatchNorm,
     Callback,
     CosineSchedule,
     Dense,
+    Dropout,
     EarlyStopping,
     History,
     LearningRateScheduler,
@@ -44,6 +46,23 @@ class Script(Callback):
 
     def __call__(self, network):
         return self.values[len(self.seen) - 1]
+
+
+def test_early_stopping_gives_back_the_state_of_the_best_epoch():
+    class States(Script):
+        def on_epoch_end(self, run):
+            super().on_epoch_end(run)
+            self.states = [*getattr(self, "states", []), run.network.state()]
+
+    script = States([3, 1, 2, 2, 2, 2])
+    net = Sequential([Dense(4), BatchNorm(), Tanh(), Dropout(0.1), Dense(1)])
+    callbacks = [script, EarlyStopping(script, patience=3)]
+    net.fit(X, Y, loss="mean_squared_error", epochs=6, batch_size=5, callbacks=callbacks, random_state=0)
+    best, last = script.states[1], script.states[-1]
+    assert net.state().keys() == best.keys() == last.keys()
+    for name, value in net.state().items():
+        np.testing.assert_array_equal(value, best[name])
+        assert name.endswith("seed") or not np.array_equal(value, last[name])
 
 
 @pytest.mark.parametrize(

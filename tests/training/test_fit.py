@@ -408,6 +408,16 @@ def test_a_single_layer_can_be_fitted():
     assert_allclose(dense.bias, 1, atol=1e-3)
 
 
+@pytest.mark.parametrize("convert", [np.asarray, csr_array], ids=["array", "sparse"])
+def test_a_divergence_names_the_largest_absolute_values(convert):
+    """The largest input and target are negative; the largest positive ones would mislead."""
+    inputs, targets = np.abs(X), np.abs(X[:, :2])
+    inputs[3, 1], targets[5, 0] = -400, -3000
+    net = Sequential([Dense(2)])
+    with pytest.raises(DivergenceError, match=r"\(the largest is 400\), and targets \(the largest is 3000\)"):
+        net.fit(convert(inputs), targets, loss="mean_squared_error", optimizer=SGD(1e300), random_state=0)
+
+
 def test_early_stopping_restores_after_an_interruption_too():
     net = network()
     stopping = EarlyStopping("loss", patience=50)

@@ -114,6 +114,31 @@ def test_the_loss_decides_which_accuracy(loss, targets, outputs, expected):
     assert accuracy(prepared, outputs, loss) == np.mean(expected)
 
 
+@pytest.mark.parametrize(
+    ("loss", "targets", "threshold"),
+    [
+        (None, [1.0, 0.0], 0),
+        (BinaryCrossEntropy(), [1, 0], 0),
+        (LogLoss(), [1, 0], 0),
+        (HingeLoss(), [1, -1], 0),
+        (MeanSquaredError(), [1, 0], 0.5),
+    ],
+)
+def test_the_label_1_is_predicted_from_the_threshold_on(loss, targets, threshold):
+    for output, expected in ((threshold + 1e-6, [True, False]), (threshold - 1e-6, [False, True])):
+        outputs = np.full((2, 1), output)
+        prepared = np.array(targets) if loss is None else loss.prepare(targets, (1,), outputs.dtype)
+        alone = [accuracy(prepared[i : i + 1], outputs[i : i + 1], loss) for i in range(2)]
+        assert alone == expected
+
+
+@pytest.mark.parametrize("loss", [None, BinaryCrossEntropy()])
+def test_a_probability_above_one_half_is_the_label_1(loss):
+    targets = np.array([[0.51, 0.49, 0.49], [0.49, 0.51, 0.51]])  # whose rows do not add up to 1
+    assert accuracy(targets, np.where(targets > 0.5, 1e-6, -1e-6), loss) == 1
+    assert accuracy(targets, np.where(targets > 0.5, -1e-6, 1e-6), loss) == 0
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("loss", ["binary_cross_entropy", "log_loss"])
 @pytest.mark.parametrize("metric", ["accuracy", accuracy])
