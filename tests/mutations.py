@@ -299,8 +299,8 @@ def main() -> None:
     parser.add_argument("paths", nargs="+", type=Path, help="files or folders of the package")
     parser.add_argument("--sample", type=int, default=60, help="number of mutants, drawn at random")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--files", type=int, default=8, help="number of test files that are run on a mutant")
-    parser.add_argument("--seconds", type=int, default=90, help="processor time for the tests of a mutant")
+    parser.add_argument("--files", type=int, default=16, help="number of test files that are run on a mutant")
+    parser.add_argument("--seconds", type=int, default=120, help="processor time for the tests of a mutant")
     parser.add_argument("--only", default="", help="text that the mutant must contain, as it is printed")
     options = parser.parse_args()
     files = [f for path in options.paths for f in ([path] if path.is_file() else sorted(path.rglob("*.py")))]
