@@ -162,18 +162,18 @@ def changes_of(node: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:
 def test_files_for(path: str, n_files: int) -> list[str]:
     """The module itself, for its doctests, and the test files that name most of what it defines.
 
-    A name weighs 1 / (number of test files that contain it). A test file in the folder of the module's folder's
-    name gets 1 more, and one with the module's name 3 more.
+    A name weighs 1 / (number of test files that contain it). A test file in the folder that mirrors that of the
+    module gets 1 more, and one with the module's name 3 more.
     """
     tree = ast.parse((ROOT / path).read_text())
     defined = [node for node in ast.walk(tree) if isinstance(node, (ast.ClassDef, ast.FunctionDef))]
-    names = {node.name for node in defined if not node.name.startswith("_")} | {Path(path).stem}
+    names = {node.name for node in defined if not node.name.startswith("_")}
     files = sorted(file for file in ROOT.glob("tests/**/test_*.py") if "browser" not in file.parts)
     words = {file: set(re.findall(r"\w+", file.read_text())) for file in files}
     scores = {}
     for file, there in words.items():
         shared = sum(1 / sum(name in each for each in words.values()) for name in names & there)
-        is_near = file.parent.name == Path(path).parent.name
+        is_near = file.parent.relative_to(ROOT / "tests") == Path(path).parent.relative_to("layernet")
         is_its_own = Path(path).stem in file.stem
         scores[file] = shared + is_near + 3 * is_its_own
     best = sorted(filter(scores.get, files), key=scores.get, reverse=True)

@@ -549,6 +549,13 @@ def test_targets_that_do_not_fit(loss, targets, message):
         loss.bind(targets).forward_pass(np.zeros((3, 4)))
 
 
+@pytest.mark.parametrize("output_shape", [(), (2, 4)])
+def test_classes_need_one_output_each(output_shape):
+    message = r"CrossEntropy\(\) expects outputs of shape \(n_samples, n_classes\), got rows of \("
+    with pytest.raises(ValueError, match=message):
+        CrossEntropy().prepare([0, 1, 1], output_shape, np.dtype(float))
+
+
 @pytest.mark.parametrize(
     "loss",
     [

@@ -198,10 +198,34 @@ class WritesInPrepare(OwnLoss):
         return super().prepare(targets, output_shape, dtype)
 
 
+class WritesInRecordOfLoss(OwnLoss):
+    def record(self, outputs, targets):
+        targets[...] = 0
+        return (outputs**2).mean(axis=1), outputs
+
+    def gradient_from(self, outputs, targets):
+        return 2 * outputs / outputs.shape[1]
+
+
+class WritesForAccuracy(OwnLoss):
+    def is_predicted(self, outputs, targets):
+        outputs[...] = 0
+        return np.ones(len(outputs), bool)
+
+
+class WritesForWeights(OwnLoss):
+    def sample_weights(self, targets, sample_weight):
+        sample_weight *= 2
+        return sample_weight
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize(
     ("loss", "message"),
     [
+        (WritesInRecordOfLoss(), "WritesInRecordOfLoss.record wrote to its outputs or targets"),
+        (WritesForAccuracy(), "WritesForAccuracy.is_predicted wrote to its outputs or targets"),
+        (WritesForWeights(), "WritesForWeights.sample_weights wrote to its targets or sample_weight"),
         (WritesInLosses(), "WritesInLosses.losses wrote to its outputs or targets"),
         (WritesInGradient(), "WritesInGradient.gradient wrote to its outputs or targets"),
         (WritesInGradientFrom(), "WritesInGradientFrom.gradient_from wrote to its targets"),
@@ -209,10 +233,12 @@ class WritesInPrepare(OwnLoss):
     ],
 )
 def test_a_loss_that_writes_to_its_arguments_is_refused(loss, message, engine):
-    targets = Y.copy()
+    targets, weights = Y.copy(), np.ones(len(Y))
+    options = {"sample_weight": weights, "metrics": "accuracy", "epochs": 1, "engine": engine}
     with pytest.raises(ValueError, match=message):
-        Dense(3).fit(X, targets, loss=loss, epochs=1, engine=engine)
+        Dense(3).fit(X, targets, loss=loss, **options)
     assert np.array_equal(targets, Y)
+    assert (weights == 1).all()
 
 
 def test_outputs_given_to_a_bound_loss_stay():
