@@ -87,6 +87,7 @@ _SUBMODULES = (
     "display",
     "engine",
     "estimators",
+    "exercises",
     "graph",
     "initializers",
     "layer",

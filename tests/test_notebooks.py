@@ -10,6 +10,7 @@ import nbformat
 import pytest
 
 FOLDER = Path(__file__).parent.parent / "notebooks"
+CLAIMS = Path(__file__).parent / "notebook_claims"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 MACHINE_PATH = re.compile(r"(?<![\w.])/(home|root|tmp|work|Users|opt|usr)/|[A-Z]:\\\\")
 
@@ -21,7 +22,8 @@ NAMES = [
     "05-see-it-learn",
     "06-when-it-leaks",
     "07-optimizers",
-    "08-your-own-layer",
+    "08-schedules-and-regularization",
+    "09-your-own-layer",
 ]
 
 
@@ -52,8 +54,38 @@ def test_saved_notebook_is_executed_and_clean(path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
-def test_notebook_runs_again(path):
+def test_notebook_runs_again_and_its_claims_hold(path):
     # In a process of its own: Jupyter leaves sockets to the garbage collector, which is none of our warnings.
-    command = [sys.executable, str(FOLDER / "execute.py"), "--only-check", str(path)]
+    command = [sys.executable, str(FOLDER / "execute.py"), "--claims", str(CLAIMS), str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_claim_that_does_not_hold_fails(tmp_path):
+    claims = tmp_path / "claims"
+    claims.mkdir()
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("x = 1", id="one")])
+    nbformat.write(notebook, tmp_path / "01-x.ipynb")
+    for claim, is_met in (("assert x == 1", True), ("assert x == 2", False)):
+        (claims / "notebook_01.py").write_text(f"# %% one\n{claim}\n")
+        command = [
+            sys.executable,
+            str(FOLDER / "execute.py"),
+            "--claims",
+            str(claims),
+            str(tmp_path / "01-x.ipynb"),
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+        assert (done.returncode == 0) == is_met, done.stderr
+
+
+def test_metadata_and_ids_of_cells_survive_an_execution(tmp_path):
+    cell = nbformat.v4.new_code_cell("1 + 1", id="sum", metadata={"slideshow": {"slide_type": "slide"}})
+    path = tmp_path / "01-x.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+    command = [sys.executable, str(FOLDER / "execute.py"), str(path)]
+    subprocess.run(command, capture_output=True, check=True, timeout=300)
+    (saved,) = nbformat.read(path, as_version=4).cells
+    assert saved.id == "sum"
+    assert saved.metadata == {"slideshow": {"slide_type": "slide"}}
+    assert saved.outputs[0].data["text/plain"] == "2"

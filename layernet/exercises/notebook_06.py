@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
-from checks import NotAnswered, Test, as_numbers, exercise
+from layernet.exercises.grading import Grader, NotAnsweredError, as_numbers
+from layernet.exercises.registry import exercise
 
 
 @exercise("6.1", "the dead units of a layer")
-def dead_units(answer: Callable, test: Test) -> None:
+def dead_units(answer: Any, grader: Grader) -> None:
+    """Check the dead units of a layer."""
     some = np.array([[0.0, 1.0, 0.0, 0.0], [0.0, 0.0, 2.0, 0.0], [0.0, 3.0, 1.0, 0.0]])
     random = np.random.default_rng(61)
     drawn = np.maximum(random.standard_normal((9, 30)) - 1, 0)  # some units are dead, most are now and then 0
@@ -29,24 +32,24 @@ def dead_units(answer: Callable, test: Test) -> None:
         given = outputs.copy()
         got = answer(given)
         if got is None or got is ...:
-            raise NotAnswered
+            raise NotAnsweredError
         if np.ndim(got) != 1:
-            test.that(
+            grader.require(
                 name, False, f"yours has the shape {np.shape(got)}; the numbers of the units are asked for"
             )
             return
         if np.asarray(got).dtype == bool:
-            test.that(
+            grader.require(
                 name, False, "yours is true or false for each unit; the numbers of the units are asked for"
             )
             return
-        test.close(name, got, expected)
+        grader.require_close(name, got, expected)
         if not np.array_equal(given, outputs):
-            test.that("the outputs are left as they were", False, "they were changed")
+            grader.require("the outputs are left as they were", False, "they were changed")
             return
 
 
-def one_of_many():
+def one_of_many() -> np.ndarray:
     """A unit that is positive for the last sample alone, one that never is, and one that always is."""
     outputs = np.zeros((1000, 3))
     outputs[-1, 0], outputs[:, 2] = 0.5, 1.0
@@ -54,7 +57,8 @@ def one_of_many():
 
 
 @exercise("6.2", "the gradient norms of a chain of sigmoids")
-def gradient_norms(answer: Callable, test: Test) -> None:
+def gradient_norms(answer: Any, grader: Grader) -> None:
+    """Check the gradient norms of a chain of sigmoids."""
     random = np.random.default_rng(62)
     # In the second case all matrices are square: there shapes give no hint, and hide no forgotten transpose.
     for case, widths in {"4 -> 3 -> 5 -> 2": (4, 3, 5, 2), "3 -> 3 -> 3": (3, 3, 3), "6 -> 2": (6, 2)}.items():
@@ -62,31 +66,36 @@ def gradient_norms(answer: Callable, test: Test) -> None:
         inputs, grad_output = random.normal(size=(7, widths[0])), random.normal(size=(7, widths[-1]))
         given = [each.copy() for each in (*weights, inputs, grad_output)]
         got = answer(given[:-2], given[-2], given[-1])
-        if not test.close(f"for a chain {case}", got, by_small_steps(weights, inputs, grad_output)):
+        if not grader.require_close(f"for a chain {case}", got, by_complex_steps(weights, inputs, grad_output)):
             return
         kept = all(np.array_equal(a, b) for a, b in zip(given, (*weights, inputs, grad_output), strict=True))
-        test.that(f"the arguments of {case} are left as they were", kept, "they were changed")
+        grader.require(f"the arguments of {case} are left as they were", kept, "they were changed")
     deep = [random.normal(scale=8**-0.5, size=(8, 8)) for _ in range(10)]
     inputs, grad_output = random.normal(size=(30, 8)), random.normal(size=(30, 8))
     got, problem = as_numbers(answer([each.copy() for each in deep], inputs.copy(), grad_output.copy()))
-    expected = by_small_steps(deep, inputs, grad_output)
+    expected = by_complex_steps(deep, inputs, grad_output)
     if problem or got.shape != (10,):
-        test.that("for a chain of ten", False, problem or f"yours has the shape {got.shape}, (10,) is right")
+        grader.require(
+            "for a chain of ten", False, problem or f"yours has the shape {got.shape}, (10,) is right"
+        )
         return
     # As parts of the right ones, for the first norms are a tiny part of the last.
-    test.close("ten layers: each norm, divided by the right one", got / expected, np.ones(10), 1e-6)
+    grader.require_close("ten layers: each norm, divided by the right one", got / expected, np.ones(10), 1e-6)
 
 
-def outputs_of(weights, inputs):
+def outputs_of(weights: list[np.ndarray], inputs: np.ndarray) -> np.ndarray:
+    """Return the outputs of a chain of sigmoid layers."""
     for matrix in weights:
         inputs = 1 / (1 + np.exp(-inputs @ matrix))
     return inputs
 
 
-def by_small_steps(weights, inputs, grad_output, h=1e-30):
-    """The norms by moving one weight at a time by h times the imaginary unit: exact, and far too slow.
+def by_complex_steps(
+    weights: list[np.ndarray], inputs: np.ndarray, grad_output: np.ndarray, h: float = 1e-30
+) -> np.ndarray:
+    """Return the norms by the complex-step derivative: exact, and far too slow for training.
 
-    L(w + ih) = L(w) + ih L'(w) - ..., so that nothing is subtracted and no digits are lost.
+    L(w + ih) = L(w) + ih L'(w) - ..., so nothing is subtracted and no digits are lost.
 
     References
     ----------
@@ -105,8 +114,9 @@ def by_small_steps(weights, inputs, grad_output, h=1e-30):
 
 
 @exercise("6.3", "the variance that an activation needs")
-def variance_factor(answer: Callable, test: Test) -> None:
-    cases: dict[str, Callable] = {
+def variance_factor(answer: Any, grader: Grader) -> None:
+    """Check the variance that an activation needs."""
+    cases: dict[str, Callable[..., Any]] = {
         "the identity: 1": lambda z: 1.0 * z,
         "the rectifier: 2": lambda z: np.maximum(z, 0),
         "a leaky rectifier with slope 0.2 below 0": lambda z: np.where(z > 0, z, 0.2 * z),
@@ -132,16 +142,16 @@ def variance_factor(answer: Callable, test: Test) -> None:
             begins, below, above
         )
     for name, activation in cases.items():
-        if not test.close(name, answer(activation), 1 / second_moment(activation), tolerance=1e-3):
+        if not grader.require_close(name, answer(activation), 1 / second_moment(activation), tolerance=1e-3):
             return
 
 
-def bend(begins: float, below: float, above: float) -> Callable:
+def bend(begins: float, below: float, above: float) -> Callable[..., Any]:
     """A function of two straight lines that meet in zero at some place."""
     return lambda z: np.where(z > begins, above, below) * (z - begins)
 
 
-def second_moment(activation: Callable) -> float:
+def second_moment(activation: Callable[..., Any]) -> float:
     """E f(z)**2 for normal z, by a grid that is finer and longer than any of these functions needs."""
     z = np.linspace(-14, 14, 140_001)
     return float(np.sum(activation(z) ** 2 * np.exp(-(z**2) / 2)) * (z[1] - z[0]) / np.sqrt(2 * np.pi))

@@ -1,4 +1,4 @@
-"""Solutions to the exercises of notebook 8."""
+"""Solutions to the exercises of notebook 9."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Right answers to the exercises of notebook 1, in unusual forms."""
 
 import numpy as np
-from solutions.chapter_01 import Corrected
+from solutions.notebook_01 import Corrected
 
 from layernet import Layer
 

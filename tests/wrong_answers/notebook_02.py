@@ -9,7 +9,7 @@ from sklearn.metrics import make_scorer, mean_pinball_loss
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, Normalizer, StandardScaler, scale
-from solutions.chapter_02 import Band, upper
+from solutions.notebook_02 import Band, upper
 
 from layernet import MLPClassifier, QuantileLoss
 

@@ -1,8 +1,8 @@
-"""Right answers to the exercises of notebook 8, in unusual forms."""
+"""Right answers to the exercises of notebook 9, in unusual forms."""
 
 import numpy as np
 from scipy.special import softmax
-from solutions.chapter_08 import AttentionPooling, RadialBasis
+from solutions.notebook_09 import AttentionPooling, RadialBasis
 
 from layernet import Layer
 

@@ -7,46 +7,50 @@ from typing import Any
 
 import numpy as np
 
-from checks import NotAnswered, Test, as_numbers, exercise, peak_memory
+from layernet.exercises.grading import Grader, NotAnsweredError, as_numbers, peak_memory
+from layernet.exercises.registry import exercise
 
 
 @exercise("4.1", "the gradients of a layer whose samples have weights")
-def weighted_gradients(answer: Callable, test: Test) -> None:
+def weighted_gradients(answer: Any, grader: Grader) -> None:
+    """Check the gradients of a layer whose samples have weights."""
     random = np.random.default_rng(41)
     inputs, grad_output = random.standard_normal((5, 4)), random.standard_normal((5, 3))
     names = ("grad_weights", "grad_bias")
     ones, weights = np.ones(5), np.array([0.5, 2.0, 1.0, 0.0, 3.0])
 
-    got = call(answer, (inputs, grad_output, ones), names, test)
+    got = call(answer, (inputs, grad_output, ones), names, grader)
     if got is None:
         return
-    test.close("grad_weights where all samples weigh 1", got[0], inputs.T @ grad_output)
-    test.close("grad_bias where all samples weigh 1", got[1], grad_output.sum(axis=0))
+    grader.require_close("grad_weights where all samples weigh 1", got[0], inputs.T @ grad_output)
+    grader.require_close("grad_bias where all samples weigh 1", got[1], grad_output.sum(axis=0))
 
-    got = call(answer, (inputs, grad_output, weights), names, test)
+    got = call(answer, (inputs, grad_output, weights), names, grader)
     if got is None:
         return
     expected = sum_over_samples(inputs, grad_output, weights)
-    test.close("grad_weights where each sample has another weight", got[0], expected[0])
-    test.close("grad_bias where each sample has another weight", got[1], expected[1])
+    grader.require_close("grad_weights where each sample has another weight", got[0], expected[0])
+    grader.require_close("grad_bias where each sample has another weight", got[1], expected[1])
 
     # As many samples as units: a weight along the wrong axis fits the shapes, and is still wrong.
     square = random.standard_normal((5, 5))
-    got = call(answer, (inputs, square, weights), names, test)
+    got = call(answer, (inputs, square, weights), names, grader)
     if got is None:
         return
     expected = sum_over_samples(inputs, square, weights)
-    test.close("grad_weights for as many samples as units", got[0], expected[0])
-    test.close("grad_bias for as many samples as units", got[1], expected[1])
+    grader.require_close("grad_weights for as many samples as units", got[0], expected[0])
+    grader.require_close("grad_bias for as many samples as units", got[1], expected[1])
 
-    once = call(answer, (inputs[:2], grad_output[:2], np.array([2.0, 1.0])), names, test)
-    twice = call(answer, (inputs[[0, 0, 1]], grad_output[[0, 0, 1]], np.ones(3)), names, test)
+    once = call(answer, (inputs[:2], grad_output[:2], np.array([2.0, 1.0])), names, grader)
+    twice = call(answer, (inputs[[0, 0, 1]], grad_output[[0, 0, 1]], np.ones(3)), names, grader)
     if once is None or twice is None:
         return
-    test.close("a sample of weight 2 counts as the same sample twice", once[0], twice[0])
+    grader.require_close("a sample of weight 2 counts as the same sample twice", once[0], twice[0])
 
 
-def sum_over_samples(inputs, grad_output, sample_weight):
+def sum_over_samples(
+    inputs: np.ndarray, grad_output: np.ndarray, sample_weight: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """The gradients of the weights and of the bias as sums, a sample at a time."""
     grad_weights = np.zeros((inputs.shape[1], grad_output.shape[1]))
     grad_bias = np.zeros(grad_output.shape[1])
@@ -57,14 +61,15 @@ def sum_over_samples(inputs, grad_output, sample_weight):
 
 
 @exercise("4.2", "the backward pass of a layer of low rank")
-def low_rank_backward(answer: Callable, test: Test) -> None:
+def low_rank_backward(answer: Any, grader: Grader) -> None:
+    """Check the backward pass of a layer of low rank."""
     random = np.random.default_rng(42)
     names = ("grad_inputs", "grad_U", "grad_V")
     # The second case is square throughout: there the shapes give no hint, and hide no forgotten transpose.
     for case, (n, n_inputs, rank, units) in {"5 -> 2 -> 3": (4, 5, 2, 3), "3 -> 3 -> 3": (3, 3, 3, 3)}.items():
         inputs, U = random.standard_normal((n, n_inputs)), random.standard_normal((n_inputs, rank))
         V, grad_output = random.standard_normal((rank, units)), random.standard_normal((n, units))
-        got = call(answer, (inputs, U, V, grad_output), names, test)
+        got = call(answer, (inputs, U, V, grad_output), names, grader)
         if got is None:
             return
         # One entry at a time; the outputs are linear in each of the three arrays alone.
@@ -74,11 +79,11 @@ def low_rank_backward(answer: Callable, test: Test) -> None:
             derivative(lambda changed, X=inputs, U=U, G=grad_output: np.sum(G * (X @ U @ changed)), V),
         )
         for name, value, right in zip(names, got, expected, strict=True):
-            test.close(f"{name} of a layer {case}", value, right)
+            grader.require_close(f"{name} of a layer {case}", value, right)
 
     wide = [random.standard_normal(shape) for shape in ((3, 500), (500, 2), (2, 600), (3, 600))]
     used = peak_memory(answer, *wide)
-    test.that(
+    grader.require(
         "no array of shape (inputs, units) is formed on the way",
         used < 8 * 500 * 600 / 3,
         f"a layer 500 -> 2 -> 600 took {used / 1e6:.1f} MB on the way; U @ V has 2.4 MB, and so has X.T @ G",
@@ -86,31 +91,32 @@ def low_rank_backward(answer: Callable, test: Test) -> None:
 
 
 @exercise("4.3", "the backward pass of centred rows of length 1")
-def unit_rows_backward(answer: Callable, test: Test) -> None:
+def unit_rows_backward(answer: Any, grader: Grader) -> None:
+    """Check the backward pass of centred rows of length 1."""
     random = np.random.default_rng(43)
     # In the last case a row has as many entries as there are rows: a mean without its axis fits there.
     for case, shape in {"one row": (1, 4), "a batch": (5, 3), "as many rows as columns": (4, 4)}.items():
         inputs, grad_output = 3 * random.standard_normal(shape) + 2, random.standard_normal(shape)
-        (got,) = call(answer, (inputs, grad_output), ("grad_inputs",), test) or (None,)
+        (got,) = call(answer, (inputs, grad_output), ("grad_inputs",), grader) or (None,)
         if got is None:
             return
-        test.close(f"for {case}", got, row_by_row(inputs, grad_output))
+        grader.require_close(f"for {case}", got, row_by_row(inputs, grad_output))
         numbers, problem = as_numbers(got)
         if case == "a batch" and not problem and numbers.shape == shape:
             still = np.abs(numbers.sum(axis=1)).max() <= 1e-9 * max(np.abs(numbers).max(), 1e-300)
             why = "adding a constant to a row changes no output, so the gradient must add up to 0"
-            test.that("every row of the gradient adds up to 0", still, f"yours does not; {why}")
+            grader.require("every row of the gradient adds up to 0", still, f"yours does not; {why}")
 
     wide = [random.standard_normal((5, 400)) for _ in range(2)]
     used = peak_memory(answer, *wide)
-    test.that(
+    grader.require(
         "no Jacobian is formed, not even of one row",
         used < 8 * 400 * 400 / 2,
         f"5 rows of 400 numbers took {used / 1e6:.1f} MB on the way; the Jacobian of one row has 1.3 MB",
     )
 
 
-def row_by_row(inputs, grad_output):
+def row_by_row(inputs: np.ndarray, grad_output: np.ndarray) -> np.ndarray:
     """The gradient by the Jacobian of each row: exact, and wasteful."""
     gradients = []
     for row, gradient in zip(inputs, grad_output, strict=True):
@@ -122,26 +128,28 @@ def row_by_row(inputs, grad_output):
     return np.array(gradients)
 
 
-def call(answer: Callable, arguments: tuple, names: tuple[str, ...], test: Test) -> list[Any] | None:
+def call(
+    answer: Callable[..., Any], arguments: tuple[np.ndarray, ...], names: tuple[str, ...], grader: Grader
+) -> list[Any] | None:
     """The arrays that an answer returns; None if it returns other things or writes to its arguments."""
     given = [argument.copy() for argument in arguments]
     returned: Any = answer(*given)
     if returned is None or returned is ...:
-        raise NotAnswered
+        raise NotAnsweredError
     unchanged = all(np.array_equal(now, before) for now, before in zip(given, arguments, strict=True))
     if not unchanged:
-        test.that("the arguments stay as they are", False, "your function writes to one of them")
+        grader.require("the arguments stay as they are", False, "your function writes to one of them")
         return None
     arrays = [returned] if len(names) == 1 else list(returned) if isinstance(returned, tuple | list) else []
     if len(arrays) != len(names):
-        test.that(f"{len(names)} arrays come back", False, f"return {', '.join(names)}")
+        grader.require(f"{len(names)} arrays come back", False, f"return {', '.join(names)}")
         return None
     if any(array is None or array is ... for array in arrays):
-        raise NotAnswered
+        raise NotAnsweredError
     return arrays
 
 
-def derivative(function: Callable, at: np.ndarray) -> np.ndarray:
+def derivative(function: Callable[..., Any], at: np.ndarray) -> np.ndarray:
     """The derivative of a number by each entry of an array that it is linear in: what a one there adds."""
     gradient = np.zeros_like(at)
     for index in np.ndindex(at.shape):

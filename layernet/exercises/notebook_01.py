@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from checks import NotAnswered, Test, exercise, peak_memory
-from layernet import Dense, Layer, Sequential, Softplus, check_gradients, check_layer
+from layernet import Dense, Layer, Sequential, Softplus, check_gradients
+from layernet.exercises.grading import Grader, NotAnsweredError, peak_memory, require_all_laws
+from layernet.exercises.registry import exercise
 
 
 class Gate(Layer):
     """Multiply each input by its own sigmoid: y = x s(x), where s(x) = 1 / (1 + exp(-x))."""
 
-    def forward_pass(self, inputs):
+    def forward_pass(self, inputs: np.ndarray) -> np.ndarray:
         return inputs / (1 + np.exp(-inputs))
 
-    def backward_pass(self, inputs, grad_output):
+    def backward_pass(self, inputs: np.ndarray, grad_output: np.ndarray) -> np.ndarray:
         s = 1 / (1 + np.exp(-inputs))
         return grad_output * (s + inputs * s * (1 - s))
 
@@ -24,10 +26,10 @@ class Gate(Layer):
 class Center(Layer):
     """Subtract from each row its mean over the features: y_i = x_i - (x_1 + ... + x_d) / d."""
 
-    def forward_pass(self, inputs):
+    def forward_pass(self, inputs: np.ndarray) -> np.ndarray:
         return inputs - inputs.mean(axis=1, keepdims=True)
 
-    def backward_pass(self, inputs, grad_output):
+    def backward_pass(self, inputs: np.ndarray, grad_output: np.ndarray) -> np.ndarray:
         return grad_output - grad_output.mean(axis=1, keepdims=True)
 
 
@@ -37,10 +39,10 @@ class UnitLength(Layer):
     The small number keeps a row of zeros from a division by zero.
     """
 
-    def forward_pass(self, inputs):
+    def forward_pass(self, inputs: np.ndarray) -> np.ndarray:
         return inputs / np.sqrt(1e-6 + (inputs**2).sum(axis=1, keepdims=True))
 
-    def backward_pass(self, inputs, grad_output):
+    def backward_pass(self, inputs: np.ndarray, grad_output: np.ndarray) -> np.ndarray:
         return grad_output / np.sqrt(1e-6 + (inputs**2).sum(axis=1, keepdims=True))
 
 
@@ -51,9 +53,10 @@ def suspects() -> Sequential:
 
 
 @exercise("1.1", "the backward pass of the softsign")
-def softsign(answer: Callable, test: Test) -> None:
+def softsign(answer: Any, grader: Grader) -> None:
+    """Check the backward pass of the softsign."""
     x = np.array([[-2.0, 0.0, 3.0]])
-    test.close(
+    grader.require_close(
         "at the inputs -2, 0 and 3, with a grad_output of ones",
         answer(x, np.ones((1, 3))),
         [[1 / 9, 1, 1 / 16]],
@@ -65,76 +68,86 @@ def softsign(answer: Callable, test: Test) -> None:
         ahead, behind = ((inputs + step) / (1 + np.abs(inputs + step)) for step in (h, -h))
         differences = grad_output * (ahead - behind) / (2 * h)
         given = inputs.copy(), grad_output.copy()
-        test.close(f"{case}, against differences", answer(*given), differences, 1e-7)
-        test.that("the inputs are left as they were", np.array_equal(given[0], inputs), "they were changed")
+        grader.require_close(f"{case}, against differences", answer(*given), differences, 1e-7)
+        grader.require(
+            "the inputs are left as they were", np.array_equal(given[0], inputs), "they were changed"
+        )
         kept = np.array_equal(given[1], grad_output)
-        test.that("grad_output is left as it was", kept, "it was changed")
+        grader.require("grad_output is left as it was", kept, "it was changed")
 
 
 @exercise("1.2", "the parametric rectifier")
-def parametric_relu(answer: Callable, test: Test) -> None:
-    if not test.that(
-        "it is a class of layers", is_layer_class(answer), "hand over the class, without parentheses"
+def parametric_relu(answer: Any, grader: Grader) -> None:
+    """Check the parametric rectifier."""
+    if not grader.require(
+        "it is a class of layers", is_layer_class(answer), "pass the class, without parentheses"
     ):
         return
     inputs = np.array([[-1.0, 2.0, -3.0], [4.0, -5.0, -6.0]])
     layer = built(answer, 3)
-    if not test.that(
+    if not grader.require(
         "it has the parameter slope", "slope" in layer.parameters, f"it has {list(layer.parameters)}"
     ):
         return
-    test.close("slope begins with a zero for each feature", layer.slope, np.zeros(3))
+    grader.require_close("slope begins with a zero for each feature", layer.slope, np.zeros(3))
     if layer.slope.shape != (3,):
         return
     layer.slope = np.array([0.5, 2.0, -1.0])
-    test.close("outputs for slopes 0.5, 2 and -1", layer.forward_pass(inputs), [[-0.5, 2, 3], [4, -10, 6]])
+    grader.require_close(
+        "outputs for slopes 0.5, 2 and -1", layer.forward_pass(inputs), [[-0.5, 2, 3], [4, -10, 6]]
+    )
     grad_output = np.array([[1.0, 10.0, 100.0], [1.0, 10.0, 1000.0]])
     grad_inputs = layer.backward_pass(inputs, grad_output)
-    test.close("the gradient of the inputs", grad_inputs, [[0.5, 10, -100], [1, 20, -1000]])
-    test.close("the gradient of slope, for two rows", layer.grad_slope, [-1, -50, -6300])
-    keeps_the_laws(answer(), 3, test)
+    grader.require_close("the gradient of the inputs", grad_inputs, [[0.5, 10, -100], [1, 20, -1000]])
+    grader.require_close("the gradient of slope, for two rows", layer.grad_slope, [-1, -50, -6300])
+    require_all_laws(answer(), 3, grader)
 
 
 @exercise("1.3", "the corrected layer")
-def corrected(answer: Callable, test: Test) -> None:
-    if not test.that(
-        "it is a class of layers", is_layer_class(answer), "hand over the class, without parentheses"
+def corrected(answer: Any, grader: Grader) -> None:
+    """Check the corrected layer."""
+    if not grader.require(
+        "it is a class of layers", is_layer_class(answer), "pass the class, without parentheses"
     ):
         return
     random = np.random.default_rng(2)
     inputs, grad_output = random.standard_normal((2, 6, 6))
     outputs = built(answer, 6).forward_pass(inputs)
     if outputs is None:
-        raise NotAnswered
-    for place, suspect in enumerate(suspects().layers):
+        raise NotAnsweredError
+    for index, suspect in enumerate(suspects().layers):
         if isinstance(suspect, Gate | Center | Softplus) and np.allclose(outputs, suspect.forward_pass(inputs)):
-            test.that(
-                "it does what the faulty layer does", False, f"this is layer {place}, whose gradient is right"
+            grader.require(
+                "it does what the faulty layer does", False, f"this is layer {index}, whose gradient is right"
             )
             return
-    if not test.close("it does what the faulty layer does", outputs, UnitLength().forward_pass(inputs)):
+    if not grader.require_close(
+        "it does what the faulty layer does", outputs, UnitLength().forward_pass(inputs)
+    ):
         return
     # Rows so short that the small number counts, and one of zeros.
     short = np.concatenate([1e-3 * random.standard_normal((3, 6)), np.zeros((1, 6))])
     expected = UnitLength().forward_pass(short)
-    if not test.close("also to short rows and a row of zeros", built(answer, 6).forward_pass(short), expected):
+    if not grader.require_close(
+        "also to short rows and a row of zeros", built(answer, 6).forward_pass(short), expected
+    ):
         return
-    test.close(
+    grader.require_close(
         "the row (3, 4) with the grad_output (1, 0)",
         built(answer, 2).backward_pass(np.array([[3.0, 4.0]]), np.array([[1.0, 0.0]])),
         [[0.128, -0.096]],
         1e-5,
     )
     verdict = check_gradients(built(answer, 6), inputs, grad_output)
-    test.that("six rows, against differences", verdict, str(verdict.worst))
+    grader.require("six rows, against differences", verdict, str(verdict.worst))
     zeros = built(answer, 6).backward_pass(np.zeros((1, 6)), grad_output[:1])
-    test.close("a row of zeros, where all lengths are 0.001", zeros, 1000 * grad_output[:1])
-    keeps_the_laws(answer(), 6, test)
+    grader.require_close("a row of zeros, where all lengths are 0.001", zeros, 1000 * grad_output[:1])
+    require_all_laws(answer(), 6, grader)
     wide = random.standard_normal((2, 1500))
     layer = built(answer, 1500)
     most = peak_memory(layer.backward_pass, wide, wide) / wide.nbytes
     how = f"it took {most:.0f} times the memory of the inputs"
-    test.that("it forms no matrix of derivatives, for 1,500 features", most < 50, how)
+    grader.require("it forms no matrix of derivatives, for 1,500 features", most < 50, how)
 
 
 def is_layer_class(answer: object) -> bool:
@@ -142,22 +155,15 @@ def is_layer_class(answer: object) -> bool:
     return isinstance(answer, type) and issubclass(answer, Layer)
 
 
-def built(answer: Callable, n_features: int) -> Layer:
-    """A new layer, built; an error of `NotAnswered` if its forward pass is still a blank."""
+def built(answer: Callable[..., Any], n_features: int) -> Layer:
+    """Return a new layer that is built.
+
+    Raises
+    ------
+    NotAnsweredError
+        If its forward pass returns nothing yet.
+    """
     layer = answer()
     if layer.forward_pass(np.ones((1, n_features))) is None:
-        raise NotAnswered
+        raise NotAnsweredError
     return layer
-
-
-def keeps_the_laws(layer: Layer, n_features: int, test: Test) -> None:
-    """Add a line on `check_layer`: that all laws are kept, or which are broken, and how."""
-    try:
-        check_layer(layer, n_features)
-    except AssertionError as error:
-        lines = str(error).splitlines()
-        laws = [place for place, line in enumerate(lines) if line.startswith("  BROKEN")]
-        broken = [f"\n      {line.strip()}" for place in laws for line in lines[place : place + 2]]
-        test.that("check_layer", False, "".join(broken))
-    else:
-        test.that("check_layer finds that it keeps all laws of a layer", True, "")

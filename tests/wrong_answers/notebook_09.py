@@ -1,7 +1,7 @@
-"""Plausible wrong answers to the exercises of notebook 8."""
+"""Plausible wrong answers to the exercises of notebook 9."""
 
 import numpy as np
-from solutions.chapter_08 import AttentionPooling, RadialBasis
+from solutions.notebook_09 import AttentionPooling, RadialBasis
 
 
 def without_the_inner_factor(inputs, grad_output, a):

@@ -1,9 +1,7 @@
 """Plausible wrong answers to the exercises of notebook 7."""
 
-import math
-
 import numpy as np
-from solutions.chapter_07 import Adamax
+from solutions.notebook_07 import Adamax
 
 from layernet import Optimizer
 
@@ -57,60 +55,42 @@ exercise_1 = [
 ]
 
 
-def schedule(rise=lambda step, warm_up: (step + 1) / warm_up, fall=None, from_zero=False, clipped=True):
-    """The solution with one of its parts replaced."""
-
-    def learning_rate(step, highest, duration, warm_up, cool_down):
-        if step < warm_up:
-            return highest * rise(step, warm_up)
-        if step < duration - cool_down:
-            return highest
-        begin = warm_up if from_zero else duration - cool_down
-        progress = (step - begin) / (duration - begin)
-        progress = min(1.0, progress) if clipped else progress
-        return highest * (fall(progress) if fall else (1 + math.cos(math.pi * progress)) / 2)
-
-    return learning_rate
+def without_momentum(features, momentum):
+    return 2 / np.linalg.eigvalsh(features.T @ features / len(features))[-1]  # the bound of plain descent
 
 
-def divides_by_the_warm_up(step, highest, duration, warm_up, cool_down):
-    if step >= duration:
-        return 0.0
-    rising = (step + 1) / warm_up  # zero where there is no warm-up
-    falling = (1 + math.cos(math.pi * max(0.0, (step - duration + cool_down) / cool_down))) / 2
-    return highest * min(1.0, rising) * falling
+def divided_by_one_minus_momentum(features, momentum):
+    return without_momentum(features, 0) * (1 - momentum)  # the effective rate, not the bound
 
 
-def a_plateau_for_ever(step, highest, duration, warm_up, cool_down):
-    return highest * min(1.0, (step + 1) / max(1, warm_up))  # no cool-down
+def not_divided_by_the_rows(features, momentum):
+    return 2 * (1 + momentum) / np.linalg.eigvalsh(features.T @ features)[-1]
 
 
-def too_late(step, highest, duration, warm_up, cool_down):
-    return schedule()(max(0, step - 1), highest, duration, warm_up, cool_down)  # counts steps from 1
+def smallest_eigenvalue(features, momentum):
+    return 2 * (1 + momentum) / np.linalg.eigvalsh(features.T @ features / len(features))[0]
 
 
-def nothing_in_the_cool_down(step, highest, duration, warm_up, cool_down):
-    if step < duration - cool_down:  # the last branch is forgotten
-        return schedule()(step, highest, duration, warm_up, cool_down)
-    return None
+def singular_value_not_squared(features, momentum):
+    return 2 * (1 + momentum) / (np.linalg.norm(features, 2) / len(features))
 
 
-def at_most_one_plateau(step, highest, duration, warm_up, cool_down):
-    # The cool-down has the length that was seen in the text's picture.
-    return schedule()(step, highest, duration, warm_up, min(cool_down, 40) if duration > 90 else duration // 2)
+def of_the_full_squared_error(features, momentum):
+    return (1 + momentum) * without_momentum(features, 0) / 2  # the loss without its half
+
+
+def trace_for_the_largest(features, momentum):
+    return 2 * (1 + momentum) / np.trace(features.T @ features / len(features))  # safe, and too small
 
 
 exercise_2 = [
-    schedule(rise=lambda step, warm_up: step / warm_up),  # the first step does nothing
-    schedule(fall=lambda progress: 1 - progress),  # a line in place of the cosine
-    schedule(fall=lambda progress: math.cos(math.pi / 2 * progress)),  # a quarter of a cosine
-    schedule(from_zero=True),  # the cosine begins where the warm-up ends, so the rate jumps
-    schedule(clipped=False),  # comes up again after the end
-    divides_by_the_warm_up,
-    a_plateau_for_ever,
-    too_late,
-    nothing_in_the_cool_down,
-    at_most_one_plateau,
+    without_momentum,
+    divided_by_one_minus_momentum,
+    not_divided_by_the_rows,
+    smallest_eigenvalue,
+    singular_value_not_squared,
+    of_the_full_squared_error,
+    trace_for_the_largest,
 ]
 
 

@@ -180,7 +180,7 @@ exercise_2 = [
 ]
 
 
-def overwrite_error(edges, target):
+def overwrites(edges, target):
     """Assign where contributions must add up."""
     gradients = {name: 0.0 for start, end, _ in edges for name in (start, end)}
     gradients[target] = 1.0
@@ -272,7 +272,7 @@ def twice_each(edges, target):
 
 
 exercise_3 = [
-    overwrite_error,
+    overwrites,
     forwards,
     by_paths,
     lambda edges, target: 1.0,

@@ -21,22 +21,16 @@ def number_by_number(parameters, gradients, velocity, learning_rate, momentum):
 exercise_1 = [in_one_line, number_by_number]
 
 
-def by_interpolation(step, highest, duration, warm_up, cool_down):
-    rising = 1.0 if step >= warm_up else (step + 1) / warm_up
-    part = np.interp(step, [duration - cool_down, duration], [0, np.pi])
-    return highest * rising * np.cos(part / 2) ** 2
+def by_singular_values(features, momentum):
+    return np.float64(2 + 2 * momentum) * len(features) / np.linalg.svd(features)[1][0] ** 2
 
 
-def backwards(step, highest, duration, warm_up, cool_down):
-    left = duration - step
-    if left <= 0:
-        return 0
-    if left < cool_down:
-        return np.float64(highest * np.sin(np.pi / 2 * left / cool_down) ** 2)
-    return min(highest, highest * (step + 1) / warm_up) if warm_up else highest
+def by_the_rows(features, momentum):
+    gram = features @ features.T / len(features)  # the same eigenvalues, but for zeros
+    return [[2 * (1 + momentum) / max(np.linalg.eigvalsh(gram))]][0][0]
 
 
-exercise_2 = [by_interpolation, backwards]
+exercise_2 = [by_singular_values, by_the_rows]
 
 
 class OtherNames(Optimizer):

@@ -17,7 +17,7 @@ from sklearn.preprocessing import (
     RobustScaler,
     StandardScaler,
 )
-from solutions.chapter_02 import Band, upper
+from solutions.notebook_02 import Band, upper
 
 from layernet import Adam, Dense, MLPClassifier, QuantileLoss, Sequential, Tanh
 

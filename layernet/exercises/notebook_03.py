@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from checks import Test, exercise
+from layernet.exercises.grading import Grader
+from layernet.exercises.registry import exercise
 
 NAMES = [
     "dz1/dx1",
@@ -36,7 +37,7 @@ SHORTCUT = [
 ]
 SIDE_TRACK = [("x", "a", 2.0), ("x", "b", 3.0), ("a", "p", 5.0), ("b", "q", 100.0)]
 # Here c appears before a, which leads to it.
-LATE = [("x", "c", 2), ("x", "a", 3), ("a", "c", 5), ("c", "p", 7)]
+LATE: Edges = [("x", "c", 2), ("x", "a", 3), ("a", "c", 5), ("c", "p", 7)]
 # Two edges from x to a, and two from a to p: four paths.
 PARALLEL = [("x", "a", 2.0), ("x", "a", -5.0), ("a", "p", 3.0), ("a", "p", 4.0)]
 
@@ -175,7 +176,8 @@ class Watched:
 
 
 @exercise("3.1", "dp/dx2 level by level")
-def level_by_level(answer: Callable, test: Test) -> None:
+def level_by_level(answer: Any, grader: Grader) -> None:
+    """Check dp/dx2 level by level."""
     random = np.random.default_rng(1)
     for number in (1, 2, 3):
         local = dict(zip(NAMES, random.uniform(-2, 2, 10), strict=True))
@@ -184,10 +186,10 @@ def level_by_level(answer: Callable, test: Test) -> None:
         expected = z1 * local["dz1/dx2"] + z2 * local["dz2/dx2"]
         products: list[tuple[float, float]] = []
         found = answer({name: Watched(value, products) for name, value in local.items()})
-        if not test.close(f"for the derivatives of example {number}", found, expected):
+        if not grader.require_close(f"for the derivatives of example {number}", found, expected):
             return
 
-    def multiplied(one, other):
+    def multiplied(one: float, other: float) -> bool:
         """Whether two numbers were multiplied with each other."""
         return any(np.allclose(sorted(pair), sorted((one, other)), rtol=1e-12) for pair in products)
 
@@ -196,10 +198,10 @@ def level_by_level(answer: Callable, test: Test) -> None:
         f"it saw {n}, and no right way has fewer than six: multiply the numbers in `local` as they are, for "
         "those of a float(...), or of an array with a dtype, are not seen"
     )
-    if not test.that("the check sees the multiplications", n >= 6, unseen):
+    if not grader.require("the check sees the multiplications", n >= 6, unseen):
         return
     how = f"yours takes {n}: multiply the sums dp/dz1 and dp/dz2, not each path"
-    if not test.that("six multiplications, and no more", n == 6, how):
+    if not grader.require("six multiplications, and no more", n == 6, how):
         return
     forward = multiplied(local["dh1/dz1"], local["dz1/dx2"]) or multiplied(local["dh1/dz2"], local["dz2/dx2"])
     how = "dp/dz1 and dp/dz2 are not what you multiply by the edges from x2"
@@ -209,38 +211,46 @@ def level_by_level(answer: Callable, test: Test) -> None:
             "finds dh1/dx2 and dh2/dx2 on the way, which are of no use for dp/dx1; dp/dz1 and dp/dz2 would be"
         )
     level_2 = multiplied(z1, local["dz1/dx2"]) and multiplied(z2, local["dz2/dx2"])
-    test.that("dp/dz1 and dp/dz2 are found first", level_2, how)
+    grader.require("dp/dz1 and dp/dz2 are found first", level_2, how)
 
 
 @exercise("3.2", "the sum over all paths of any graph")
-def sum_over_paths(answer: Callable, test: Test) -> None:
-    test.close("on a chain, which has one path", answer(list(CHAIN), "x", "p"), -3.0)
-    test.close("on a diamond, which has two", answer(list(DIAMOND), "x", "p"), 2 * 5 - 3 * 7)
-    test.close(
+def sum_over_paths(answer: Any, grader: Grader) -> None:
+    """Check the sum over all paths of any graph."""
+    grader.require_close("on a chain, which has one path", answer(list(CHAIN), "x", "p"), -3.0)
+    grader.require_close("on a diamond, which has two", answer(list(DIAMOND), "x", "p"), 2 * 5 - 3 * 7)
+    grader.require_close(
         "on paths of different lengths", answer(list(SHORTCUT), "x", "p"), 1 + 2 * 4 + 0.5 * 10 + 2 * 3 * 10
     )
-    test.close("on a graph with an edge that leads nowhere", answer(list(SIDE_TRACK), "x", "p"), 10.0)
-    test.close("from a node in the middle", answer(list(SHORTCUT), "a", "p"), 4 + 3 * 10)
-    test.close("to a node in the middle", answer(list(SHORTCUT), "x", "b"), 0.5 + 2 * 3)
-    test.close("of the target itself, dp/dp", answer(list(SHORTCUT), "p", "p"), 1.0)
-    test.close("where no path leads", answer(list(SIDE_TRACK), "b", "p"), 0.0, tolerance=0)
-    test.close("where the target lies before the start", answer(list(SHORTCUT), "p", "x"), 0.0, tolerance=0)
-    test.close("on a graph in which c appears before a, which leads to it", answer(list(LATE), "x", "p"), 119.0)
-    test.close("with two edges between the same nodes", answer(list(PARALLEL), "x", "p"), (2 - 5) * (3 + 4))
+    grader.require_close("on a graph with an edge that leads nowhere", answer(list(SIDE_TRACK), "x", "p"), 10.0)
+    grader.require_close("from a node in the middle", answer(list(SHORTCUT), "a", "p"), 4 + 3 * 10)
+    grader.require_close("to a node in the middle", answer(list(SHORTCUT), "x", "b"), 0.5 + 2 * 3)
+    grader.require_close("of the target itself, dp/dp", answer(list(SHORTCUT), "p", "p"), 1.0)
+    grader.require_close("where no path leads", answer(list(SIDE_TRACK), "b", "p"), 0.0, tolerance=0)
+    grader.require_close(
+        "where the target lies before the start", answer(list(SHORTCUT), "p", "x"), 0.0, tolerance=0
+    )
+    grader.require_close(
+        "on a graph in which c appears before a, which leads to it", answer(list(LATE), "x", "p"), 119.0
+    )
+    grader.require_close(
+        "with two edges between the same nodes", answer(list(PARALLEL), "x", "p"), (2 - 5) * (3 + 4)
+    )
     for seed in range(8):
         edges, nodes = drawn(seed)
         shuffled = [edges[i] for i in np.random.default_rng(seed).permutation(len(edges))]
         start, target = nodes[seed % 2], nodes[-1 - seed % 3]
         expected = gradients_of(edges, target)[start]
         name = f"from {start} to {target} of graph {seed + 1} drawn at random, its edges in any order"
-        if not test.close(name, answer(shuffled, start, target), expected, 1e-9):
-            test.that("that graph", False, f"is {[(s, e, round(d, 3)) for s, e, d in shuffled]}")
+        if not grader.require_close(name, answer(shuffled, start, target), expected, 1e-9):
+            grader.require("that graph", False, f"is {[(s, e, round(d, 3)) for s, e, d in shuffled]}")
             return
 
 
 @exercise("3.3", "back-propagation on any graph")
-def back_propagation(answer: Callable, test: Test) -> None:
-    graphs = {
+def back_propagation(answer: Any, grader: Grader) -> None:
+    """Check back-propagation on any graph."""
+    graphs: dict[str, tuple[Edges, str]] = {
         "a chain": (CHAIN, "p"),
         "a diamond": (DIAMOND, "p"),
         "a graph with shortcuts": (SHORTCUT, "p"),
@@ -250,24 +260,30 @@ def back_propagation(answer: Callable, test: Test) -> None:
         "a graph with two edges between the same nodes": (PARALLEL, "p"),
     }
     for name, (edges, target) in graphs.items():
-        if not test.entries(f"on {name}", answer(list(edges), target), gradients_of(edges, target), 1e-9):
+        if not grader.require_entries(
+            f"on {name}", answer(list(edges), target), gradients_of(edges, target), 1e-9
+        ):
             return
     for seed in range(8):
         edges, nodes = drawn(seed)
         target = nodes[-1 - seed % 3]
         found, expected = answer(list(edges), target), gradients_of(edges, target)
-        if not test.entries(f"for {target} of graph {seed + 1} drawn at random", found, expected, 1e-9):
-            test.that("that graph", False, f"is {[(s, e, round(d, 3)) for s, e, d in edges]}")
+        if not grader.require_entries(
+            f"for {target} of graph {seed + 1} drawn at random", found, expected, 1e-9
+        ):
+            grader.require("that graph", False, f"is {[(s, e, round(d, 3)) for s, e, d in edges]}")
             return
-    once_each(answer, "the ladder with 4,096 paths", ladder(12), "n12", test)
+    once_each(answer, "the ladder with 4,096 paths", ladder(12), "n12", grader)
     edges, nodes = drawn(3)
-    once_each(answer, "graph 4 drawn at random", edges, nodes[-1], test)
+    once_each(answer, "graph 4 drawn at random", edges, nodes[-1], grader)
 
 
-def once_each(answer: Callable, name: str, edges: Edges, target: str, test: Test) -> None:
+def once_each(answer: Callable[..., Any], name: str, edges: Edges, target: str, grader: Grader) -> None:
     """Whether the derivative of each edge is multiplied once; those that lead elsewhere need not be."""
     watched = [(start, end, Watched(derivative, [])) for start, end, derivative in edges]
-    if not test.entries(f"on {name}", answer(list(watched), target), gradients_of(edges, target), 1e-9):
+    if not grader.require_entries(
+        f"on {name}", answer(list(watched), target), gradients_of(edges, target), 1e-9
+    ):
         return
     leads = {target}
     for start, end, _ in reversed(edges):
@@ -279,6 +295,6 @@ def once_each(answer: Callable, name: str, edges: Edges, target: str, test: Test
             how = f"that from {start} to {end} is multiplied {derivative.used} times"
             if not derivative.used:
                 how += ", as far as is seen; multiply it as it is, without float(...)"
-            test.that(f"each edge of {name} is multiplied exactly once", False, how)
+            grader.require(f"each edge of {name} is multiplied exactly once", False, how)
             return
-    test.that(f"each edge of {name} is multiplied exactly once", True, "")
+    grader.require(f"each edge of {name} is multiplied exactly once", True, "")

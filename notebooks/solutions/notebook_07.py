@@ -1,7 +1,5 @@
 """Solutions to the exercises of notebook 7, optimizers."""
 
-import math
-
 import numpy as np
 
 from layernet import Optimizer
@@ -19,19 +17,16 @@ def exercise_1(parameters, gradients, velocity, learning_rate, momentum):
     return parameters + momentum * velocity - push, velocity
 
 
-def exercise_2(step, highest, duration, warm_up, cool_down):
-    """Each part asks only whether its time has come, in the order of time.
+def exercise_2(features, momentum):
+    """Along an eigenvector with eigenvalue c of the Hessian, a step is a linear map of (deviation, velocity).
 
-    With `step + 1` the first step already moves, and the last of the warm-up has the highest rate. Without a
-    warm-up the first question is never true, so that nothing is divided by zero. The progress through the
-    cool-down is limited to 1, for a cosine would come up again.
+    Let d be the deviation w - w*. Since the velocity is the last change of d, the next deviation is
+    d_next = (1 + m - rate * c) d - m d_before. A solution r**t satisfies r**2 - (1 + m - rate * c) r + m = 0.
+    Both roots lie inside the unit circle while rate * c < 2 (1 + m); at the bound, one root is -1.
+    The largest eigenvalue gives the smallest bound.
     """
-    if step < warm_up:
-        return highest * (step + 1) / warm_up
-    if step < duration - cool_down:
-        return highest
-    progress = min(1.0, (step - (duration - cool_down)) / cool_down)
-    return highest * (1 + math.cos(math.pi * progress)) / 2
+    largest = np.linalg.eigvalsh(features.T @ features / len(features))[-1]
+    return 2 * (1 + momentum) / largest
 
 
 class Adamax(Optimizer):

@@ -1,18 +1,19 @@
-"""The checks of notebook 8: an activation, a layer with two parameters, and a layer that attends."""
+"""The checks of notebook 9: an activation, a layer with two parameters, and a layer that attends."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from checks import NotAnswered, Test, exercise
-from layernet import Layer, check_layer
+from layernet import Layer
+from layernet.exercises.grading import Grader, NotAnsweredError, require_all_laws
+from layernet.exercises.registry import exercise
 
 
-@exercise("8.1", "the backward pass of the Snake")
-def snake_backward(answer: Callable, test: Test) -> None:
+@exercise("9.1", "the backward pass of the Snake")
+def snake_backward(answer: Any, grader: Grader) -> None:
+    """Check the backward pass of the Snake."""
     random = np.random.default_rng(81)
     cases = {
         "at 0, 1 and 2 with a = 1": (np.array([[0.0, 1.0, 2.0]]), np.ones((1, 3)), 1.0),
@@ -23,17 +24,18 @@ def snake_backward(answer: Callable, test: Test) -> None:
     }
     for when, (inputs, grad_output, a) in cases.items():
         given = inputs.copy(), grad_output.copy()
-        test.close(when, answer(*given, a), grad_output * (1 + np.sin(2 * a * inputs)))
+        grader.require_close(when, answer(*given, a), grad_output * (1 + np.sin(2 * a * inputs)))
         unchanged = np.array_equal(given[0], inputs) and np.array_equal(given[1], grad_output)
         if not unchanged:
-            test.that("the arguments stay as they are", False, "your function writes to one of them")
+            grader.require("the arguments stay as they are", False, "your function writes to one of them")
             return
 
 
-@exercise("8.2", "a layer of radial basis functions")
-def radial_basis(answer: Callable, test: Test) -> None:
+@exercise("9.2", "a layer of radial basis functions")
+def radial_basis(answer: Any, grader: Grader) -> None:
+    """Check a layer of radial basis functions."""
     random = np.random.default_rng(82)
-    if not is_layer(answer(3), test):
+    if not is_layer(answer(3), grader):
         return
     # In the last case all axes are of one length: a sum over the wrong one fits the shapes there.
     for case, (n, features, units) in {
@@ -48,15 +50,15 @@ def radial_basis(answer: Callable, test: Test) -> None:
         expected = radial_gradients(layer, inputs, grad_output)
         # As if another batch had come before: a gradient that is added up, not written, shows.
         layer.grad_centers, layer.grad_sharpness = np.ones((units, features)), np.ones(units)
-        grad_inputs = way_back(layer, inputs, grad_output, test)
+        grad_inputs = run_backward(layer, inputs, grad_output, grader)
         got = {"grad_inputs": grad_inputs, **{f"grad_{n}": g.copy() for n, g in layer.gradients.items()}}
         for name, right in expected.items():
-            test.close(f"{name} for {case}", got[name], right)
-    keeps_the_laws(answer(3), 2, test)
+            grader.require_close(f"{name} for {case}", got[name], right)
+    require_all_laws(answer(3), 2, grader)
 
 
 def radial_gradients(layer: Layer, inputs: np.ndarray, grad_output: np.ndarray) -> dict[str, np.ndarray]:
-    """The three gradients, a sample and a unit at a time."""
+    """Return the three gradients, one sample and one unit at a time."""
     grad_inputs = np.zeros_like(inputs)
     grad_centers, grad_sharpness = np.zeros_like(layer.centers), np.zeros_like(layer.sharpness)
     for n, x in enumerate(inputs):
@@ -69,58 +71,63 @@ def radial_gradients(layer: Layer, inputs: np.ndarray, grad_output: np.ndarray) 
     return {"grad_inputs": grad_inputs, "grad_centers": grad_centers, "grad_sharpness": grad_sharpness}
 
 
-@exercise("8.3", "a layer that attends to the rows of an image")
-def attention_pooling(answer: Callable, test: Test) -> None:
+@exercise("9.3", "a layer that attends to the rows of an image")
+def attention_pooling(answer: Any, grader: Grader) -> None:
+    """Check a layer that attends to the rows of an image."""
     random = np.random.default_rng(83)
-    if not is_layer(answer(), test):
+    if not is_layer(answer(), grader):
         return
 
-    def built(n_tokens, width, query):
+    def built(n_tokens: int, width: int, query: np.ndarray) -> Layer:
         layer = answer().build((n_tokens, width), random_state=0)
         layer.query = query
         return layer
 
     tokens, query = random.standard_normal((5, 4, 3)), np.array([1.5, -1.0, 0.5])
-    test.close(
+    grader.require_close(
         "the mean of the tokens where the query is zero",
         built(4, 3, np.zeros(3)).forward_pass(tokens.copy()),
         tokens.mean(axis=1),
     )
-    test.close("the outputs for a batch", built(4, 3, query).forward_pass(tokens.copy()), pooled(tokens, query))
+    grader.require_close(
+        "the outputs for a batch", built(4, 3, query).forward_pass(tokens.copy()), pooled(tokens, query)
+    )
     square = random.standard_normal((4, 4, 4))
     query_4 = random.standard_normal(4)
-    test.close(
+    grader.require_close(
         "the outputs for 4 samples of 4 tokens of 4 numbers",
         built(4, 4, query_4).forward_pass(square.copy()),
         pooled(square, query_4),
     )
-    test.close(
+    grader.require_close(
         "the outputs for scores of ten thousand",
         built(4, 3, query).forward_pass(2e4 * tokens),
         pooled(2e4 * tokens, query),
     )
     for case, inputs, given in (("a batch", tokens, query), ("4 samples, tokens and numbers", square, query_4)):
-        layer = built(*inputs.shape[1:], given)
+        layer = built(inputs.shape[1], inputs.shape[2], given)
         grad_output = random.standard_normal((len(inputs), inputs.shape[2]))
         layer.grad_query = np.ones(len(given))
-        grad_inputs = way_back(layer, inputs, grad_output, test)
-        expected = differences(inputs, given, grad_output)
-        test.close(f"grad_inputs for {case}", grad_inputs, expected[0], tolerance=1e-6)
-        test.close(f"grad_query for {case}", layer.grad_query, expected[1], tolerance=1e-6)
+        grad_inputs = run_backward(layer, inputs, grad_output, grader)
+        expected = central_differences(inputs, given, grad_output)
+        grader.require_close(f"grad_inputs for {case}", grad_inputs, expected[0], tolerance=1e-6)
+        grader.require_close(f"grad_query for {case}", layer.grad_query, expected[1], tolerance=1e-6)
     layer, far = built(4, 3, query), 2e4 * tokens
     grad_output = random.standard_normal((5, 3))
-    grad_inputs = way_back(layer, far, grad_output, test)
+    grad_inputs = run_backward(layer, far, grad_output, grader)
     # One token of each sample has all the weight: its gradient is that of the outputs, and no score counts.
-    expected = np.zeros_like(far)
-    expected[np.arange(5), (far @ query).argmax(axis=1)] = grad_output
-    test.close("grad_inputs for scores of ten thousand", grad_inputs, expected)
+    grad_tokens = np.zeros_like(far)
+    grad_tokens[np.arange(5), (far @ query).argmax(axis=1)] = grad_output
+    grader.require_close("grad_inputs for scores of ten thousand", grad_inputs, grad_tokens)
     largest = np.abs(layer.grad_query).max()
-    test.that("grad_query for scores of ten thousand", largest < 1e-6, f"yours has {largest:.3g}, 0 is right")
-    keeps_the_laws(answer(), (4, 3), test)
+    grader.require(
+        "grad_query for scores of ten thousand", largest < 1e-6, f"yours has {largest:.3g}, 0 is right"
+    )
+    require_all_laws(answer(), (4, 3), grader)
 
 
 def pooled(tokens: np.ndarray, query: np.ndarray) -> np.ndarray:
-    """The outputs of the attention, a sample at a time."""
+    """Return the outputs of the attention, one sample at a time."""
     outputs = []
     for sample in tokens:
         scores = sample @ query / len(query) ** 0.5
@@ -129,47 +136,38 @@ def pooled(tokens: np.ndarray, query: np.ndarray) -> np.ndarray:
     return np.array(outputs)
 
 
-def differences(tokens, query, grad_output, step=1e-5) -> list[np.ndarray]:
-    """What central differences say of both gradients."""
+def central_differences(
+    tokens: np.ndarray, query: np.ndarray, grad_output: np.ndarray, step: float = 1e-5
+) -> list[np.ndarray]:
+    """Return the gradients of tokens and query by central differences."""
     gradients = []
     for moved in (0, 1):
         arrays = [tokens.copy(), query.copy()]
         gradient = np.zeros_like(arrays[moved])
-        for place in np.ndindex(gradient.shape):
-            before = arrays[moved][place]
-            arrays[moved][place] = before + step
+        for index in np.ndindex(gradient.shape):
+            before = arrays[moved][index]
+            arrays[moved][index] = before + step
             ahead = pooled(*arrays)
-            arrays[moved][place] = before - step
+            arrays[moved][index] = before - step
             behind = pooled(*arrays)
-            arrays[moved][place] = before
-            gradient[place] = np.sum(grad_output * (ahead - behind)) / (2 * step)
+            arrays[moved][index] = before
+            gradient[index] = np.sum(grad_output * (ahead - behind)) / (2 * step)
         gradients.append(gradient)
     return gradients
 
 
-def is_layer(made: Any, test: Test) -> bool:
-    """Whether a class was handed over that makes layers."""
+def is_layer(made: Any, grader: Grader) -> bool:
+    """Require that the answer is a class of layers."""
     if made is None or made is ...:
-        raise NotAnswered
-    how = f"calling it made {type(made).__name__}; hand over the class itself, derived from Layer"
-    return isinstance(made, Layer) or test.that("it is a class of layers", False, how)
+        raise NotAnsweredError
+    how = f"calling it made {type(made).__name__}; pass the class itself, derived from Layer"
+    return isinstance(made, Layer) or grader.require("it is a class of layers", False, how)
 
 
-def way_back(layer: Layer, inputs: np.ndarray, grad_output: np.ndarray, test: Test) -> np.ndarray:
-    """What the backward pass returns; a line in the verdict if it writes to its arguments."""
+def run_backward(layer: Layer, inputs: np.ndarray, grad_output: np.ndarray, grader: Grader) -> np.ndarray:
+    """Return what the backward pass returns, and require that it leaves its arguments as they are."""
     given = inputs.copy(), grad_output.copy()
-    grad_inputs = layer.backward_pass(*given)
+    grad_inputs: np.ndarray = layer.backward_pass(*given)
     if not (np.array_equal(given[0], inputs) and np.array_equal(given[1], grad_output)):
-        test.that("the arguments stay as they are", False, "your backward pass writes to one of them")
+        grader.require("the arguments stay as they are", False, "your backward pass writes to one of them")
     return grad_inputs
-
-
-def keeps_the_laws(layer: Layer, input_shape: int | tuple[int, ...], test: Test) -> None:
-    """Try `check_layer`, and name the first law that is broken."""
-    try:
-        check_layer(layer, input_shape)
-    except AssertionError as report:
-        broken = [line.strip() for line in str(report).splitlines() if "BROKEN" in line]
-        test.that("check_layer finds all laws kept", False, broken[0].removeprefix("BROKEN "))
-    else:
-        test.that("check_layer finds all laws kept", True, "")

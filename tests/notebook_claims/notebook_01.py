@@ -1,0 +1,1 @@
+"""Claims of notebook 1: they are asserted in its cells."""

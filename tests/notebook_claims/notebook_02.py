@@ -1,0 +1,1 @@
+"""Claims of notebook 2: they are asserted in its cells."""

@@ -1,0 +1,1 @@
+"""Claims of notebook 4: they are asserted in its cells."""

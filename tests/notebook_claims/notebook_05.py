@@ -1,0 +1,1 @@
+"""Claims of notebook 5: they are asserted in its cells."""
