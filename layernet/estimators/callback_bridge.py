@@ -1,21 +1,24 @@
-"""Callbacks of scikit-learn, called by one of ours: an iteration is an epoch."""
+"""Bridge from the training loop to scikit-learn's callbacks; each epoch is one of their tasks."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from layernet.training.callbacks import Callback
+from layernet.training.run import Run
 
 
 class CallbackBridge(Callback):
-    """Tell an estimator's scikit-learn callbacks of every epoch, and stop if one of them says so.
+    """Call an estimator's scikit-learn callbacks at the beginning and the end of every epoch.
+
+    Training stops after an epoch if a callback returns True at its end.
 
     Parameters
     ----------
-    estimator : estimator
-        With the network in training as its `network_`.
+    estimator : NetworkEstimator
+        Its `network_` is the network in training.
     context : sklearn.callback.CallbackContext
-        Of the whole fit.
+        Context of the whole fit.
     X, y
         The data, as they were given to `fit`.
     """
@@ -26,16 +29,16 @@ class CallbackBridge(Callback):
         self.X = X
         self.y = y
 
-    def on_epoch_begin(self, run):
+    def on_epoch_begin(self, run: Run) -> None:
         self._task = self.context.subcontext(task_name="epoch")
         self._task.call_on_fit_task_begin(estimator=self.estimator, X=self.X, y=self.y)
 
-    def on_epoch_end(self, run):
+    def on_epoch_end(self, run: Run) -> None:
         stop = self._task.call_on_fit_task_end(
             estimator=self.estimator,
             X=self.X,
             y=self.y,
-            reconstruction_attributes=self.estimator._frozen_network,
+            reconstruction_attributes=self.estimator._fitted_attributes,
         )
         if stop:
             run.stop("A callback asked to stop.")

@@ -1,4 +1,4 @@
-"""Weights from `class_weight`: one for each class, or for each value of each label in the loss."""
+"""Weights that `class_weight` describes: of each class, or of 0 and 1 of each label inside the loss."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import Any
 import numpy as np
 from sklearn.utils import compute_class_weight
 
-from layernet.estimators.compatibility import AS_REPORTED
+from layernet.estimators.scikit_learn_losses import SCIKIT_LEARN_LOSSES
 from layernet.losses import BinaryCrossEntropy, LogLoss, Loss
 
-# Losses whose formula has the two weights. A subclass may have replaced the formula.
-WEIGH_LABELS = (BinaryCrossEntropy, LogLoss, AS_REPORTED[LogLoss])
+# Losses whose formula has `pos_weight` and `neg_weight`. A subclass may replace the formula.
+LOSSES_WITH_LABEL_WEIGHTS = (BinaryCrossEntropy, LogLoss, SCIKIT_LEARN_LOSSES[LogLoss])
 
 
 def weights_of_classes(class_weight: Any, classes: np.ndarray, y: np.ndarray, who: str) -> np.ndarray:
-    """The weight of each class.
+    """Return the weight of each class.
 
     Parameters
     ----------
     class_weight : dict of label to float or "balanced"
         "balanced" for n_samples / (n_classes * samples of the class).
     classes : ndarray of shape (n_classes,)
-        All labels, whether they occur in y or not.
+        All classes, whether they occur in y or not.
     y : ndarray of shape (n_samples,)
         Labels of the training data.
     who : str
@@ -37,8 +37,8 @@ def weights_of_classes(class_weight: Any, classes: np.ndarray, y: np.ndarray, wh
     Raises
     ------
     ValueError
-        If a weight is negative or not finite, or if the dict leaves out classes and lists others that do not
-        exist.
+        If a weight is negative or not finite, or if the dict leaves out classes and has keys that are no
+        classes.
 
     Examples
     --------
@@ -59,16 +59,16 @@ def weights_of_classes(class_weight: Any, classes: np.ndarray, y: np.ndarray, wh
             f"{who}: The classes, {left_out}, are not in class_weight, which has weights for "
             f"{sorted(unknown, key=repr)} instead, and these are not in y. Are the labels spelled alike?"
         )
-    return as_weights([class_weight.get(label, 1.0) for label in labels], class_weight, who)
+    return as_valid_weights([class_weight.get(label, 1.0) for label in labels], class_weight, who)
 
 
 def loss_with_label_weights(loss: Loss, class_weight: Any, y: np.ndarray, who: str) -> Loss:
-    """A loss of several labels a sample, with a weight for each value of each label.
+    """Return a copy of a loss with a weight for each value, 0 and 1, of each label.
 
     Parameters
     ----------
     loss : BinaryCrossEntropy or LogLoss
-        Its own weights are multiplied.
+        The weights that it has are multiplied by the new ones.
     class_weight : sequence of dict of {0, 1} to float, or "balanced"
         A dict for each label. "balanced" for n_samples / (2 * samples with this value), for each label by
         itself; 1 for a label that has the same value in all samples.
@@ -80,12 +80,12 @@ def loss_with_label_weights(loss: Loss, class_weight: Any, y: np.ndarray, who: s
     Returns
     -------
     Loss
-        A copy.
 
     Raises
     ------
     ValueError
-        If the weights do not fit, or are 0 wherever there are labels, or the loss has no weights of labels.
+        If there is not one dict for each label, if all labels have weight 0, or if the loss has no weights of
+        labels.
 
     Examples
     --------
@@ -100,7 +100,7 @@ def loss_with_label_weights(loss: Loss, class_weight: Any, y: np.ndarray, who: s
             f"sample, got {class_weight!r}, which does not say of which label. For the same weights of all "
             f"labels: {example} * {n_labels}."
         )
-    if type(loss) not in WEIGH_LABELS:
+    if type(loss) not in LOSSES_WITH_LABEL_WEIGHTS:
         raise ValueError(
             f"{who}: class_weight of several labels a sample needs loss='log_loss' or a BinaryCrossEntropy or "
             f"LogLoss, got {loss!r}. Weigh labels inside that loss, or samples with sample_weight."
@@ -109,7 +109,7 @@ def loss_with_label_weights(loss: Loss, class_weight: Any, y: np.ndarray, who: s
     negative = len(y) - positive
     if isinstance(class_weight, str):
         varies = (positive > 0) & (negative > 0)
-        of_ones, of_zeros = (
+        weights_of_ones, weights_of_zeros = (
             np.divide(len(y) / 2, count, out=np.ones(n_labels), where=varies) for count in (positive, negative)
         )
     else:
@@ -120,20 +120,21 @@ def loss_with_label_weights(loss: Loss, class_weight: Any, y: np.ndarray, who: s
                 f"{who}: class_weight must be a list of {n_labels} dicts, one for each label of a sample, with "
                 f"weights of 0 and of 1, such as {example} * {n_labels}; got {class_weight!r}."
             )
-        of_zeros, of_ones = (
-            as_weights([each.get(value, 1.0) for each in class_weight], class_weight, who) for value in (0, 1)
+        weights_of_zeros, weights_of_ones = (
+            as_valid_weights([each.get(value, 1.0) for each in class_weight], class_weight, who)
+            for value in (0, 1)
         )
-    if not (positive * of_ones + negative * of_zeros).any():
+    if not (positive * weights_of_ones + negative * weights_of_zeros).any():
         raise ValueError(f"{who}: class_weight={class_weight!r} is 0 for all labels: nothing to train on.")
     weighted = copy.copy(loss)
-    for name, weights in (("pos_weight", of_ones), ("neg_weight", of_zeros)):
+    for name, weights in (("pos_weight", weights_of_ones), ("neg_weight", weights_of_zeros)):
         own = getattr(loss, name)
         setattr(weighted, name, tuple((weights * (1 if own is None else np.asarray(own))).tolist()))
     return weighted
 
 
-def as_weights(weights: list[float], class_weight: Any, who: str) -> np.ndarray:
-    """Weights as an array, each finite and at least 0."""
+def as_valid_weights(weights: list[float], class_weight: Any, who: str) -> np.ndarray:
+    """Return weights as an array; raise an error if one is not finite or below 0."""
     array = np.array(weights, np.float64)
     if not np.isfinite(array).all() or (array < 0).any():
         raise ValueError(f"{who}: class_weight must be finite weights of at least 0, got {class_weight!r}.")

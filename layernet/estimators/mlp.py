@@ -1,18 +1,26 @@
-"""Multi-layer perceptrons by their sizes: MLPClassifier, MLPRegressor, to swap in for scikit-learn's."""
+"""Replacements for scikit-learn's multi-layer perceptrons: MLPClassifier, MLPRegressor."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from numbers import Real
+from typing import Any, ClassVar
 
+import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from layernet.estimators.perceptron import Perceptron
-from layernet.estimators.prediction import ClassifierMethods, RegressorMethods
-from layernet.estimators.targets import CLASSIFIER_LOSSES, REGRESSOR_LOSSES
+from layernet.estimators.class_targets import CLASSIFIER_LOSSES
+from layernet.estimators.classifier import BaseClassifier
+from layernet.estimators.mlp_estimator import MLPEstimator
+from layernet.estimators.number_targets import REGRESSOR_LOSSES
+from layernet.estimators.regressor import BaseRegressor
+from layernet.layer import Layer
 from layernet.losses import Loss
+from layernet.optimizers import Optimizer
+from layernet.training.callbacks import Callback
 
 
-class MLPClassifier(ClassifierMethods, Perceptron):
+class MLPClassifier(BaseClassifier, MLPEstimator):
     """A classifier: hidden layers of units, and a probability for each class.
 
     The first parameters are scikit-learn's, and give its results; those from `loss` on are more.
@@ -129,8 +137,8 @@ class MLPClassifier(ClassifierMethods, Perceptron):
     array(['yes'], dtype='<U3')
     """
 
-    _parameter_constraints: dict = {
-        **Perceptron._parameter_constraints,
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **MLPEstimator._parameter_constraints,
         "loss": [StrOptions(set(CLASSIFIER_LOSSES)), Loss],
         "class_weight": [dict, list, tuple, StrOptions({"balanced"}), None],
         "label_smoothing": [Interval(Real, 0, 1, closed="left")],
@@ -138,49 +146,85 @@ class MLPClassifier(ClassifierMethods, Perceptron):
 
     def __init__(
         self,
-        hidden_layer_sizes=(100,),
-        activation="relu",
+        hidden_layer_sizes: int | Sequence[int] = (100,),
+        activation: str | Layer | Sequence[str | Layer] = "relu",
         *,
-        solver="adam",
-        alpha=0.0001,
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.001,
-        power_t=0.5,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change=10,
-        max_fun=15000,
-        loss="log_loss",
-        class_weight=None,
-        label_smoothing=0.0,
-        dropout=0.0,
-        normalization=None,
-        clip_norm=None,
-        clip_value=None,
-        weight_averaging=None,
-        scoring=None,
-        dtype=None,
-        callbacks=(),
-        keep_optimizer=True,
-        engine="auto",
-        exact_compatibility=False,
-    ):
-        self._keep(locals())
+        solver: str | Optimizer = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str | Callable[[int], float] = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        tol: float = 1e-4,
+        verbose: bool = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        loss: str | Loss = "log_loss",
+        class_weight: Any = None,
+        label_smoothing: float = 0.0,
+        dropout: float | Sequence[float] = 0.0,
+        normalization: str | None = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        weight_averaging: float | None = None,
+        scoring: str | Callable[..., float] | None = None,
+        dtype: Any = None,
+        callbacks: Callback | Sequence[Callback] = (),
+        keep_optimizer: bool = True,
+        engine: str = "auto",
+        exact_compatibility: bool = False,
+    ) -> None:
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.loss = loss
+        self.class_weight = class_weight
+        self.label_smoothing = label_smoothing
+        self.dropout = dropout
+        self.normalization = normalization
+        self.clip_norm = clip_norm
+        self.clip_value = clip_value
+        self.weight_averaging = weight_averaging
+        self.scoring = scoring
+        self.dtype = dtype
+        self.callbacks = callbacks
+        self.keep_optimizer = keep_optimizer
+        self.engine = engine
+        self.exact_compatibility = exact_compatibility
 
 
-class MLPRegressor(RegressorMethods, Perceptron):
+class MLPRegressor(BaseRegressor, MLPEstimator):
     """A regressor: hidden layers of units, and a number for each output.
 
     The first parameters are scikit-learn's, and give its results; those from `dropout` on are more.
@@ -293,50 +337,85 @@ class MLPRegressor(RegressorMethods, Perceptron):
     array([7.])
     """
 
-    _parameter_constraints: dict = {
-        **Perceptron._parameter_constraints,
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **MLPEstimator._parameter_constraints,
         "loss": [StrOptions(set(REGRESSOR_LOSSES)), Loss],
         "target_scale": [StrOptions({"standard"}), None],
     }
 
     def __init__(
         self,
-        loss="squared_error",
-        hidden_layer_sizes=(100,),
-        activation="relu",
+        loss: str | Loss = "squared_error",
+        hidden_layer_sizes: int | Sequence[int] = (100,),
+        activation: str | Layer | Sequence[str | Layer] = "relu",
         *,
-        solver="adam",
-        alpha=0.0001,
-        batch_size="auto",
-        learning_rate="constant",
-        learning_rate_init=0.001,
-        power_t=0.5,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        verbose=False,
-        warm_start=False,
-        momentum=0.9,
-        nesterovs_momentum=True,
-        early_stopping=False,
-        validation_fraction=0.1,
-        beta_1=0.9,
-        beta_2=0.999,
-        epsilon=1e-8,
-        n_iter_no_change=10,
-        max_fun=15000,
-        dropout=0.0,
-        normalization=None,
-        clip_norm=None,
-        clip_value=None,
-        weight_averaging=None,
-        scoring=None,
-        dtype=None,
-        callbacks=(),
-        keep_optimizer=True,
-        engine="auto",
-        exact_compatibility=False,
-        target_scale=None,
-    ):
-        self._keep(locals())
+        solver: str | Optimizer = "adam",
+        alpha: float = 0.0001,
+        batch_size: int | str = "auto",
+        learning_rate: str | Callable[[int], float] = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        tol: float = 1e-4,
+        verbose: bool = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        n_iter_no_change: float = 10,
+        max_fun: int = 15000,
+        dropout: float | Sequence[float] = 0.0,
+        normalization: str | None = None,
+        clip_norm: float | None = None,
+        clip_value: float | None = None,
+        weight_averaging: float | None = None,
+        scoring: str | Callable[..., float] | None = None,
+        dtype: Any = None,
+        callbacks: Callback | Sequence[Callback] = (),
+        keep_optimizer: bool = True,
+        engine: str = "auto",
+        exact_compatibility: bool = False,
+        target_scale: str | None = None,
+    ) -> None:
+        self.loss = loss
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.activation = activation
+        self.solver = solver
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.learning_rate_init = learning_rate_init
+        self.power_t = power_t
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.verbose = verbose
+        self.warm_start = warm_start
+        self.momentum = momentum
+        self.nesterovs_momentum = nesterovs_momentum
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.beta_1 = beta_1
+        self.beta_2 = beta_2
+        self.epsilon = epsilon
+        self.n_iter_no_change = n_iter_no_change
+        self.max_fun = max_fun
+        self.dropout = dropout
+        self.normalization = normalization
+        self.clip_norm = clip_norm
+        self.clip_value = clip_value
+        self.weight_averaging = weight_averaging
+        self.scoring = scoring
+        self.dtype = dtype
+        self.callbacks = callbacks
+        self.keep_optimizer = keep_optimizer
+        self.engine = engine
+        self.exact_compatibility = exact_compatibility
+        self.target_scale = target_scale

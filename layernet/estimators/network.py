@@ -1,46 +1,54 @@
-"""Any network as an estimator: NetworkClassifier, NetworkRegressor."""
+"""Estimators of a network that the user defines: NetworkClassifier, NetworkRegressor."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
 
+import numpy as np
 from sklearn.utils._param_validation import StrOptions
 
 from layernet.estimators.base import NetworkEstimator
-from layernet.estimators.prediction import ClassifierMethods, RegressorMethods
-from layernet.estimators.targets import CLASSIFIER_LOSSES, REGRESSOR_LOSSES
+from layernet.estimators.class_targets import CLASSIFIER_LOSSES
+from layernet.estimators.classifier import BaseClassifier
+from layernet.estimators.number_targets import REGRESSOR_LOSSES
+from layernet.estimators.regressor import BaseRegressor
 from layernet.layer import Layer
 from layernet.losses import Loss
 from layernet.optimizers import Optimizer
 from layernet.registry import find_by_name
+from layernet.training.callbacks import Callback
 
 
-class _GivenNetwork(NetworkEstimator):
-    """The network and the optimizer are what they were given as."""
+class _CustomNetwork(NetworkEstimator):
+    """Estimator whose network and optimizer are parameters."""
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **NetworkEstimator._parameter_constraints,
         "network": [Layer, callable],
         "optimizer": [str, Optimizer],
         "learning_rate": [callable, None],
     }
 
-    def _network_for(self, n_features, n_outputs):
+    network: Layer | Callable[[tuple[int, ...], int], Layer]
+    optimizer: str | Optimizer
+
+    def _make_network(self, n_features: int, n_outputs: int) -> Layer:
         if isinstance(self.network, Layer):
             network = copy.deepcopy(self.network)
             for layer in network.walk():
-                layer._forget()  # one that was trained elsewhere is a plan here; init_from takes its values
+                layer._forget()  # a fit draws new parameters; `init_from` copies those of a trained network
             return network
         return self.network((n_features,), n_outputs)
 
-    def _optimizer_from_parameters(self):
+    def _make_optimizer(self) -> Optimizer:
         optimizer = copy.deepcopy(find_by_name(Optimizer, self.optimizer, "optimizer"))
-        optimizer.reset()  # one that was used elsewhere is a plan here, as the network is
+        optimizer.reset()  # the user may have trained another network with it
         return optimizer
 
 
-class NetworkClassifier(ClassifierMethods, _GivenNetwork):
+class NetworkClassifier(BaseClassifier, _CustomNetwork):
     """A classifier that trains a network of your own.
 
     Parameters
@@ -130,8 +138,8 @@ class NetworkClassifier(ClassifierMethods, _GivenNetwork):
     (Sequential([Dense(10), ReLU(), Dense(3)]), Adam(0.01))
     """
 
-    _parameter_constraints: dict = {
-        **_GivenNetwork._parameter_constraints,
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **_CustomNetwork._parameter_constraints,
         "loss": [StrOptions(set(CLASSIFIER_LOSSES)), Loss],
         "class_weight": [dict, list, tuple, StrOptions({"balanced"}), None],
         "label_smoothing": NetworkEstimator._parameter_constraints["validation_fraction"],
@@ -140,34 +148,56 @@ class NetworkClassifier(ClassifierMethods, _GivenNetwork):
     def __init__(
         self,
         network: Layer | Callable[[tuple[int, ...], int], Layer],
-        loss="log_loss",
-        optimizer="adam",
+        loss: str | Loss = "log_loss",
+        optimizer: str | Optimizer = "adam",
         *,
-        alpha=0.0,
-        batch_size="auto",
-        learning_rate=None,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        n_iter_no_change=10,
-        early_stopping=False,
-        validation_fraction=0.1,
-        scoring=None,
-        class_weight=None,
-        label_smoothing=0.0,
-        weight_averaging=None,
-        dtype=None,
-        warm_start=False,
-        callbacks=(),
-        keep_optimizer=True,
-        engine="auto",
-        verbose=False,
-    ):
-        self._keep(locals())
+        alpha: float = 0.0,
+        batch_size: int | str = "auto",
+        learning_rate: Callable[[int], float] | None = None,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        tol: float = 1e-4,
+        n_iter_no_change: float = 10,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        scoring: str | Callable[..., float] | None = None,
+        class_weight: Any = None,
+        label_smoothing: float = 0.0,
+        weight_averaging: float | None = None,
+        dtype: Any = None,
+        warm_start: bool = False,
+        callbacks: Callback | Sequence[Callback] = (),
+        keep_optimizer: bool = True,
+        engine: str = "auto",
+        verbose: bool = False,
+    ) -> None:
+        self.network = network
+        self.loss = loss
+        self.optimizer = optimizer
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.scoring = scoring
+        self.class_weight = class_weight
+        self.label_smoothing = label_smoothing
+        self.weight_averaging = weight_averaging
+        self.dtype = dtype
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.keep_optimizer = keep_optimizer
+        self.engine = engine
+        self.verbose = verbose
 
 
-class NetworkRegressor(RegressorMethods, _GivenNetwork):
+class NetworkRegressor(BaseRegressor, _CustomNetwork):
     """A regressor that trains a network of your own.
 
     Parameters
@@ -203,8 +233,8 @@ class NetworkRegressor(RegressorMethods, _GivenNetwork):
     array([7.])
     """
 
-    _parameter_constraints: dict = {
-        **_GivenNetwork._parameter_constraints,
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **_CustomNetwork._parameter_constraints,
         "loss": [StrOptions(set(REGRESSOR_LOSSES)), Loss],
         "target_scale": [StrOptions({"standard"}), None],
     }
@@ -212,27 +242,48 @@ class NetworkRegressor(RegressorMethods, _GivenNetwork):
     def __init__(
         self,
         network: Layer | Callable[[tuple[int, ...], int], Layer],
-        loss="squared_error",
-        optimizer="adam",
+        loss: str | Loss = "squared_error",
+        optimizer: str | Optimizer = "adam",
         *,
-        alpha=0.0,
-        batch_size="auto",
-        learning_rate=None,
-        max_iter=200,
-        shuffle=True,
-        random_state=None,
-        tol=1e-4,
-        n_iter_no_change=10,
-        early_stopping=False,
-        validation_fraction=0.1,
-        scoring=None,
-        weight_averaging=None,
-        dtype=None,
-        warm_start=False,
-        callbacks=(),
-        keep_optimizer=True,
-        engine="auto",
-        verbose=False,
-        target_scale=None,
-    ):
-        self._keep(locals())
+        alpha: float = 0.0,
+        batch_size: int | str = "auto",
+        learning_rate: Callable[[int], float] | None = None,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: int | np.random.RandomState | None = None,
+        tol: float = 1e-4,
+        n_iter_no_change: float = 10,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        scoring: str | Callable[..., float] | None = None,
+        weight_averaging: float | None = None,
+        dtype: Any = None,
+        warm_start: bool = False,
+        callbacks: Callback | Sequence[Callback] = (),
+        keep_optimizer: bool = True,
+        engine: str = "auto",
+        verbose: bool = False,
+        target_scale: str | None = None,
+    ) -> None:
+        self.network = network
+        self.loss = loss
+        self.optimizer = optimizer
+        self.alpha = alpha
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.max_iter = max_iter
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.tol = tol
+        self.n_iter_no_change = n_iter_no_change
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.scoring = scoring
+        self.weight_averaging = weight_averaging
+        self.dtype = dtype
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.keep_optimizer = keep_optimizer
+        self.engine = engine
+        self.verbose = verbose
+        self.target_scale = target_scale

@@ -1,4 +1,4 @@
-"""The validation score: a scorer, the rows that it sees, and the weights that it is given."""
+"""Validation score of an estimator: the scorer, its rows and its sample weights."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from sklearn.utils.validation import _get_feature_names
 
 
 def scorer_of(estimator: Any, scoring: str | Callable) -> Callable[[Any, Any, np.ndarray | None], float]:
-    """The score of an estimator as a function of data and their weights.
+    """Return the score of an estimator as a function of (X, y, sample_weight).
 
     Parameters
     ----------
     estimator : estimator
-        Predicts with the parameters that it has whenever the function is called.
+        Its parameters at the time of a call are used.
     scoring : str or callable
         A name that scikit-learn knows, a scorer, or a function (estimator, X, y).
 
     Returns
     -------
     callable
-        Of (X, y, sample_weight). Only a scorer that takes weights is given them.
+        It passes weights on only to a scorer that takes them.
 
     Raises
     ------
     ValueError
-        If there is no scorer of this name, or (by the function) if the score is not one number.
+        If no scorer has this name. The returned function raises it if the score is not one number.
     """
     scorer = check_scoring(estimator, scoring)
     takes_weights = takes_sample_weight(scorer)
 
-    def score(X, y, sample_weight):
+    def score(X: Any, y: Any, sample_weight: np.ndarray | None) -> float:
         weights = {"sample_weight": sample_weight} if takes_weights and sample_weight is not None else {}
         names_differ = (_get_feature_names(X) is None) == hasattr(estimator, "feature_names_in_")
         with warnings.catch_warnings() if names_differ else nullcontext():
-            if names_differ:  # `fit` has warned once that only one of X and X_val has names
+            if names_differ:  # `fit` has warned already
                 warnings.filterwarnings("ignore", "X (has|does not have valid) feature names", UserWarning)
             value = scorer(estimator, X, y, **weights)
         try:
@@ -58,10 +58,10 @@ def scorer_of(estimator: Any, scoring: str | Callable) -> Callable[[Any, Any, np
 
 
 def takes_sample_weight(scorer: Callable) -> bool:
-    """Whether a scorer is to be given sample weights.
+    """Return whether a scorer takes sample weights.
 
-    With metadata routing, whether it requests `sample_weight`; without, whether its function has a parameter of
-    that name.
+    With metadata routing: whether the scorer requests `sample_weight`. Without: whether its function has a
+    parameter of that name.
 
     Parameters
     ----------
@@ -78,27 +78,29 @@ def takes_sample_weight(scorer: Callable) -> bool:
         if hasattr(scorer, "_accept_sample_weight"):
             return bool(scorer._accept_sample_weight())
         return "sample_weight" in inspect.signature(scorer).parameters
-    except (TypeError, ValueError):  # functions written in C may have no signature
+    except (TypeError, ValueError):  # some functions written in C have no signature
         return False
 
 
-def as_given(given: Any, checked: Any, rows: np.ndarray | None = None) -> Any:
-    """Validation data for a scorer: rows of the user's data frame with its columns, or of the checked array.
+def rows_for_scorer(given: Any, checked: Any, rows: np.ndarray | None = None) -> Any:
+    """Return validation data for a scorer: rows of the user's data frame, or the checked array.
+
+    A scorer of the user may select columns by name.
 
     Parameters
     ----------
     given : object
-        What the user gave.
+        All data as the user gave them.
     checked : ndarray or sparse matrix
-        What was made of it, of the rows alone.
+        The selected rows after the checks of `fit`.
     rows : ndarray of int, default=None
-        Which rows of `given`; None for all.
+        Row numbers to select from `given`; None for all.
 
     Returns
     -------
     data frame, ndarray or sparse matrix
     """
-    is_table = hasattr(given, "columns") or hasattr(given, "column_names")  # the latter is Arrow's
+    is_table = hasattr(given, "columns") or hasattr(given, "column_names")  # `column_names` is Arrow's
     if not is_table or checked.ndim == 1:
         return checked
     return given if rows is None else _safe_indexing(given, rows)

@@ -191,7 +191,9 @@ def learning_rate_after(estimator, losses):
 
     network = layernet.Dense(1).build(1)
     run = Run(network, layernet.MeanSquaredError(), layernet.SGD(0.001), len(losses), 1)
-    rule = Convergence(1e-4, 2, False, "adaptive", 0.001, 0.5, estimator.exact_compatibility)
+    rule = Convergence(
+        1e-4, 2, False, "adaptive", 0.001, 0.5, estimator.exact_compatibility, samples_per_epoch=1
+    )
     rule.on_train_begin(run)
     for loss in losses:
         run.history.add(loss=loss)

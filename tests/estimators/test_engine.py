@@ -315,5 +315,5 @@ def test_an_average_is_of_every_step():
     plain, averaged = (clone(REPEATED).set_params(weight_averaging=decay) for decay in (None, 0.9))
     plain.fit(X, CLASSES)
     averaged.fit(X, CLASSES)
-    assert_array_equal(averaged._average.parameters, plain.network_.parameter_vector)
+    assert_array_equal(averaged._training_state.average.parameters, plain.network_.parameter_vector)
     assert averaged.loss_curve_ == plain.loss_curve_

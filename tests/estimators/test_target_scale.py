@@ -77,7 +77,7 @@ def test_each_of_several_outputs_has_its_own_scale(name):
     np.testing.assert_allclose(predicted[:, 2], 3, atol=0.5)
     targets = estimator._targets
     np.testing.assert_allclose(targets.mean, y.mean(axis=0))
-    np.testing.assert_allclose(targets.deviation, [*y.std(axis=0)[:2], 1])
+    np.testing.assert_allclose(targets.standard_deviation, [*y.std(axis=0)[:2], 1])
 
 
 @pytest.mark.parametrize("loss", ["squared_error", "absolute_error", "huber", "quantile", "mean_squared_error"])

@@ -72,7 +72,7 @@ OPTIMIZERS = [Adam(0.01), OneByOne(0.01, momentum=0.9)]
 
 def everything(estimator):
     """All that a step changes."""
-    average, optimizer = estimator._average, estimator._optimizer
+    average, optimizer = estimator._training_state.average, estimator._training_state.optimizer
     return {
         "average": average.average,
         "steps of the average": average.steps,

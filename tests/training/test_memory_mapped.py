@@ -23,7 +23,7 @@ from layernet import (
     ReLU,
     Sequential,
 )
-from layernet.estimators.rows import row_numbers
+from layernet.estimators.row_hashes import hash_rows
 from layernet.training import evaluate, storage
 from layernet.training.data import TrainingData
 from layernet.training.storage import SelectedRows, is_memory_mapped
@@ -326,7 +326,7 @@ def test_selected_rows():
     assert np.array_equal(selected[10:20], array[rows][10:20])
     assert np.array_equal(np.asarray(selected), array[rows])
     assert np.asarray(selected, "float64").dtype == np.float64
-    assert np.array_equal(row_numbers(selected), row_numbers(array[rows]))
+    assert np.array_equal(hash_rows(selected), hash_rows(array[rows]))
 
 
 # --- what is refused ---

@@ -1,11 +1,11 @@
-"""Networks and optimizers made from scikit-learn's parameters of a perceptron, and from a few more."""
+"""Networks and optimizers made from the parameters of a multi-layer perceptron."""
 
 from __future__ import annotations
 
 import copy
 import inspect
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
@@ -34,7 +34,7 @@ from layernet.layers import (
 )
 from layernet.optimizers import SGD, Adagrad, Adam, AdamW, Lion, NAdam, Optimizer, RMSProp
 
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, type[Layer]] = {
     "identity": Identity,
     "logistic": Sigmoid,
     "tanh": Tanh,
@@ -49,8 +49,8 @@ ACTIVATIONS = {
     "softplus": Softplus,
     "hard_sigmoid": HardSigmoid,
 }
-NORMALIZATIONS = {"batch": BatchNorm, "layer": LayerNorm, "rms": RMSNorm}
-SOLVERS = {
+NORMALIZATIONS: dict[str, type[Layer]] = {"batch": BatchNorm, "layer": LayerNorm, "rms": RMSNorm}
+SOLVERS: dict[str, type[Optimizer]] = {
     "sgd": SGD,
     "adam": Adam,
     "adamw": AdamW,
@@ -61,10 +61,10 @@ SOLVERS = {
 }
 
 
-class Perceptron(NetworkEstimator):
-    """The network and the optimizer are drawn up from scikit-learn's parameters, and a few more."""
+class MLPEstimator(NetworkEstimator):
+    """Estimator that makes its network and its optimizer from the parameters of a multi-layer perceptron."""
 
-    _parameter_constraints: dict = {
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **NetworkEstimator._parameter_constraints,
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions(set(ACTIVATIONS)), Layer, "array-like"],
@@ -86,25 +86,25 @@ class Perceptron(NetworkEstimator):
 
     @property
     def coefs_(self) -> list[np.ndarray]:
-        """The weights of each layer, of shape (n_inputs, n_units): views, not copies."""
+        """Weights of each layer, of shape (n_inputs, n_units): views, not copies."""
         return [layer.weights for layer in self._dense_layers("coefs_")]
 
     @property
     def intercepts_(self) -> list[np.ndarray]:
-        """The bias of each layer, of shape (n_units,): views, not copies."""
+        """Biases of each layer, of shape (n_units,): views, not copies."""
         return [layer.bias for layer in self._dense_layers("intercepts_")]
 
     @property
     def n_layers_(self) -> int:
-        """The number of layers, counting the inputs as one."""
+        """Number of layers, the inputs included."""
         return len(self._dense_layers("n_layers_")) + 1
 
-    def _dense_layers(self, wanted):
+    def _dense_layers(self, attribute: str) -> list[Dense]:
         if "network_" not in vars(self):
-            raise AttributeError(f"{type(self).__name__} has no attribute {wanted!r} before fit.")
-        return [layer for layer in self.network_ if isinstance(layer, Dense)]
+            raise AttributeError(f"{type(self).__name__} has no attribute {attribute!r} before fit.")
+        return [layer for layer in self.network_.layers if isinstance(layer, Dense)]
 
-    def _network_for(self, n_features, n_outputs):
+    def _make_network(self, n_features: int, n_outputs: int) -> Layer:
         sizes = self.hidden_layer_sizes
         sizes = [sizes] if np.ndim(sizes) == 0 else list(sizes)
         for size in sizes:
@@ -129,7 +129,7 @@ class Perceptron(NetworkEstimator):
                 layers.append(Dropout(float(rate)))
         return Sequential([*layers, Dense(n_outputs)])
 
-    def _one_per_layer(self, parameter, n_layers):
+    def _one_per_layer(self, parameter: str, n_layers: int) -> list[Any]:
         value = getattr(self, parameter)
         if isinstance(value, (str, Real, Layer)):
             return [value] * n_layers
@@ -139,25 +139,29 @@ class Perceptron(NetworkEstimator):
             )
         return list(value)
 
-    def _build(self, network, n_features, random, dtype):
-        # From a copy: what the layers draw (seeds of noise) must not move the stream that the rest draws from.
+    def _draw_parameters(
+        self, network: Layer, n_features: int, random: np.random.RandomState, dtype: np.dtype
+    ) -> None:
+        # Layers draw from a copy. Their draws, seeds of noise among them, must not move the stream.
         network.build(n_features, copy.deepcopy(random), dtype)
-        # The order and the limits of scikit-learn's draws: Glorot and Bengio (2010), biases too.
+        # scikit-learn draws in this order and within these limits: Glorot and Bengio (2010), biases too.
         factor = 2 if isinstance(self.activation, str) and self.activation == "logistic" else 6
-        for layer in network:
+        for layer in network.layers:
             if isinstance(layer, Dense):
                 limit = np.sqrt(factor / sum(layer.weights.shape))
                 layer.weights = random.uniform(-limit, limit, layer.weights.shape)
                 layer.bias = random.uniform(-limit, limit, layer.bias.shape)
 
-    def _optimizer_from_parameters(self):
+    @property
+    def _uses_lbfgs(self) -> bool:
+        return isinstance(self.solver, str) and self.solver == "lbfgs"
+
+    def _make_optimizer(self) -> Optimizer:
         if isinstance(self.solver, Optimizer):
             solver = copy.deepcopy(self.solver)
-            solver.reset()  # one that was used elsewhere is a plan here
+            solver.reset()  # the user may have trained another network with it
             return solver
-        if self.solver == "lbfgs":
-            return None
-        arguments = {
+        arguments: dict[str, Any] = {
             "learning_rate": self.learning_rate_init,
             "beta_1": self.beta_1,
             "beta_2": self.beta_2,
@@ -165,17 +169,17 @@ class Perceptron(NetworkEstimator):
             "clip_norm": self.clip_norm,
             "clip_value": self.clip_value,
         }
-        kind = SOLVERS[self.solver]
+        kind = SOLVERS[str(self.solver)]
         if kind is SGD:
             nesterov = self.nesterovs_momentum and self.momentum > 0
             arguments.update(momentum=self.momentum, nesterov=nesterov)
         elif kind is Adam:
-            arguments["correct_epsilon"] = False  # as scikit-learn places it
-        known = inspect.signature(kind).parameters
-        return kind(**{name: value for name, value in arguments.items() if name in known})
+            arguments["correct_epsilon"] = False  # as in scikit-learn
+        accepted = inspect.signature(kind).parameters
+        return kind(**{name: value for name, value in arguments.items() if name in accepted})
 
-    def _learning_rate_rule(self):
-        # scikit-learn's names are for sgd alone; a schedule is for all.
+    def _learning_rate_rule(self) -> tuple[Any, float | None]:
+        # The rules with scikit-learn's names are for "sgd" alone. A schedule is for every solver.
         if callable(self.learning_rate):
             return self.learning_rate, None
         if isinstance(self.solver, str) and self.solver == "sgd":
@@ -184,7 +188,7 @@ class Perceptron(NetworkEstimator):
 
 
 def activation_from(value: Any) -> Layer:
-    """An activation from its name, or a copy of the layer itself."""
+    """Return an activation by its name, or a copy of the layer."""
     if isinstance(value, Layer):
         return copy.deepcopy(value)
     if value not in ACTIVATIONS:

@@ -1,4 +1,4 @@
-"""Checks that data are numbers: text, dates and times, which NumPy would convert silently, are refused."""
+"""Check that data are numbers; NumPy would convert text, dates and times silently."""
 
 from __future__ import annotations
 
@@ -8,9 +8,16 @@ from typing import Any
 import numpy as np
 
 NUMERIC_KINDS = "biuf"
-# What an array holds, by the letter of its type's kind; and what the objects in an array of objects are.
-KINDS = {"M": "dates or times", "m": "dates or times", "U": "text", "S": "text", "T": "text", "V": "records"}
-OBJECTS = {
+# Content of an array by `dtype.kind`, and of an array of objects by the classes of its entries.
+KIND_NAMES = {
+    "M": "dates or times",
+    "m": "dates or times",
+    "U": "text",
+    "S": "text",
+    "T": "text",
+    "V": "records",
+}
+OBJECT_CLASSES = {
     "text": (str, bytes),
     "dates or times": (
         datetime.date,
@@ -21,7 +28,7 @@ OBJECTS = {
     ),
     "complex numbers": (complex, np.complexfloating),
 }
-WHAT_TO_DO = {
+ADVICE = {
     "text": "Convert it with .astype(float) if it is numbers, or encode it: OneHotEncoder, OrdinalEncoder.",
     "dates or times": "Convert them to numbers whose unit you choose: days since a day, the month, the hour.",
     "complex numbers": "Give the real and the imaginary parts as columns of their own.",
@@ -30,46 +37,47 @@ WHAT_TO_DO = {
 
 
 class NotNumericError(TypeError, ValueError):
-    """Data that should be numbers are not.
+    """Raised when data that must be numbers are text, dates, times or records.
 
-    scikit-learn and NumPy raise a TypeError or a ValueError, depending on the kind of data; this is both.
+    It is a TypeError and a ValueError, because scikit-learn and NumPy raise one or the other, depending on the
+    data.
     """
 
 
-def only_numbers(values: Any, name: str) -> Any:
-    """Refuse data that NumPy would convert to numbers that nobody asked for.
+def require_numbers(values: Any, name: str) -> Any:
+    """Raise an error if data are not numbers.
 
-    NumPy makes nanoseconds since 1970 of a date, and 1.5 of the text "1.5".
+    NumPy would convert a date to nanoseconds since 1970, and the text "1.5" to 1.5.
 
     Parameters
     ----------
     values : array-like, sparse matrix or data frame
     name : str
-        What they are, for the error.
+        Name of the argument, for the error.
 
     Returns
     -------
     object
-        The values themselves; of a list, an array.
+        The values; a list as an array.
 
     Raises
     ------
     NotNumericError
-        If they are text, dates, times, durations or records, or if one column or one entry is.
+        If the values, a column or an entry are text, dates, times, durations, complex numbers or records.
 
     Examples
     --------
-    >>> only_numbers([["1.5"], ["2"]], "X")
+    >>> require_numbers([["1.5"], ["2"]], "X")
     Traceback (most recent call last):
     ...
-    layernet.estimators.numeric.NotNumericError: Input X must be numbers, got text ('1.5'). Convert it with \
-.astype(float) if it is numbers, or encode it: OneHotEncoder, OrdinalEncoder.
+    layernet.estimators.numeric_data.NotNumericError: Input X must be numbers, got text ('1.5'). Convert it \
+with .astype(float) if it is numbers, or encode it: OneHotEncoder, OrdinalEncoder.
     """
     if isinstance(values, (list, tuple)):
         values = np.asarray(values)
     if hasattr(values, "columns") and hasattr(values, "dtypes"):
         for index, dtype in enumerate(values.dtypes):
-            if getattr(dtype, "kind", "O") not in NUMERIC_KINDS:  # of polars, every column is looked at
+            if getattr(dtype, "kind", "O") not in NUMERIC_KINDS:  # polars gives its own types, without a kind
                 column = values.iloc[:, index] if hasattr(values, "iloc") else values[:, index]
                 _require_numeric(np.asarray(column), name, f" in the column {values.columns[index]!r}")
     elif getattr(getattr(values, "dtype", None), "kind", "O") in NUMERIC_KINDS:
@@ -82,19 +90,20 @@ def only_numbers(values: Any, name: str) -> Any:
     return values
 
 
-def _require_numeric(array, name, where):
-    what, example = KINDS.get(array.dtype.kind), None
+def _require_numeric(array: np.ndarray, name: str, where: str) -> None:
     if array.size == 0:
         return
+    what: str | None = KIND_NAMES.get(array.dtype.kind)
+    example: Any = None
     if what is not None:
         example = array.flat[0]
     elif array.dtype.kind == "O":
         entries = array.ravel().tolist()
         for kind in set(map(type, entries)):
-            what = next((what for what, kinds in OBJECTS.items() if issubclass(kind, kinds)), None)
+            what = next((what for what, kinds in OBJECT_CLASSES.items() if issubclass(kind, kinds)), None)
             if what is not None:
                 example = next(entry for entry in entries if type(entry) is kind)
                 break
     if what is not None:
         shown = repr(example.item() if isinstance(example, (np.str_, np.bytes_)) else example)
-        raise NotNumericError(f"Input {name} must be numbers, got {what}{where} ({shown}). {WHAT_TO_DO[what]}")
+        raise NotNumericError(f"Input {name} must be numbers, got {what}{where} ({shown}). {ADVICE[what]}")
