@@ -142,28 +142,6 @@ class BaseClassifier(ClassifierMixin, NetworkEstimator):
             return self.loss != "hinge"
         return isinstance(self.loss, (BinaryCrossEntropy, CrossEntropy))
 
-    def _prepare_targets(self, y, continues, incremental, classes):
-        if incremental and not type_of_target(y).startswith("multilabel"):
-            first_call = _check_partial_fit_first_call(self, classes)
-            classes = classes if first_call else None
-        else:
-            classes = None
-        super()._prepare_targets(y, continues, incremental, classes)
-        if incremental and isinstance(self.class_weight, str):
-            raise ValueError(
-                "class_weight='balanced' is not supported for partial_fit, which sees a part of the data. "
-                "Give a dict: compute_class_weight('balanced', classes=classes, y=y)."
-            )
-        self.classes_ = self._targets.classes
-        if continues and self.warm_start and not incremental:
-            found = unique_labels(y)
-            if set(found) != set(self.classes_):
-                raise ValueError(
-                    "warm_start can only be used where `y` has the same classes as in the previous call to "
-                    f"fit. Previously got {self.classes_}, `y` has {found}"
-                )
-        self._targets = self._targets.with_class_weight(self.class_weight, y)
-
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         names = ("cross_entropy", "hinge")
