@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
@@ -167,7 +168,7 @@ def losses_of_network(network: Layer, loss: Loss, data: TrainingData, columns: l
 
 
 def _mean_losses(
-    outputs_of: Callable[[slice, int], np.ndarray],
+    outputs_of: Callable[[Any, int], np.ndarray],
     network: Layer,
     loss: Loss,
     data: TrainingData,

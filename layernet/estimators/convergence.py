@@ -126,12 +126,13 @@ class Convergence(Callback):
         watched = "Validation score" if self.early_stopping else "Training loss"
         message = f"{watched} did not improve more than tol={self.tol:f} for {self.n_iter_no_change} epochs."
         reason: StopReason = "early_stopping" if self.early_stopping else "converged"
-        if self.learning_rate != "adaptive":
+        rate = run.optimizer.learning_rate
+        if self.learning_rate != "adaptive" or callable(rate):
             run.stop(message, reason)
-        elif run.optimizer.learning_rate <= 1e-6:
+        elif rate <= 1e-6:
             run.stop(f"{message} The learning rate is too small to go on.", reason)
         else:
-            run.optimizer.learning_rate /= 5
+            run.optimizer.learning_rate = rate / 5
             self._epochs_without_improvement = 0
             if not self.exact:
                 self._value_to_improve = math.inf

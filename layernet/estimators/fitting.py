@@ -290,7 +290,14 @@ def train_network(
     batch_size = batch_size_of(estimator, data.n_samples)
     optimizer = None if estimator._uses_lbfgs else estimator._make_optimizer()
     n_epochs, n_steps = 1 if incremental else estimator.max_iter, -(-data.n_samples // batch_size)
-    run = Run(network, estimator._targets.loss, optimizer, n_epochs, n_steps, penalty=estimator.alpha)
+    run = Run(
+        network,
+        estimator._targets.loss,
+        optimizer,  # type: ignore[arg-type]  # L-BFGS has none, and callbacks find None there
+        n_epochs,
+        n_steps,
+        penalty=estimator.alpha,
+    )
     run.history.directions["val_score"] = True
     if validation is not None:
         X_val, y_val, weights_val = validation.samples
@@ -422,7 +429,7 @@ def keep_results(estimator: NetworkEstimator, run: Run, state: TrainingState) ->
     estimator.loss_ = state.loss_curve[-1] if state.loss_curve else np.inf
     estimator.validation_scores_ = state.validation_scores if early_stopping else None
     for name in ("validation_loss_curve_", "best_loss_", "best_validation_score_"):
-        vars(estimator).pop(name, None)  # of an earlier fit
+        estimator.__dict__.pop(name, None)  # of an earlier fit
     if state.validation_loss_curve:
         estimator.validation_loss_curve_ = state.validation_loss_curve
     estimator.t_ = 0

@@ -22,7 +22,8 @@ def restored_on_error(estimator: BaseEstimator) -> Iterator[None]:
     network = attributes.get("network_")
     snapshot = None if network is None else Snapshot(network)
     earlier: TrainingState = attributes.get("_training_state") or TrainingState()
-    random_state = None if earlier.random is None else earlier.random.get_state()
+    random = earlier.random
+    random_state = None if random is None else random.get_state()
     try:
         yield
     except BaseException:
@@ -30,6 +31,6 @@ def restored_on_error(estimator: BaseEstimator) -> Iterator[None]:
         vars(estimator).update(attributes)
         if snapshot is not None:
             snapshot.restore()
-        if earlier.random is not None:
-            earlier.random.set_state(random_state)
+        if random is not None and random_state is not None:
+            random.set_state(random_state)
         raise

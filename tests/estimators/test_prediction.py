@@ -10,6 +10,7 @@ import pytest
 from threadpoolctl import threadpool_limits
 
 from layernet import (
+    BinaryCrossEntropy,
     Dense,
     Dropout,
     Layer,
@@ -22,6 +23,7 @@ from layernet import (
 )
 from layernet.engine import blocks, choice, inference
 from layernet.engine.threads import blas_on_one_thread, threads_allowed
+from layernet.estimators.class_targets import ClassTargets
 from layernet.training import evaluate
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -227,3 +229,23 @@ def test_all_that_limits_blas_limits_our_threads():
     with blas_on_one_thread():
         assert threads_allowed() == before
     assert threads_allowed() == before
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS, ids=lambda e: type(e).__name__)
+def test_arrays_without_the_names_of_features_get_a_warning(estimator):
+    rows = X[:60]
+    estimator = copy.deepcopy(estimator).fit(pd.DataFrame(rows, columns=list("abcdef")), CLASSES[:60])
+    with pytest.warns(UserWarning, match="X does not have valid feature names"):
+        nameless = estimator.predict(rows)
+    named = estimator.predict(pd.DataFrame(rows, columns=list("abcdef")))
+    np.testing.assert_array_equal(nameless, named)
+    with pytest.raises(ValueError, match="feature names should match"):
+        estimator.predict(pd.DataFrame(rows, columns=list("abcdeg")))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_classes_that_are_all_impossible_are_equally_probable(dtype):
+    """Of outputs of -1e4 every probability of a class by itself is 0, and so is their sum."""
+    targets = ClassTargets(np.array(["a", "b", "c"]), BinaryCrossEntropy())
+    outputs = np.array([[-1e4, -1e4, -1e4], [-1e4, 0, -1e4]], dtype)
+    np.testing.assert_array_equal(targets.probabilities(outputs), np.array([[1 / 3] * 3, [0, 1, 0]], dtype))

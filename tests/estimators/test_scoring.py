@@ -266,3 +266,21 @@ def test_a_fraction_that_holds_out_nothing_or_everything_is_refused(name):
         assert not hasattr(estimator, "network_")
         estimator.fit(X, targets_of(name), X_val=X, y_val=targets_of(name))  # needs no fraction
         estimator.set_params(early_stopping=False).fit(X, targets_of(name))
+
+
+@pytest.mark.parametrize("is_given", [False, True], ids=["held out", "given"])
+@estimators
+def test_a_scorer_gets_the_weight_of_each_row(name, is_given):
+    """Weights are a function of the rows, so that those of other rows, or none, are noticed."""
+    calls = []
+
+    def score(estimator, X, y, sample_weight=None):
+        calls.append((X, sample_weight))
+        return 0.0
+
+    weights, y = 1 + X[:, 0] ** 2, targets_of(name)
+    validation = {"X_val": X[::3], "y_val": y[::3], "sample_weight_val": weights[::3]} if is_given else {}
+    clone(ALL[name]).set_params(scoring=score).fit(X, y, weights, **validation)
+    assert len(calls) == 4
+    for rows, given in calls:
+        np.testing.assert_allclose(given, 1 + rows[:, 0] ** 2)

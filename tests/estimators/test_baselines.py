@@ -1,4 +1,4 @@
-"""What a training came to: divergence is told from a row far from the others, and a useless fit is named."""
+"""Comparison of a fit with baselines: divergence is not confused with outliers, and a useless fit is named."""
 
 import warnings
 
@@ -12,6 +12,7 @@ from sklearn.model_selection import HalvingGridSearchCV
 from layernet import (
     SGD,
     Dense,
+    MeanSquaredError,
     MLPClassifier,
     MLPRegressor,
     NetworkClassifier,
@@ -19,7 +20,9 @@ from layernet import (
     ReLU,
     Sequential,
 )
+from layernet.estimators.baselines import losses_of_constant, losses_of_network
 from layernet.training import DivergenceError
+from layernet.training.data import TrainingData
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.standard_normal((1000, 4))
@@ -182,3 +185,29 @@ def test_each_of_several_outputs_is_looked_at():
     assert f"{USELESS.replace(' y ', ' y[:, 1] ')}: its loss" in message
     assert np.corrcoef(regressor.predict(X)[:, 0], Y)[0, 1] > 0.9
     assert warnings_of(regressor, X, y[:, [0, 2]]) == []
+
+
+@HARMLESS
+@pytest.mark.parametrize("scale", [1e-4, 1e4])
+@pytest.mark.parametrize("name", regressors())
+def test_the_size_of_all_weights_changes_no_verdict(name, scale):
+    """Losses are divided by the mean weight, those of the baselines too."""
+    weights = np.full(len(X), scale)
+    good = regressors(max_iter=3)[name].fit(X, 1 + Y, weights)
+    plain = regressors(max_iter=3)[name].fit(X, 1 + Y)
+    np.testing.assert_allclose(good.loss_curve_, plain.loss_curve_, rtol=1e-9)
+    parameter = "solver" if name == "MLPRegressor" else "optimizer"
+    diverging = regressors(max_iter=3)[name].set_params(**{parameter: SGD(1.0, clip_norm=1e4)})
+    with pytest.raises(DivergenceError, match="a network that has learned nothing"):
+        diverging.fit(X, 1 + Y, weights)
+
+
+@pytest.mark.parametrize("scale", [1e-4, 1e4])
+def test_a_baseline_is_a_weighted_mean(scale):
+    network = Dense(1).build(4, 0, np.float64)
+    weights = RANDOM.uniform(0, 2, len(X))
+    data = TrainingData(network, MeanSquaredError(), X, Y[:, None], scale * weights, None)
+    found = losses_of_constant(0.5, network, MeanSquaredError(), data, [slice(None)])
+    np.testing.assert_allclose(found, np.average((0.5 - Y) ** 2, weights=weights))
+    found = losses_of_network(network, MeanSquaredError(), data, [slice(None)])
+    np.testing.assert_allclose(found, np.average((network.forward_pass(X)[:, 0] - Y) ** 2, weights=weights))
