@@ -21,92 +21,94 @@ from layernet.training.callbacks import Callback
 
 
 class MLPClassifier(BaseClassifier, MLPEstimator):
-    """A classifier: hidden layers of units, and a probability for each class.
+    """Multi-layer perceptron that classifies, with scikit-learn's parameters and results.
 
-    The first parameters are scikit-learn's, and give its results; those from `loss` on are more.
+    The parameters from `loss` on are additions to scikit-learn's.
 
     Parameters
     ----------
     hidden_layer_sizes : int or sequence of int, default=(100,)
         Units of each hidden layer.
     activation : str, Layer or sequence of these, default="relu"
-        Of all hidden layers, or one for each: "identity", "logistic", "tanh", "relu", "leaky_relu", "elu",
+        For all hidden layers, or one for each: "identity", "logistic", "tanh", "relu", "leaky_relu", "elu",
         "selu", "gelu", "silu", "mish", "softplus", "hard_sigmoid".
     solver : str or Optimizer, default="adam"
         "sgd", "adam", "lbfgs" (all rows in every step, with a line search), "adamw", "nadam", "rmsprop",
         "adagrad", "lion"; or an optimizer object, which is copied for every fit.
     alpha : float, default=0.0001
-        alpha / 2 |weights|**2 is added to the sum of a batch's losses.
+        L2 penalty: alpha / 2 * sum(weights**2) is added to the sum of a batch's losses.
     batch_size : int or "auto", default="auto"
-        Rows a step; "auto" for 200, or all if there are fewer.
+        Rows of a batch, each of which makes a step; "auto" for 200, or for all rows if there are fewer.
     learning_rate : {"constant", "invscaling", "adaptive"} or callable, default="constant"
-        With "sgd": learning_rate_init; or learning_rate_init / (samples seen + 1)**power_t; or a fifth of what
-        it was whenever training would otherwise stop, down to 1e-6. A schedule, for all solvers but "lbfgs",
-        is called with the number of epochs done.
+        Rule for the learning rate with "sgd". "constant": learning_rate_init. "invscaling":
+        learning_rate_init / (samples seen + 1)**power_t. "adaptive": divided by 5 whenever training would
+        otherwise stop, down to 1e-6. A schedule is called with the number of finished epochs, and is for all
+        solvers except "lbfgs".
     learning_rate_init : float, default=0.001
     power_t : float, default=0.5
     max_iter : int, default=200
-        Epochs at most; with "lbfgs", iterations.
+        Maximum number of epochs; with "lbfgs", of iterations.
     shuffle : bool, default=True
     random_state : int, numpy.random.RandomState or None, default=None
-        Draws the initial parameters, the validation set and the order of the rows, in this order and as
-        scikit-learn does.
+        Seed or source of random numbers. The initial parameters, the validation set and the order of the rows
+        are drawn in this order, as in scikit-learn.
     tol : float, default=1e-4
-        An epoch that is not better by it counts towards `n_iter_no_change`.
+        An epoch that improves the loss (or the validation score) by less counts for `n_iter_no_change`.
     verbose : bool, default=False
-        Whether to show a progress bar; where there is no terminal and no notebook, a line for each epoch.
+        Whether to show a progress bar in a terminal or a notebook, or to print a line an epoch elsewhere.
     warm_start : bool, default=False
-        Whether `fit` goes on from where the last fit ended, with the optimizer's memory.
+        Whether `fit` starts from the parameters of the last fit, with the optimizer's memory.
     momentum : float, default=0.9
         With "sgd".
     nesterovs_momentum : bool, default=True
         With "sgd".
     early_stopping : bool, default=False
-        Whether the validation score decides when to stop, and which epoch's parameters are kept.
+        Whether training stops when the validation score no longer improves, with the parameters of the best
+        epoch.
     validation_fraction : float, default=0.1
-        The part of the training data that is set aside for that, unless `fit` is given X_val and y_val.
+        Share of the training data that is held out for validation, unless `fit` gets X_val and y_val.
     beta_1, beta_2, epsilon : float, default=0.9, 0.999 and 1e-8
-        With "adam" and its relatives.
+        With "adam", "adamw" and "nadam"; the betas with "lion" too, epsilon with "rmsprop" and "adagrad" too.
     n_iter_no_change : int or inf, default=10
     max_fun : int, default=15000
-        With "lbfgs": how often the loss is computed at most.
+        With "lbfgs": maximum number of times that the loss is computed.
     loss : str or Loss, default="log_loss"
         "log_loss", "hinge", or a loss object.
     class_weight : dict, list of dict, "balanced" or None, default=None
-        The weights of labels, multiplied into the samples' weights; a class that a dict leaves out weighs 1.
-        "balanced" for n_samples / (n_classes * samples of the class) in the training data. For several labels
-        a sample a list with a dict {0: weight, 1: weight} for each label, or "balanced" for each label by
-        itself: they become the loss's `pos_weight` and `neg_weight`.
+        Weights of classes, by which the samples' weights are multiplied; a class that is not in the dict has
+        weight 1. "balanced" for n_samples / (n_classes * samples of the class) in the training data. For
+        several labels a sample: a list with a dict {0: weight, 1: weight} for each label, or "balanced" for
+        each label. They become the loss's `pos_weight` and `neg_weight`.
     label_smoothing : float, default=0.0
-        For the log loss.
+        For the log loss; the targets are mixed with so much of the uniform distribution.
     dropout : float or sequence of float, default=0.0
-        The probability that a hidden unit is silenced in training, of all hidden layers or one for each.
+        Probability that a hidden unit is set to 0 in training, for all hidden layers or one for each.
     normalization : {"batch", "layer", "rms"} or None, default=None
-        Before each activation.
+        Normalization layer before each activation.
     clip_norm, clip_value : float or None, default=None
-        The whole gradient is scaled down to this length; each of its entries is clipped to this size. For
-        solvers given by name, but "lbfgs".
+        Maximum norm of the gradient, which is scaled down; maximum size of each entry, which is clipped. For
+        solvers given by name, except "lbfgs".
     weight_averaging : float or None, default=None
-        The decay of a running average of the parameters, 0.99 for instance, that predicts in their place.
+        Decay of an exponential moving average of the parameters, which replaces them in predictions: 0.99.
     scoring : str, callable or None, default=None
-        What the validation score is: a scorer of scikit-learn's or a function (estimator, X, y), "loss" for the
-        validation loss with its sign turned, None for the accuracy. The larger it is, the better. It gets the
-        rows, of a data frame with their columns, and the sample weights if it takes them (with metadata
-        routing: requests them).
+        Validation score, larger for better models: a scorer of scikit-learn, its name, a function
+        (estimator, X, y), "loss" for the negative validation loss, None for the accuracy. A scorer gets
+        rows of the user's data frame with their columns, and the sample weights if it takes them (with metadata
+        routing: if it requests them).
     dtype : {"float32", "float64"} or None, default=None
-        What the network computes in; None for the type of X.
+        Type in which the network computes; None for the type of X.
     callbacks : sequence of Callback, default=()
-        This package's; scikit-learn's are set by `set_callbacks`.
+        Callbacks of this package. `set_callbacks` takes those of scikit-learn.
     keep_optimizer : bool, default=True
-        Whether a fitted estimator keeps what only further training needs: the optimizer's memory (two numbers
-        for each parameter with Adam) and the random state. Without it a pickle is little more than the
-        parameters.
+        Whether a fitted estimator keeps the state that only further training needs: the optimizer's memory (two
+        numbers for each parameter with Adam) and the random state. Without them a pickle is little larger than
+        the parameters.
     engine : {"auto", "compiled", "formulas"}, default="auto"
-        How steps are carried out: by the layers' formulas in NumPy; by compiled kernels, which needs Numba (the
-        extra `fast`) and gives the same to rounding; or by kernels where Numba is installed and the training,
-        at `max_iter` epochs, is long enough to make up for loading them. "lbfgs" uses formulas.
+        "formulas": the layers' own formulas in NumPy. "compiled": kernels, which need Numba (the extra `fast`)
+        and give the same results to rounding. "auto": kernels if Numba is installed and a training of
+        `max_iter` epochs is long enough to make up for loading them. "lbfgs" uses formulas.
     exact_compatibility : bool, default=False
-        Whether to do as scikit-learn does where the two differ on purpose; see docs/scikit-learn.md.
+        Whether to repeat the behavior of scikit-learn that is changed by default; see docs/scikit-learn.md.
 
     Attributes
     ----------
@@ -116,14 +118,15 @@ class MLPClassifier(BaseClassifier, MLPEstimator):
     network_ : Sequential
         The trained network.
     history_ : History
-        What every epoch of the last fit came to.
+        Losses, and further columns, of each epoch of the last fit.
     loss_curve_, validation_loss_curve_, validation_scores_ : list of float
-        An entry for each epoch; the last two with validation data, and with early stopping.
+        An entry for each epoch of all fits. The second exists with validation data; the third is None without
+        early stopping.
     loss_, best_loss_, best_validation_score_ : float
     n_iter_, t_, n_layers_, n_outputs_ : int
         Epochs of the last fit, samples seen in all fits, layers with the inputs, and outputs.
     out_activation_ : str
-        What makes predictions of the network's outputs.
+        Function that makes predictions of the network's outputs.
     n_features_in_, feature_names_in_
         As in all estimators of scikit-learn.
 
@@ -225,9 +228,9 @@ class MLPClassifier(BaseClassifier, MLPEstimator):
 
 
 class MLPRegressor(BaseRegressor, MLPEstimator):
-    """A regressor: hidden layers of units, and a number for each output.
+    """Multi-layer perceptron that predicts numbers, with scikit-learn's parameters and results.
 
-    The first parameters are scikit-learn's, and give its results; those from `dropout` on are more.
+    The parameters from `dropout` on are additions to scikit-learn's.
 
     Parameters
     ----------
@@ -237,79 +240,81 @@ class MLPRegressor(BaseRegressor, MLPEstimator):
     hidden_layer_sizes : int or sequence of int, default=(100,)
         Units of each hidden layer.
     activation : str, Layer or sequence of these, default="relu"
-        Of all hidden layers, or one for each: "identity", "logistic", "tanh", "relu", "leaky_relu", "elu",
+        For all hidden layers, or one for each: "identity", "logistic", "tanh", "relu", "leaky_relu", "elu",
         "selu", "gelu", "silu", "mish", "softplus", "hard_sigmoid".
     solver : str or Optimizer, default="adam"
         "sgd", "adam", "lbfgs" (all rows in every step, with a line search), "adamw", "nadam", "rmsprop",
         "adagrad", "lion"; or an optimizer object, which is copied for every fit.
     alpha : float, default=0.0001
-        alpha / 2 |weights|**2 is added to the sum of a batch's losses.
+        L2 penalty: alpha / 2 * sum(weights**2) is added to the sum of a batch's losses.
     batch_size : int or "auto", default="auto"
-        Rows a step; "auto" for 200, or all if there are fewer.
+        Rows of a batch, each of which makes a step; "auto" for 200, or for all rows if there are fewer.
     learning_rate : {"constant", "invscaling", "adaptive"} or callable, default="constant"
-        With "sgd": learning_rate_init; or learning_rate_init / (samples seen + 1)**power_t; or a fifth of what
-        it was whenever training would otherwise stop, down to 1e-6. A schedule, for all solvers but "lbfgs",
-        is called with the number of epochs done.
+        Rule for the learning rate with "sgd". "constant": learning_rate_init. "invscaling":
+        learning_rate_init / (samples seen + 1)**power_t. "adaptive": divided by 5 whenever training would
+        otherwise stop, down to 1e-6. A schedule is called with the number of finished epochs, and is for all
+        solvers except "lbfgs".
     learning_rate_init : float, default=0.001
     power_t : float, default=0.5
     max_iter : int, default=200
-        Epochs at most; with "lbfgs", iterations.
+        Maximum number of epochs; with "lbfgs", of iterations.
     shuffle : bool, default=True
     random_state : int, numpy.random.RandomState or None, default=None
-        Draws the initial parameters, the validation set and the order of the rows, in this order and as
-        scikit-learn does.
+        Seed or source of random numbers. The initial parameters, the validation set and the order of the rows
+        are drawn in this order, as in scikit-learn.
     tol : float, default=1e-4
-        An epoch that is not better by it counts towards `n_iter_no_change`.
+        An epoch that improves the loss (or the validation score) by less counts for `n_iter_no_change`.
     verbose : bool, default=False
-        Whether to show a progress bar; where there is no terminal and no notebook, a line for each epoch.
+        Whether to show a progress bar in a terminal or a notebook, or to print a line an epoch elsewhere.
     warm_start : bool, default=False
-        Whether `fit` goes on from where the last fit ended, with the optimizer's memory.
+        Whether `fit` starts from the parameters of the last fit, with the optimizer's memory.
     momentum : float, default=0.9
         With "sgd".
     nesterovs_momentum : bool, default=True
         With "sgd".
     early_stopping : bool, default=False
-        Whether the validation score decides when to stop, and which epoch's parameters are kept.
+        Whether training stops when the validation score no longer improves, with the parameters of the best
+        epoch.
     validation_fraction : float, default=0.1
-        The part of the training data that is set aside for that, unless `fit` is given X_val and y_val.
+        Share of the training data that is held out for validation, unless `fit` gets X_val and y_val.
     beta_1, beta_2, epsilon : float, default=0.9, 0.999 and 1e-8
-        With "adam" and its relatives.
+        With "adam", "adamw" and "nadam"; the betas with "lion" too, epsilon with "rmsprop" and "adagrad" too.
     n_iter_no_change : int or inf, default=10
     max_fun : int, default=15000
-        With "lbfgs": how often the loss is computed at most.
+        With "lbfgs": maximum number of times that the loss is computed.
     dropout : float or sequence of float, default=0.0
-        The probability that a hidden unit is silenced in training, of all hidden layers or one for each.
+        Probability that a hidden unit is set to 0 in training, for all hidden layers or one for each.
     normalization : {"batch", "layer", "rms"} or None, default=None
-        Before each activation.
+        Normalization layer before each activation.
     clip_norm, clip_value : float or None, default=None
-        The whole gradient is scaled down to this length; each of its entries is clipped to this size. For
-        solvers given by name, but "lbfgs".
+        Maximum norm of the gradient, which is scaled down; maximum size of each entry, which is clipped. For
+        solvers given by name, except "lbfgs".
     weight_averaging : float or None, default=None
-        The decay of a running average of the parameters, 0.99 for instance, that predicts in their place.
+        Decay of an exponential moving average of the parameters, which replaces them in predictions: 0.99.
     scoring : str, callable or None, default=None
-        What the validation score is: a scorer of scikit-learn's or a function (estimator, X, y), "loss" for the
-        validation loss with its sign turned, None for the R2. The larger it is, the better. It gets the
-        rows, of a data frame with their columns, and the sample weights if it takes them (with metadata
-        routing: requests them).
+        Validation score, larger for better models: a scorer of scikit-learn, its name, a function
+        (estimator, X, y), "loss" for the negative validation loss, None for R2. A scorer gets
+        rows of the user's data frame with their columns, and the sample weights if it takes them (with metadata
+        routing: if it requests them).
     dtype : {"float32", "float64"} or None, default=None
-        What the network computes in; None for the type of X.
+        Type in which the network computes; None for the type of X.
     callbacks : sequence of Callback, default=()
-        This package's; scikit-learn's are set by `set_callbacks`.
+        Callbacks of this package. `set_callbacks` takes those of scikit-learn.
     keep_optimizer : bool, default=True
-        Whether a fitted estimator keeps what only further training needs: the optimizer's memory (two numbers
-        for each parameter with Adam) and the random state. Without it a pickle is little more than the
-        parameters.
+        Whether a fitted estimator keeps the state that only further training needs: the optimizer's memory (two
+        numbers for each parameter with Adam) and the random state. Without them a pickle is little larger than
+        the parameters.
     engine : {"auto", "compiled", "formulas"}, default="auto"
-        How steps are carried out: by the layers' formulas in NumPy; by compiled kernels, which needs Numba (the
-        extra `fast`) and gives the same to rounding; or by kernels where Numba is installed and the training,
-        at `max_iter` epochs, is long enough to make up for loading them. "lbfgs" uses formulas.
+        "formulas": the layers' own formulas in NumPy. "compiled": kernels, which need Numba (the extra `fast`)
+        and give the same results to rounding. "auto": kernels if Numba is installed and a training of
+        `max_iter` epochs is long enough to make up for loading them. "lbfgs" uses formulas.
     exact_compatibility : bool, default=False
-        Whether to do as scikit-learn does where the two differ on purpose; see docs/scikit-learn.md.
+        Whether to repeat the behavior of scikit-learn that is changed by default; see docs/scikit-learn.md.
     target_scale : {"standard"} or None, default=None
-        "standard" trains on (y - mean) / standard deviation, each of several outputs by its own, and predicts
-        in the units of y. Mean and deviation are those of the first training data (of the first call of
-        `partial_fit`), by their weights, without what is held out; `init_from` brings its own. Losses, `tol`
-        and the outputs of `network_` are in units of the deviation. Not for "poisson".
+        "standard" trains on (y - mean) / standard deviation of each output, and predicts in the units of y.
+        Mean and standard deviation are the weighted ones of the first training data (the first call of
+        `partial_fit`), without the rows that are held out; `init_from` copies those of its model. Losses, `tol`
+        and the outputs of `network_` are in scaled units. Not for "poisson".
 
     Attributes
     ----------
@@ -318,14 +323,15 @@ class MLPRegressor(BaseRegressor, MLPEstimator):
     network_ : Sequential
         The trained network.
     history_ : History
-        What every epoch of the last fit came to.
+        Losses, and further columns, of each epoch of the last fit.
     loss_curve_, validation_loss_curve_, validation_scores_ : list of float
-        An entry for each epoch; the last two with validation data, and with early stopping.
+        An entry for each epoch of all fits. The second exists with validation data; the third is None without
+        early stopping.
     loss_, best_loss_, best_validation_score_ : float
     n_iter_, t_, n_layers_, n_outputs_ : int
         Epochs of the last fit, samples seen in all fits, layers with the inputs, and outputs.
     out_activation_ : str
-        What makes predictions of the network's outputs.
+        Function that makes predictions of the network's outputs.
     n_features_in_, feature_names_in_
         As in all estimators of scikit-learn.
 

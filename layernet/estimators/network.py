@@ -49,78 +49,80 @@ class _CustomNetwork(NetworkEstimator):
 
 
 class NetworkClassifier(BaseClassifier, _CustomNetwork):
-    """A classifier that trains a network of your own.
+    """Classifier that trains a network of your own.
 
     Parameters
     ----------
     network : Layer or callable
-        A network that is drawn anew in every fit and never changed itself; its outputs are logits, as many as
-        there are classes (one for two classes, but two with a `CrossEntropy`). Or a function
-        (input_shape, n_outputs) that makes one.
+        Network that every fit copies and builds anew; the network itself never changes. It has one output
+        for each class, a logit, but a single output for two classes unless the loss is a `CrossEntropy`. Or a
+        function (input_shape, n_outputs) that makes a network.
     loss : str or Loss, default="log_loss"
         "log_loss", "hinge", or a loss object.
     optimizer : str or Optimizer, default="adam"
-        Copied for every fit.
+        Every fit copies it and starts without memory.
     alpha : float, default=0.0
-        alpha / 2 |weights|**2 is added to the sum of a batch's losses.
+        L2 penalty: alpha / 2 * sum(weights**2) is added to the sum of a batch's losses.
     batch_size : int or "auto", default="auto"
-        Rows a step; "auto" for 200, or all if there are fewer.
+        Rows of a batch, each of which makes a step; "auto" for 200, or for all rows if there are fewer.
     learning_rate : callable or None, default=None
-        A schedule, called with the number of epochs done; None leaves it to the optimizer.
+        A schedule, called with the number of finished epochs; None for the optimizer's own learning rate.
     max_iter : int, default=200
-        Epochs at most.
+        Maximum number of epochs.
     shuffle : bool, default=True
     random_state : int, numpy.random.RandomState or None, default=None
     tol : float, default=1e-4
-        An epoch that is not better by it counts towards `n_iter_no_change`.
+        An epoch that improves the loss (or the validation score) by less counts for `n_iter_no_change`.
     n_iter_no_change : int or inf, default=10
     early_stopping : bool, default=False
-        Whether the validation score decides when to stop, and which epoch's parameters are kept.
+        Whether training stops when the validation score no longer improves, with the parameters of the best
+        epoch.
     validation_fraction : float, default=0.1
-        The part of the training data that is set aside for that, unless `fit` is given X_val and y_val.
+        Share of the training data that is held out for validation, unless `fit` gets X_val and y_val.
     scoring : str, callable or None, default=None
-        What the validation score is: a scorer of scikit-learn's or a function (estimator, X, y), "loss" for the
-        validation loss with its sign turned, None for the accuracy. The larger it is, the better. It gets the
-        rows, of a data frame with their columns, and the sample weights if it takes them (with metadata
-        routing: requests them).
+        Validation score, larger for better models: a scorer of scikit-learn, its name, a function
+        (estimator, X, y), "loss" for the negative validation loss, None for the accuracy. A scorer gets
+        rows of the user's data frame with their columns, and the sample weights if it takes them (with metadata
+        routing: if it requests them).
     class_weight : dict, list of dict, "balanced" or None, default=None
-        The weights of labels, multiplied into the samples' weights; a class that a dict leaves out weighs 1.
-        "balanced" for n_samples / (n_classes * samples of the class) in the training data. For several labels
-        a sample a list with a dict {0: weight, 1: weight} for each label, or "balanced" for each label by
-        itself: they become the loss's `pos_weight` and `neg_weight`.
+        Weights of classes, by which the samples' weights are multiplied; a class that is not in the dict has
+        weight 1. "balanced" for n_samples / (n_classes * samples of the class) in the training data. For
+        several labels a sample: a list with a dict {0: weight, 1: weight} for each label, or "balanced" for
+        each label. They become the loss's `pos_weight` and `neg_weight`.
     label_smoothing : float, default=0.0
-        For the log loss.
+        For the log loss; the targets are mixed with so much of the uniform distribution.
     weight_averaging : float or None, default=None
-        The decay of a running average of the parameters, 0.99 for instance, that predicts in their place.
+        Decay of an exponential moving average of the parameters, which replaces them in predictions: 0.99.
     dtype : {"float32", "float64"} or None, default=None
-        What the network computes in; None for the type of X.
+        Type in which the network computes; None for the type of X.
     warm_start : bool, default=False
-        Whether `fit` goes on from where the last fit ended, with the optimizer's memory.
+        Whether `fit` starts from the parameters of the last fit, with the optimizer's memory.
     callbacks : sequence of Callback, default=()
-        This package's; scikit-learn's are set by `set_callbacks`.
+        Callbacks of this package. `set_callbacks` takes those of scikit-learn.
     keep_optimizer : bool, default=True
-        Whether a fitted estimator keeps what only further training needs: the optimizer's memory (two numbers
-        for each parameter with Adam) and the random state. Without it a pickle is little more than the
-        parameters.
+        Whether a fitted estimator keeps the state that only further training needs: the optimizer's memory (two
+        numbers for each parameter with Adam) and the random state. Without them a pickle is little larger than
+        the parameters.
     engine : {"auto", "compiled", "formulas"}, default="auto"
-        How steps are carried out; see `MLPClassifier`.
+        How steps are computed; see `MLPClassifier`.
     verbose : bool, default=False
-        Whether to show a progress bar; where there is no terminal and no notebook, a line for each epoch.
+        Whether to show a progress bar in a terminal or a notebook, or to print a line an epoch elsewhere.
 
     Attributes
     ----------
     network_ : Layer
         The trained network.
     history_ : History
-        What every epoch of the last fit came to.
+        Losses, and further columns, of each epoch of the last fit.
     classes_ : ndarray of shape (n_classes,)
     loss_curve_, validation_loss_curve_, validation_scores_ : list of float
-        An entry for each epoch; the last two with validation data, and with early stopping.
+        An entry for each epoch of all fits. The second exists with validation data; the third is None without
+        early stopping.
     loss_, best_loss_, best_validation_score_ : float
     n_iter_, t_, n_outputs_ : int
         Epochs of the last fit, samples seen in all fits, and outputs of the network.
     out_activation_ : str
-        What makes probabilities of the network's outputs.
+        Function that makes probabilities of the network's outputs.
     n_features_in_, feature_names_in_
         As in all estimators of scikit-learn.
 
@@ -198,13 +200,13 @@ class NetworkClassifier(BaseClassifier, _CustomNetwork):
 
 
 class NetworkRegressor(BaseRegressor, _CustomNetwork):
-    """A regressor that trains a network of your own.
+    """Regressor that trains a network of your own.
 
     Parameters
     ----------
     network : Layer or callable
-        A network that is drawn anew in every fit and never changed itself, with an output for each number of a
-        sample's y. Or a function (input_shape, n_outputs) that makes one.
+        Network that every fit copies and builds anew; the network itself never changes. It has one output for
+        each number of a sample's y. Or a function (input_shape, n_outputs) that makes a network.
     loss : str or Loss, default="squared_error"
         "squared_error", "absolute_error", "poisson" (outputs are logarithms then), "huber", "quantile", or a
         loss object: QuantileLoss(0.9).
