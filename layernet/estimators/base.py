@@ -156,6 +156,11 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
         )  # fmt: skip
         return self
 
+    @property
+    def _optimizer(self) -> Optimizer | None:
+        """The optimizer of the last fit, under scikit-learn's name, which its own tests read."""
+        return self._training_state.optimizer
+
     def _fitted_attributes(self) -> dict[str, Any]:
         """Return what scikit-learn's callbacks need to make a fitted estimator of the network as it is now."""
         return {"network_": copy.deepcopy(self.network_)}

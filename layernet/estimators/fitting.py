@@ -365,6 +365,9 @@ def train_by_descent(
         estimator.engine, run.network, run.loss, optimizer, data, batch_size, estimator.max_iter,
         estimator.alpha,
     )  # fmt: skip
+    # Predictions with engine="auto" use kernels at once if kernels have trained the network.
+    if estimator._plans is None or estimator._plans.trained_by != plan.engine:
+        estimator._plans = InferencePlans(run.network, plan.engine)
     validate = None
     if validation is not None:
         validate = validation_function(estimator, run.network, plan.engine, validation)

@@ -17,7 +17,7 @@ class RowShuffler:
     --------
     >>> shuffler = RowShuffler(np.random.RandomState(0))
     >>> shuffler(4), shuffler(4)
-    (array([2, 3, 1, 0]), array([1, 0, 2, 3]))
+    (array([2, 3, 1, 0]), array([2, 1, 3, 0]))
     """
 
     def __init__(self, random: np.random.RandomState):
