@@ -18,7 +18,7 @@ from layernet.estimators.numeric_data import require_numbers
 from layernet.estimators.value_range import all_finite_in, require_in_range
 from layernet.layer import Layer
 from layernet.layers import Dense
-from layernet.training.data import outputs_in_blocks
+from layernet.training.outputs import outputs_in_blocks
 
 # Types that X keeps. scikit-learn converts X of any other type to the first one.
 INPUT_TYPES = (np.float64, np.float32)

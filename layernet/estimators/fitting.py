@@ -39,13 +39,14 @@ from layernet.losses.loss import bounded
 from layernet.sparse import in_canonical_form, is_sparse
 from layernet.training import DivergenceError, Run
 from layernet.training.averaging import WeightAverage
-from layernet.training.callbacks import Callback, Snapshot, as_callbacks
+from layernet.training.callbacks import Callback, as_callbacks
 from layernet.training.data import TrainingData
 from layernet.training.endings import refuse_doubled_activation
 from layernet.training.given import GivenArrays
 from layernet.training.lbfgs import minimize
 from layernet.training.loop import train
 from layernet.training.run import note
+from layernet.training.snapshot import Snapshot
 from layernet.user_warnings import warn_user
 
 if TYPE_CHECKING:

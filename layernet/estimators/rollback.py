@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from sklearn.base import BaseEstimator
 
 from layernet.estimators.training_state import TrainingState
-from layernet.training.callbacks import Snapshot
+from layernet.training.snapshot import Snapshot
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from sklearn.exceptions import DataConversionWarning
 
-from layernet.training.data import select_rows
+from layernet.training.storage import select_rows
 from layernet.user_warnings import warn_user
 
 

@@ -12,7 +12,7 @@ from layernet.engine.inference import InferencePlans
 from layernet.estimators.samples import Samples
 from layernet.estimators.scoring import scorer_of
 from layernet.layer import Layer
-from layernet.training.data import outputs_in_blocks
+from layernet.training.outputs import outputs_in_blocks
 
 if TYPE_CHECKING:
     from layernet.estimators.base import NetworkEstimator
