@@ -1,4 +1,4 @@
-"""scikit-learn's rules for the end of a training and for the learning rate."""
+"""Rules of scikit-learn for the end of a training and for the learning rate."""
 
 from __future__ import annotations
 

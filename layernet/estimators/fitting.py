@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from layernet.engine.choice import check_engine, plan_for
@@ -91,18 +89,11 @@ def fit_estimator(
         state = estimator._training_state.copy() if resumes else TrainingState()
 
         # Check the data, and find out what the network has to predict.
-        X_checked, y_checked = checked_data(estimator, X, y, reset=not resumes)
-        targets = estimator._make_targets(
-            y_checked, estimator._targets if resumes else None, incremental, classes
-        )
-        estimator._targets = targets
-        estimator.n_outputs_, estimator.out_activation_ = targets.n_outputs, targets.out_activation
-        weights = checked_weights(targets, X_checked, y_checked, sample_weight)
-        samples = Samples(X_checked, y_checked, weights)
+        samples = checked_samples(estimator, X, y, sample_weight, resumes, incremental, classes)
 
         # Draw at random, in scikit-learn's order: the initial parameters, the rows that are held out, and later
         # the order of the rows in each epoch.
-        random = random_state_of(estimator, state)
+        random = state.random_state_for(estimator.random_state, starts_anew=estimator.exact_compatibility)
         if resumes:
             network = resumed_network(estimator, samples)
         else:
@@ -115,7 +106,7 @@ def fit_estimator(
                 samples, validation = hold_out(estimator, samples, random, X, y)
 
         # Train.
-        targets.fit_scale(samples.y, samples.weights)
+        estimator._targets.fit_scale(samples.y, samples.weights)
         data = training_data(estimator, network, samples)
         data.given = GivenArrays(X=X, y=y, sample_weight=sample_weight, X_val=X_val, y_val=y_val)
         bridges = [CallbackBridge(estimator, context, X, y)] if context._callbacks else []
@@ -130,6 +121,23 @@ def fit_estimator(
 
 
 # --- check ---
+
+
+def checked_samples(
+    estimator: NetworkEstimator,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    resumes: bool,
+    incremental: bool,
+    classes: Any,
+) -> Samples:
+    """Return the checked training data, and store what they tell about the targets."""
+    X, y = checked_data(estimator, X, y, reset=not resumes)
+    targets = estimator._make_targets(y, estimator._targets if resumes else None, incremental, classes)
+    estimator._targets = targets
+    estimator.n_outputs_, estimator.out_activation_ = targets.n_outputs, targets.out_activation
+    return Samples(X, y, checked_weights(targets, X, y, sample_weight))
 
 
 def checked_data(estimator: NetworkEstimator, X: Any, y: Any, reset: bool) -> tuple[Any, np.ndarray]:
@@ -178,19 +186,6 @@ def checked_validation_data(
 
 
 # --- draw at random ---
-
-
-def random_state_of(estimator: NetworkEstimator, state: TrainingState) -> np.random.RandomState:
-    """Return the random state that this fit draws from."""
-    if not isinstance(estimator.random_state, Integral):
-        # The user's or NumPy's random state. It goes on from call to call, and a failed fit does not set it
-        # back, because other code may draw from it.
-        state.random = None
-        return check_random_state(estimator.random_state)
-    # One stream of random numbers for all calls, so that no two calls see the same order of rows.
-    if state.random is None or estimator.exact_compatibility:
-        state.random = check_random_state(estimator.random_state)
-    return state.random
 
 
 def network_from_parameters(estimator: NetworkEstimator, n_features: int) -> Layer:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from numbers import Integral
 
 import numpy as np
+from sklearn.utils import check_random_state
 
 from layernet.estimators.convergence import Convergence
 from layernet.optimizers import Optimizer
@@ -53,6 +55,28 @@ class TrainingState:
             validation_loss_curve=list(self.validation_loss_curve),
             validation_scores=list(self.validation_scores),
         )
+
+    def random_state_for(
+        self, random_state: int | np.random.RandomState | None, starts_anew: bool
+    ) -> np.random.RandomState:
+        """Return the random state that a fit draws from.
+
+        Parameters
+        ----------
+        random_state : int, numpy.random.RandomState or None
+            The estimator's parameter.
+        starts_anew : bool
+            Whether each call draws the same numbers from an integer seed, as in scikit-learn.
+        """
+        if not isinstance(random_state, Integral):
+            # The user's or NumPy's random state. It goes on from call to call, and a failed fit does not set it
+            # back, because other code may draw from it.
+            self.random = None
+            return check_random_state(random_state)
+        # One stream of random numbers for all calls, so that no two calls see the same order of rows.
+        if self.random is None or starts_anew:
+            self.random = check_random_state(random_state)
+        return self.random
 
     def curves_only(self) -> TrainingState:
         """Return a state without what only further training needs; the curves go on."""
