@@ -249,6 +249,18 @@ def test_a_link_that_another_user_made_is_passed_over(only_here, monkeypatch):
 
 
 @WITH_OWNERS
+def test_a_link_of_ours_to_a_folder_of_another_user_is_passed_over(only_here, monkeypatch):
+    """The owner of the folder may put any code there."""
+    (only_here.parent / "elsewhere").mkdir(mode=0o700)
+    only_here.symlink_to("elsewhere")
+    of_link, status = only_here.lstat(), only_here.stat()
+    of_a_stranger = os.stat_result([*status[:4], status.st_uid + 1, *status[5:]])
+    monkeypatch.setattr(Path, "lstat", lambda path: of_link)
+    monkeypatch.setattr(Path, "stat", lambda path, **options: of_a_stranger)
+    assert machine_code.cache_folder() is None
+
+
+@WITH_OWNERS
 @pytest.mark.parametrize("mode", [0o600, 0o644, *OTHERS_MAY_WRITE])
 def test_code_that_others_may_have_written_is_not_run(mode, fresh_cache):
     kernel = Kernel(double)
