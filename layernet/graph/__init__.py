@@ -1,4 +1,4 @@
-"""The lecture's graph: a network neuron by neuron, and back-propagation on it, step by step."""
+"""Computation graph of a network, neuron by neuron, and back-propagation on it, step by step."""
 
 from layernet.graph.builders import computation_graph, lecture_graph
 from layernet.graph.chain import LayerGraph

@@ -1,4 +1,4 @@
-"""From a network and a sample to its graph, and the example of the lecture."""
+"""Construction of a graph from a network and a sample, and the example of the lecture."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from layernet.containers import Sequential, chain_of
 from layernet.graph.chain import LayerGraph
 from layernet.graph.computation import ComputationGraph
-from layernet.graph.neurons import unknown
+from layernet.graph.neurons import unknown_name_message
 from layernet.graph.structure import NotNeuronsError, columns_of
 from layernet.layer import Layer, NotBuiltError
 from layernet.layers import Dense, Sigmoid
@@ -20,7 +20,7 @@ from layernet.losses.names import find_loss
 from layernet.sparse import is_sparse
 from layernet.validation import as_float_array
 
-# The lecture's example with round numbers, so that no neuron saturates and no two derivatives are equal.
+# The lecture's example with round numbers: no neuron saturates, and no two derivatives are equal.
 LECTURE_WEIGHTS = ([[1.0, -2.0], [1.5, 0.5]], [[2.0, -1.0], [1.0, 1.5]], [[1.5], [-2.0]])
 LECTURE_BIASES = ([0.5, 1.0], [-1.0, 0.5], [0.5])
 LECTURE_SAMPLE = [1.0, -0.5]
@@ -34,40 +34,40 @@ def computation_graph(
     of: str | None = None,
     names: Sequence[str] | None = None,
 ) -> ComputationGraph | LayerGraph:
-    """The graph of a network at one sample: neurons, values, gradients, and the derivative on every edge.
+    """Build the graph of a network at one sample: neurons, values, gradients, and derivatives on edges.
 
     Parameters
     ----------
     network : Layer
-        Built. A `Sequential` of `Dense` and elementwise layers is shown best; its last layer may be a bound
-        loss. It is copied, in inference mode, and left as it is.
+        Built. A `Sequential` of `Dense` and elementwise layers is drawn best; its last layer may be a bound
+        loss. The graph holds a copy in inference mode; the network is not changed.
     sample : array-like of shape (n_features,) or (1, n_features)
         The values of the inputs.
     target : object, default=None
-        What the output should be, as the loss takes it: a class, a number, or an array of numbers.
+        Target of the sample, as the loss takes it: a class, a number, or an array of numbers.
     loss : str or Loss, default=None
-        With `target`: adds the loss L as the last node.
+        Adds the loss L as the last node; needs `target`.
     of : str, default=None
-        The node whose derivatives are asked for; None for the loss, or without one for the largest output.
+        Name of the differentiated node; None for the loss, or without a loss for the largest output.
     names : sequence of str, default=None
         A letter for each column, the inputs first. None for the letters of the slides: x, z, h, p, L.
 
     Returns
     -------
     ComputationGraph
-        Or a `LayerGraph`, which says why, if the network is not made of single neurons (a layer with more
-        axes, or more than a thousand neurons).
+        Or a `LayerGraph`, with the reason, if single neurons cannot be drawn (a layer with more axes, or more
+        than a thousand neurons).
 
     Raises
     ------
     NotBuiltError
         If the network is not built.
     TypeError
-        If it is no network, or the sample is not numbers.
+        If it is not a network, or the sample is not numerical.
     ValueError
         If the sample does not fit, or one of `target` and `loss` is missing.
     KeyError
-        If there is no node `of`; the message lists the near ones.
+        If there is no node `of`; the message lists similar names.
 
     Examples
     --------
@@ -102,38 +102,39 @@ def computation_graph(
     if has_loss and loss is not None:
         raise ValueError(f"{network!r} ends in its loss already: leave target and loss out.")
     sample = as_sample(network, sample)
-    chain = [copy.deepcopy(network)]
+    chain: list[Layer] = [copy.deepcopy(network)]
     if loss is not None:
         chain.append(find_loss(loss).bind(as_targets(network, target)))
-    whole = Sequential(chain).build(sample.shape, dtype=network.dtype)
+    whole = Sequential(chain)
+    whole.build(sample.shape, dtype=network.dtype)
     try:
         columns = columns_of(whole, sample, names)
     except NotNeuronsError as reason:
         for argument, value in (("of", of), ("names", names)):
             if value is not None:
-                raise ValueError(f"{argument}={value!r} speaks of single neurons, but {reason}.") from None
+                raise ValueError(f"{argument}={value!r} refers to single neurons, but {reason}.") from None
         return LayerGraph(whole, sample, str(reason))
     symbols = {str(symbol): symbol for column in columns[1:] for symbol in column.symbols}
     if of is None:
         of = str(columns[-1].symbols[int(np.argmax(columns[-1].values))])
     elif of not in symbols:
-        raise KeyError(unknown("node to derive", of, list(symbols)))
+        raise KeyError(unknown_name_message("node to derive", of, list(symbols)))
     return ComputationGraph(whole, columns, symbols[of])
 
 
 def as_targets(network: Layer, target: Any) -> np.ndarray:
-    """A batch of the one target: of a class, a number, an array of numbers, or a batch already."""
-    target = np.array(target)  # a copy: the graph is of this moment
+    """Return a batch with one target, from a class, a number, an array of numbers, or such a batch."""
+    target = np.array(target)  # a copy: later changes of the array do not change the graph
     is_row = target.shape == network.output_shape or target.ndim == 0 or target.shape[0] != 1
     return target[None] if is_row else target
 
 
 def as_sample(network: Layer, sample: Any) -> np.ndarray:
-    """One sample without its batch axis, in the network's type."""
+    """Return one sample without batch axis, in the network's type."""
     sample = sample.toarray() if is_sparse(sample) else sample
-    # A copy: the graph is of this moment.
+    # A copy: later changes of the array do not change the graph.
     sample = np.array(as_float_array(sample, network.dtype, convert=True, name="sample"))
-    if sample.shape == (1, *network.input_shape):
+    if sample.shape == (1, *(network.input_shape or ())):
         sample = sample[0]
     if sample.shape != network.input_shape:
         raise ValueError(
@@ -145,17 +146,17 @@ def as_sample(network: Layer, sample: Any) -> np.ndarray:
 
 
 def lecture_graph(target: float | None = None) -> ComputationGraph:
-    """The example of the lecture: two inputs, hidden layers z and h of two sigmoid neurons each, one output p.
+    """Build the lecture's example: two inputs, hidden layers z and h of two sigmoid neurons, one output p.
 
     Parameters
     ----------
     target : float, default=None
-        From 0 to 1; adds the squared error L = (p - target)**2.
+        Target from 0 to 1; adds the squared error L = (p - target)**2.
 
     Returns
     -------
     ComputationGraph
-        Its weights are round numbers, so that it can be followed by hand.
+        With round weights, for calculations by hand.
 
     Examples
     --------
@@ -172,4 +173,6 @@ def lecture_graph(target: float | None = None) -> ComputationGraph:
         raise ValueError(
             f"lecture_graph: target must be one number, got {target!r}. The network has one output."
         )
-    return computation_graph(network, LECTURE_SAMPLE, None if target is None else float(target), loss)
+    graph = computation_graph(network, LECTURE_SAMPLE, None if target is None else float(target), loss)
+    assert isinstance(graph, ComputationGraph)
+    return graph

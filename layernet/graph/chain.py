@@ -1,4 +1,4 @@
-"""The graph of a network layer by layer, for networks that cannot be drawn neuron by neuron."""
+"""Graph of a network layer by layer, for networks that cannot be drawn neuron by neuron."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import numpy as np
 
 from layernet.containers import Residual, chain_of, keeps_passes_of
 from layernet.display.drawing import as_image, mimebundle, without_inline_drawings
-from layernet.graph.drawing import FONT, note_on_mode, opening, short, shortened, svg_text
+from layernet.graph.drawing import FONT, note_on_mode, opening, short, svg_text, truncated
 from layernet.graph.symbols import number
 from layernet.layer import Layer
 from layernet.losses.loss import BoundLoss
 
-CHAIN_BOX = {"width": 330, "height": 50, "gap": 26}
-CHAIN_LANE = 14  # between the lines that lead around bodies
-MOST_DESCRIBED = 20  # layers, in words
+LAYER_BOX = {"width": 330, "height": 50, "gap": 26}
+LAYER_LANE = 14  # distance of skip connections
+MAX_DESCRIBED_LAYERS = 20  # layers, in words
 
-# What a graph of neurons has, and this one cannot have.
-OF_NEURONS = (
+# Attributes of a `ComputationGraph` that need single neurons.
+NEURON_GRAPH_ONLY = (
     "levels",
     "paths",
     "parameter",
@@ -38,19 +38,19 @@ OF_NEURONS = (
 
 @dataclass(frozen=True)
 class LayerNode:
-    """A layer in the chain, with what passes it for one sample.
+    """Layer of the chain, with the sizes of its outputs and gradients for one sample.
 
     Attributes
     ----------
     name : str
-        The layer as it is written; "inputs" for the first.
+        Representation of the layer; "inputs" for the first node.
     shape : tuple of int
-        Of its outputs, without the batch axis.
+        Shape of its outputs, without the batch axis.
     parameters : int
     value, gradient : float
-        Root mean square of its outputs, and of the target's derivatives with respect to them.
+        Root mean square of its outputs, and of the target's gradient with respect to them.
     skip : int or None
-        Where a `Residual` ends: the number of the node where it begins, whose values are added.
+        For the sum at the end of a `Residual`: number of the node at its beginning, whose values are added.
     """
 
     name: str
@@ -63,7 +63,7 @@ class LayerNode:
 
 @dataclass(frozen=True)
 class ChainStep:
-    """A step of the forward pass: a layer, or the sum at the end of a `Residual`.
+    """Step of the forward pass: a layer, or the sum at the end of a `Residual`.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class ChainStep:
     layer : Layer or None
         None for a sum.
     source : int or None
-        Of a sum, the number of the node that is added to what came last.
+        For a sum: number of the node that is added to the values before the sum.
     """
 
     name: str
@@ -80,15 +80,15 @@ class ChainStep:
 
 
 class LayerGraph:
-    """A network as a chain of layers; `computation_graph` makes it where single neurons cannot be shown.
+    """Chain of a network's layers; `computation_graph` returns it if single neurons cannot be drawn.
 
     Attributes
     ----------
     network : Layer
     reason : str
-        Why it is not drawn neuron by neuron.
+        Why the network is not drawn neuron by neuron.
     target : str
-        What is derived: the loss, or without one the largest output.
+        The differentiated quantity: the loss, or without a loss the largest output.
     nodes : list of LayerNode
         The inputs first.
     """
@@ -96,12 +96,13 @@ class LayerGraph:
     def __init__(self, network: Layer, sample: np.ndarray, reason: str):
         self.network = network
         self.reason = reason
-        steps = steps_of(network)
+        steps = chain_steps(network)
         rows = [sample[None]]
         for step in steps:
-            rows.append(
-                rows[step.source] + rows[-1] if step.layer is None else step.layer.forward_pass(rows[-1])
-            )
+            if step.layer is not None:
+                rows.append(step.layer.forward_pass(rows[-1]))
+            else:
+                rows.append(rows[step.source or 0] + rows[-1])
         outputs = rows[-1]
         self.target = "the loss" if np.ndim(outputs) == 0 else "the largest output"
         gradients: list[Any] = [0.0] * len(rows)
@@ -111,7 +112,8 @@ class LayerGraph:
         for place in range(len(steps) - 1, -1, -1):
             step, gradient = steps[place], gradients[place + 1]
             if step.layer is None:
-                gradients[step.source] = gradients[step.source] + gradient
+                source = step.source or 0
+                gradients[source] = gradients[source] + gradient
             else:
                 gradient = step.layer.backward_pass(rows[place], gradient)
             gradients[place] = gradients[place] + gradient
@@ -128,7 +130,7 @@ class LayerGraph:
         ]
 
     def __getattr__(self, name: str) -> Any:
-        if name in OF_NEURONS:
+        if name in NEURON_GRAPH_ONLY:
             raise AttributeError(f"This graph shows whole layers and has no {name}, because {self.reason}.")
         raise AttributeError(f"LayerGraph has no attribute {name!r}.")
 
@@ -150,11 +152,11 @@ class LayerGraph:
 
     @property
     def note(self) -> str:
-        """Which layers are in inference mode, where they do something else than in training; else nothing."""
+        """Layers that behave differently in training, as a sentence; empty if there are none."""
         return note_on_mode([self.network])
 
     def svg(self) -> str:
-        """The chain as an SVG document of its own.
+        """Draw the chain as an SVG document.
 
         Returns
         -------
@@ -163,7 +165,7 @@ class LayerGraph:
         return chain_svg(self, document=True)
 
     def dot(self) -> str:
-        """The chain in the DOT language.
+        """Write the chain in the DOT language.
 
         Returns
         -------
@@ -174,23 +176,23 @@ class LayerGraph:
     def _repr_html_(self) -> str:
         return chain_html(self)
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return mimebundle(self, self.svg())
 
 
 def root_mean_square(array: np.ndarray) -> float:
-    """The size of a typical entry."""
+    """Return the root mean square of an array."""
     return float(np.sqrt(np.mean(np.square(array, dtype=np.float64)))) if np.size(array) else 0.0
 
 
-def steps_of(network: Layer, n_before: int = 1) -> list[ChainStep]:
-    """The layers of a network one after the other, those inside a `Residual` in its place, and then a sum.
+def chain_steps(network: Layer, n_before: int = 1) -> list[ChainStep]:
+    """Return the steps of a network's forward pass; a `Residual` becomes the steps of its body and a sum.
 
     Parameters
     ----------
     network : Layer
     n_before : int, default=1
-        How many nodes there are before it: the inputs at least.
+        Number of nodes before the network, at least one for the inputs.
 
     Returns
     -------
@@ -198,9 +200,9 @@ def steps_of(network: Layer, n_before: int = 1) -> list[ChainStep]:
     """
     steps: list[ChainStep] = []
     for layer in chain_of(network):
-        if keeps_passes_of(layer, Residual):
+        if isinstance(layer, Residual) and keeps_passes_of(layer, Residual):
             source = n_before + len(steps) - 1
-            steps += steps_of(layer.body, n_before + len(steps))
+            steps += chain_steps(layer.body, n_before + len(steps))
             steps.append(ChainStep("Residual: the sum", None, source))
         else:
             steps.append(ChainStep(repr(layer.loss if isinstance(layer, BoundLoss) else layer), layer))
@@ -208,16 +210,16 @@ def steps_of(network: Layer, n_before: int = 1) -> list[ChainStep]:
 
 
 def chain_svg(graph: LayerGraph, document: bool = False) -> str:
-    """Layers as boxes from top to bottom, with shapes, parameters, and sizes of values and gradients."""
-    width, height, gap = CHAIN_BOX["width"], CHAIN_BOX["height"], CHAIN_BOX["gap"]
+    """Draw layers as boxes from top to bottom, with shapes, parameters, and sizes of values and gradients."""
+    width, height, gap = LAYER_BOX["width"], LAYER_BOX["height"], LAYER_BOX["gap"]
     n_lanes = sum(node.skip is not None for node in graph.nodes)
     note = graph.note if document else ""
     lines = textwrap.wrap(note, 58)
     end = len(graph.nodes) * (height + gap) - gap + 4
     middle = width / 2 + 2
     label = f"The layers of a network, with derivatives of {graph.target}"
-    described = "; ".join(f"{node.name}: {size_of(node)}" for node in graph.nodes[:MOST_DESCRIBED])
-    total_width = width + 4 + (CHAIN_LANE * (n_lanes + 1) if n_lanes else 0)
+    described = "; ".join(f"{node.name}: {size_of(node)}" for node in graph.nodes[:MAX_DESCRIBED_LAYERS])
+    total_width = width + 4 + (LAYER_LANE * (n_lanes + 1) if n_lanes else 0)
     parts = [opening(total_width, end + 16 * len(lines), label, document, described)]
     lane = 0
     for index, node in enumerate(graph.nodes):
@@ -228,7 +230,7 @@ def chain_svg(graph: LayerGraph, document: bool = False) -> str:
             )
         if node.skip is not None:
             lane += 1
-            top, x = 2 + node.skip * (height + gap) + height - 8, width + 2 + CHAIN_LANE * lane
+            top, x = 2 + node.skip * (height + gap) + height - 8, width + 2 + LAYER_LANE * lane
             parts.append(
                 f'<path class="skip" d="M{width + 2} {top}H{x}V{y + 14}H{width + 5}m6 -4l-6 4l6 4" fill="none" '
                 'stroke="currentColor"><title>a skip connection: added as it is</title></path>'
@@ -236,7 +238,7 @@ def chain_svg(graph: LayerGraph, document: bool = False) -> str:
         parts.append(
             f'<g class="layer"><title>{escape(node.name)}</title><rect x="2" y="{y}" width="{width}" '
             f'height="{height}" rx="7" fill="none" stroke="currentColor" stroke-width="1.3"/>'
-            f"{svg_text(middle, y + 20, shortened(node.name, 44), 13)}"
+            f"{svg_text(middle, y + 20, truncated(node.name, 44), 13)}"
             f"{svg_text(middle, y + 39, size_of(node), 11)}</g>"
         )
     for line_number, line in enumerate(lines, start=1):
@@ -245,14 +247,14 @@ def chain_svg(graph: LayerGraph, document: bool = False) -> str:
 
 
 def size_of(node: LayerNode) -> str:
-    """The numbers of a layer, in a line."""
+    """Describe a layer's shape, parameters, values and gradients in a line."""
     shape = " by ".join(map(str, node.shape)) or "one number"
     count = f", {node.parameters:,} parameters" if node.parameters else ""
     return f"{shape}{count}; values {short(node.value)}, ∂ {short(node.gradient)}"
 
 
 def chain_html(graph: LayerGraph) -> str:
-    """The chain with the reason why it is one, for Jupyter."""
+    """Return the drawing for Jupyter, with the reason why it shows layers and not neurons."""
     note = f"<br>{escape(graph.note)}" if graph.note else ""
     image = as_image(chain_svg(graph, document=True), f"The layers of a network: {graph.reason}")
     return without_inline_drawings(
@@ -264,7 +266,7 @@ def chain_html(graph: LayerGraph) -> str:
 
 
 def chain_dot(graph: LayerGraph) -> str:
-    """A layer a node.
+    """Write a chain in DOT: one node for each layer.
 
     Parameters
     ----------

@@ -1,6 +1,8 @@
-"""The computation graph of a network at one sample, with all that follows from it."""
+"""Computation graph of a network at one sample: derivations, counts, verification and drawings."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from layernet.display.drawing import mimebundle
 from layernet.graph.chain_rule import levels, parameter, paths
@@ -15,32 +17,32 @@ from layernet.graph.verification import Verification, verify
 
 
 class ComputationGraph(NeuronGraph):
-    """A network at one sample, neuron by neuron; made by `computation_graph`.
+    """Graph of a network at one sample, neuron by neuron; made by `computation_graph`.
 
-    It has the derivation of the gradients, by levels and by paths and for each parameter, the count of the
-    work, a check of the numbers, and pictures. What a graph is made of is in `NeuronGraph`.
+    It derives the gradients by levels, by paths and for each parameter, counts the work, verifies the numbers,
+    and draws them. `NeuronGraph` has its nodes and edges.
     """
 
-    # --- what follows from it ---
+    # --- derivations ---
 
     def levels(self) -> Derivation:
-        """Back-propagation as on the slides, level by level from the target down to the inputs.
+        """Derive all gradients by back-propagation, level by level from the target to the inputs.
 
         The derivative of each neuron is a sum over the neurons of the level above,
 
             dp/dz1 = dp/dh1 dh1/dz1 + dp/dh2 dh2/dz1,
 
-        whose own derivatives are known by then and are used again.
+        whose derivatives are already computed.
 
         Returns
         -------
         Derivation
-            Print it, or let Jupyter show it; `latex()` for a slide.
+            Print it, or display it in Jupyter; `latex()` for a slide.
         """
         return levels(self)
 
     def paths(self, name: str) -> Derivation:
-        """The derivative with respect to one neuron, written out as the sum over all paths to the target.
+        """Derive the gradient of one neuron as the sum over all paths to the target.
 
         Parameters
         ----------
@@ -50,29 +52,29 @@ class ComputationGraph(NeuronGraph):
         Returns
         -------
         Derivation
-            Factors that occur in more than one path are marked.
+            Factors of more than one path are marked.
 
         Raises
         ------
         KeyError
             If there is no neuron of this name.
         ValueError
-            If there are too many paths to write out.
+            If there are too many paths to write.
         """
         return paths(self, name)
 
     def parameter(self, name: str, learning_rate: float = 0.1) -> ParameterDerivation:
-        """The derivative with respect to a weight or a bias, and with a loss the step of gradient descent.
+        """Derive the gradient of a weight or a bias, and with a loss the step of gradient descent.
 
-        dL/dw1 = dL/dp dp/dh2 dh2/dw1, and w1 becomes w1 - learning_rate dL/dw1. Where the target is an output
-        there is no step, for nobody says that it should be smaller.
+        dL/dw1 = dL/dp dp/dh2 dh2/dw1, and w1 becomes w1 - learning_rate dL/dw1. There is no step if the target
+        is an output, because an output need not become smaller.
 
         Parameters
         ----------
         name : str
             "h2.w1" is the first weight of h2, "h2.b" its bias; see `parameters` and `shared_parameters`.
         learning_rate : float, default=0.1
-            Of no effect without a loss.
+            Without effect if there is no loss.
 
         Returns
         -------
@@ -81,14 +83,14 @@ class ComputationGraph(NeuronGraph):
         Raises
         ------
         KeyError
-            If there is no parameter of this name; the message lists the near ones.
+            If there is no parameter of this name; the message lists similar names.
         """
         return parameter(self, name, learning_rate)
 
     def count(self) -> Count:
-        """The work for the derivatives of all inputs, by paths and by back-propagation.
+        """Count the multiplications for the derivatives of all inputs, by paths and by back-propagation.
 
-        Up to two million paths are walked; of more the numbers alone are found, whatever the depth.
+        Up to two million paths are walked; of more paths only the numbers are computed.
 
         Returns
         -------
@@ -97,7 +99,7 @@ class ComputationGraph(NeuronGraph):
         return count_work(self)
 
     def verify(self) -> Verification:
-        """Compare the gradients with those by edges, by paths, and by central differences.
+        """Compare the gradients with sums over edges, sums over paths, and central differences.
 
         Returns
         -------
@@ -106,10 +108,10 @@ class ComputationGraph(NeuronGraph):
         """
         return verify(self)
 
-    # --- pictures ---
+    # --- drawings ---
 
     def svg(self) -> str:
-        """The graph as an SVG document of its own, for a file or a slide.
+        """Draw the graph as an SVG document, for a file or a slide.
 
         Returns
         -------
@@ -118,7 +120,7 @@ class ComputationGraph(NeuronGraph):
         return graph_svg(self, lay_out(self), document=True)
 
     def dot(self) -> str:
-        """The graph in the DOT language, for Graphviz and its relatives.
+        """Write the graph in the DOT language, as for Graphviz.
 
         Returns
         -------
@@ -127,17 +129,17 @@ class ComputationGraph(NeuronGraph):
         return dot(self)
 
     def steps(self) -> Stepper:
-        """The forward pass and then the backward pass, neuron by neuron, to step through in a notebook.
+        """Step through the forward pass and the backward pass in a notebook, neuron by neuron.
 
         Returns
         -------
         Stepper
-            It needs no running kernel; where scripts are stripped it is a still picture and a list.
+            It needs no running kernel. Without scripts it is a drawing and a list of all steps.
         """
         return Stepper(self)
 
     def _repr_html_(self) -> str:
         return figure_html(self)
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return mimebundle(self, self.svg())

@@ -1,4 +1,4 @@
-"""The work for a gradient, by paths and by back-propagation."""
+"""Number of multiplications for a gradient, by sums over paths and by back-propagation."""
 
 from __future__ import annotations
 
@@ -8,45 +8,48 @@ import numpy as np
 
 from layernet.graph.neurons import Link, NeuronGraph
 
-# Paths that are multiplied out at a time: an index for each edge of each of them is kept.
-PATHS_AT_A_TIME = 1 << 14
-MOST_WALKED = 2_000_000  # of more paths the numbers alone are found, without a walk
+# Paths in a block: an index is stored for each edge of each path.
+PATHS_PER_BLOCK = 1 << 14
+MAX_WALKED_PATHS = 2_000_000  # of more paths only the numbers are computed
+
+# Edges of several paths: number of the link, and indices of the neurons at both ends.
+Edges = list[tuple[int, np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True, eq=False)
 class Work:
-    """What one way to the derivatives of all inputs takes.
+    """Work of one method for the derivatives of all inputs.
 
-    Products begin with 1, so that an edge is one multiplication, as the lecture counts.
+    Products start with 1, so that each edge is one multiplication, as in the lecture.
 
     Attributes
     ----------
     evaluations : int
-        How often the derivative on an edge was looked up.
+        Number of evaluations of local derivatives on edges.
     multiplications : int
-        How often a number was multiplied by it.
-    most_on_an_edge : int
-        How often that was done for the edge that was used most.
+        Number of multiplications by them.
+    max_edge_evaluations : int
+        Number of evaluations for the edge that was used most.
     gradients : ndarray of shape (n_inputs,)
-        What came of it; of more than two million paths as back-propagation found it, for none is walked.
+        The result. For more than two million paths, which are not walked, the result of back-propagation.
     """
 
     evaluations: int
     multiplications: int
-    most_on_an_edge: int
+    max_edge_evaluations: int
     gradients: np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
 class Count:
-    """The work for the derivatives of all inputs, in two ways.
+    """Work for the derivatives of all inputs by two methods.
 
     Attributes
     ----------
     paths : int
-        From all inputs to the target.
+        Number of paths from all inputs to the target.
     edges : int
-        On at least one of them.
+        Number of edges on at least one path.
     by_paths, by_back_propagation : Work
 
     Examples
@@ -70,7 +73,7 @@ class Count:
             f"{'':18}  {'edges evaluated':>16}  {'multiplications':>15}  {'most for one edge':>17}",
         ]
         for name, work in (("sum over paths", self.by_paths), ("back-propagation", self.by_back_propagation)):
-            counts = f"{work.evaluations:>16,}  {work.multiplications:>15,}  {work.most_on_an_edge:>17,}"
+            counts = f"{work.evaluations:>16,}  {work.multiplications:>15,}  {work.max_edge_evaluations:>17,}"
             lines.append(f"{name:18}  {counts}")
         return "\n".join(lines)
 
@@ -78,7 +81,7 @@ class Count:
 
 
 class Tally:
-    """The local derivatives of a graph, handed out with a note of how often each was asked for."""
+    """Local derivatives of a graph, with counters of their evaluations."""
 
     def __init__(self, links: list[Link]):
         self.links = links
@@ -86,7 +89,7 @@ class Tally:
         self.multiplications = 0
 
     def multiply(self, numbers: np.ndarray, link: int, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-        """Numbers times the derivatives on edges (starts[n], ends[n]) of a link."""
+        """Multiply numbers by the derivatives on edges (starts[n], ends[n]) of a link."""
         derivatives, evaluations = self.links[link].derivatives, self.evaluations[link]
         edges = starts * derivatives.shape[1] + ends
         evaluations += np.bincount(edges, minlength=derivatives.size).reshape(derivatives.shape)
@@ -94,31 +97,31 @@ class Tally:
         return numbers * derivatives.ravel()[edges]
 
     def work(self, gradients: np.ndarray) -> Work:
-        """The account, with what came of the work."""
+        """Return the counters, with the resulting gradients."""
         most = max((int(count.max(initial=0)) for count in self.evaluations), default=0)
         total = int(sum(count.sum() for count in self.evaluations))
         return Work(total, self.multiplications, most, gradients)
 
 
 def count_work(graph: NeuronGraph) -> Count:
-    """What the derivatives of all inputs take in both ways.
+    """Count the work for the derivatives of all inputs by both methods.
 
-    Up to two million paths are walked, which gives their sum as well. Of more paths the edges are counted
-    without a walk: an edge lies on (paths from the inputs to its start) * (paths from its end to the target).
+    Up to two million paths are walked and summed. For more paths the evaluations are computed: an edge lies on
+    (paths from the inputs to its start) * (paths from its end to the target) paths.
     """
-    n_paths = int(numbers_of_paths(graph)[0].sum())
+    n_paths = int(path_counts(graph)[0].sum())
     by_back_propagation = back_propagate(graph)
-    if n_paths <= MOST_WALKED:
+    if n_paths <= MAX_WALKED_PATHS:
         by_paths = sum_over_paths(graph)
     else:
-        by_paths = work_of_paths(graph, by_back_propagation.gradients)
+        by_paths = count_path_work(graph, by_back_propagation.gradients)
     n_edges = sum(int(connected.sum()) for _, connected in links_to_target(graph))
     return Count(n_paths, n_edges, by_paths, by_back_propagation)
 
 
-def work_of_paths(graph: NeuronGraph, gradients: np.ndarray) -> Work:
-    """What it would take to multiply out all paths, found without walking one."""
-    to_target = numbers_of_paths(graph)
+def count_path_work(graph: NeuronGraph, gradients: np.ndarray) -> Work:
+    """Compute the work of multiplying along all paths, without walking them."""
+    to_target = path_counts(graph)
     from_inputs = [np.zeros(len(column.symbols), dtype=object) for column in graph.columns]
     from_inputs[0][:] = 1
     total, most = 0, 0
@@ -131,22 +134,22 @@ def work_of_paths(graph: NeuronGraph, gradients: np.ndarray) -> Work:
 
 
 def sum_over_paths(graph: NeuronGraph) -> Work:
-    """Multiply out each path by itself, from its input to the target, and add up the products."""
+    """Multiply along each path separately, from its input to the target, and sum the products."""
     links = links_to_target(graph)
-    tally, last = Tally([link for link, _ in links]), graph.target_place[0]
+    tally, last = Tally([link for link, _ in links]), graph.target_position[0]
     gradients = np.zeros(len(graph.columns[0].symbols))
-    inputs = np.array(graph.on_the_way(0), dtype=int)
-    # Paths that have come as far as a column: where they are, where they began, and their edges so far.
-    begun = [(0, inputs, inputs, [])]
+    inputs = np.array(graph.indices_on_paths(0), dtype=int)
+    # Unfinished paths: their last column, last nodes, inputs, and edges so far.
+    begun: list[tuple[int, np.ndarray, np.ndarray, Edges]] = [(0, inputs, inputs, [])]
     while begun:
         depth, nodes, origins, edges = begun.pop()
         if depth == last:
             products = np.ones(len(nodes))
-            for link, starts, ends in reversed(edges):
-                products = tally.multiply(products, link, starts, ends)
+            for number, starts, ends in reversed(edges):
+                products = tally.multiply(products, number, starts, ends)
             gradients += np.bincount(origins, products, minlength=len(gradients))
-        elif len(nodes) > PATHS_AT_A_TIME:
-            for part in np.array_split(np.arange(len(nodes)), -(-len(nodes) // PATHS_AT_A_TIME)):
+        elif len(nodes) > PATHS_PER_BLOCK:
+            for part in np.array_split(np.arange(len(nodes)), -(-len(nodes) // PATHS_PER_BLOCK)):
                 so_far = [(link, starts[part], ends[part]) for link, starts, ends in edges]
                 begun.append((depth, nodes[part], origins[part], so_far))
         else:
@@ -159,11 +162,11 @@ def sum_over_paths(graph: NeuronGraph) -> Work:
 
 
 def back_propagate(graph: NeuronGraph) -> Work:
-    """Go column by column from the target, and use each column's sums for those before it."""
+    """Compute gradients column by column from the target, each from those of the columns after it."""
     links = links_to_target(graph)
     tally = Tally([link for link, _ in links])
     gradients = [np.zeros(len(column.symbols)) for column in graph.columns]
-    last, index = graph.target_place
+    last, index = graph.target_position
     gradients[last][index] = 1
     for number in range(len(links) - 1, -1, -1):
         link, connected = links[number]
@@ -174,23 +177,23 @@ def back_propagate(graph: NeuronGraph) -> Work:
 
 
 def links_to_target(graph: NeuronGraph) -> list[tuple[Link, np.ndarray]]:
-    """The edges on at least one path from an input to the target: each link, and which of its edges are."""
-    last = graph.target_place[0]
+    """Return each link with a mask of its edges that lie on a path from an input to the target."""
+    last = graph.target_position[0]
     kept, reached = [], [np.zeros(len(column.symbols), bool) for column in graph.columns]
     reached[0][:] = True
     for link in graph.links:
         if link.end <= last:
-            connected = link.connected & graph.reaches[link.end] & reached[link.start][:, None]
+            connected = link.connected & graph.reaches_target[link.end] & reached[link.start][:, None]
             reached[link.end] |= connected.any(axis=0)
             kept.append((link, connected))
     return kept
 
 
-def numbers_of_paths(graph: NeuronGraph) -> list[np.ndarray]:
-    """How many paths lead from each neuron to the target, column by column up to its own; none is walked."""
-    end, place = graph.target_place
+def path_counts(graph: NeuronGraph) -> list[np.ndarray]:
+    """Count the paths from each neuron to the target, column by column, without walking them."""
+    end, place = graph.target_position
     numbers = [np.zeros(len(column.symbols), dtype=object) for column in graph.columns[: end + 1]]
-    numbers[end][place] = 1  # whole numbers of any size
+    numbers[end][place] = 1  # object arrays hold integers of any size
     for link in reversed(graph.links):
         if link.end <= end:
             numbers[link.start] = numbers[link.start] + link.connected.astype(object) @ numbers[link.end]

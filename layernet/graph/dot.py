@@ -7,7 +7,7 @@ from layernet.graph.symbols import number
 
 
 def dot(graph: NeuronGraph) -> str:
-    """A neuron a node, with value and gradient; a derivative an edge.
+    """Write a graph in DOT: nodes with value and gradient, edges with derivatives.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Graphs as pictures: SVG with values, gradients, and what flows back along each edge."""
+"""Drawings of graphs as SVG, with values, gradients, and the contribution of each edge to a gradient."""
 
 from __future__ import annotations
 
@@ -17,38 +17,38 @@ from layernet.graph.symbols import Symbol, number
 from layernet.layer import Layer
 from layernet.losses.loss import BoundLoss
 
-ADDS, TAKES_AWAY, NEITHER = PLUS, MINUS, "#888888"
+POSITIVE_COLOR, NEGATIVE_COLOR, ZERO_COLOR = PLUS, MINUS, "#888888"
 
 FONT = "system-ui, sans-serif"
-LONGEST_NAME = 25  # letters above a column
+MAX_TITLE_LETTERS = 25  # letters above a column
 LETTER_WIDTH = 7
-MOST_DESCRIBED = 8  # neurons of a column, in words
-BAR = 6  # half the length of the bar across an edge that takes away
+MAX_DESCRIBED_NEURONS = 8  # neurons of a column, in words
+BAR_LENGTH = 6  # half the length of the bar across an edge with a negative contribution
 
-# In a file of its own the picture cannot take the page's text color.
+# A separate file cannot inherit the page's text color.
 OWN_COLORS = """<style>
 svg { color: #1f2328; background: #ffffff; }
 @media (prefers-color-scheme: dark) { svg { color: #e6edf3; background: #0d1117; } }
 </style>"""
 
 LEGEND_WIDTH = 560
-# What these layers do in inference mode.
-IN_INFERENCE = {
-    "BatchNorm": "takes its running averages",
-    "Dropout": "lets everything pass",
+# Behavior of these layers in inference mode.
+BEHAVIOR_IN_INFERENCE = {
+    "BatchNorm": "uses its running averages",
+    "Dropout": "drops nothing",
     "GaussianNoise": "adds nothing",
 }
 
 
 def graph_svg(graph: NeuronGraph, layout: Layout, document: bool = False) -> str:
-    """The graph as an SVG element that takes its text color from the page.
+    """Draw a graph as an SVG element that inherits its text color from the page.
 
     Parameters
     ----------
     graph : NeuronGraph
     layout : Layout
     document : bool, default=False
-        Whether it is to stand alone, with colors of its own.
+        Whether to draw a separate document with its own colors.
 
     Returns
     -------
@@ -70,9 +70,9 @@ def graph_svg(graph: NeuronGraph, layout: Layout, document: bool = False) -> str
 
 
 def opening(width: float, height: float, label: str, document: bool, description: str = "") -> str:
-    """The start of an SVG element of a natural size, which shrinks a little where there is no room.
+    """Return the opening tag of an SVG element, which may shrink a little, with label and description.
 
-    Its label and its description are for those who do not see it.
+    Screen readers read the label and the description.
     """
     namespace = ' xmlns="http://www.w3.org/2000/svg"' if document else ""
     style = (
@@ -88,7 +88,7 @@ def opening(width: float, height: float, label: str, document: bool, description
 
 
 def label_of(graph: NeuronGraph) -> str:
-    """What the picture is, in a line: its alternative text."""
+    """Return the alternative text of the drawing."""
     sizes = [len(column.symbols) for column in graph.columns if column.is_neurons]
     skips = " with skip connections" if graph.has_skips else ""
     return (
@@ -98,30 +98,32 @@ def label_of(graph: NeuronGraph) -> str:
 
 
 def description_of(graph: NeuronGraph) -> str:
-    """What is seen in the picture, in words."""
-    said = []
+    """Describe the drawing in words."""
+    columns = []
     for column in graph.columns:
         rows = zip(column.symbols, column.values, column.gradients, strict=True)
         nodes = [f"{s} = {short(v)} (d{graph.target}/d{s} = {short(g)})" for s, v, g in rows]
-        said.append(", ".join(nodes[:MOST_DESCRIBED]) + (", ..." if len(nodes) > MOST_DESCRIBED else ""))
-    return "; ".join(said)
+        columns.append(
+            ", ".join(nodes[:MAX_DESCRIBED_NEURONS]) + (", ..." if len(nodes) > MAX_DESCRIBED_NEURONS else "")
+        )
+    return "; ".join(columns)
 
 
 def column_names(graph: NeuronGraph, layout: Layout) -> list[str]:
-    """What computes each column, above it."""
+    """Draw the names of each column's layers above the column."""
     names = ["inputs"]
     for before, column in pairwise(graph.columns):
         layers = [layer.loss if isinstance(layer, BoundLoss) else layer for layer in column.layers]
         name = ", ".join(type(layer).__name__ for layer in layers)
         if column.skip is not None:
             name = f"{before.symbols[0].column} + {graph.columns[column.skip].symbols[0].column}"
-        names.append(f"{shortened(name, LONGEST_NAME - 1)}†" if depends_on_mode(column) else name)
-    names = [shortened(name, LONGEST_NAME) for name in names]
+        names.append(f"{truncated(name, MAX_TITLE_LETTERS - 1)}†" if depends_on_mode(column) else name)
+    names = [truncated(name, MAX_TITLE_LETTERS) for name in names]
     places = [
         next(x for (k, _), (x, _) in layout.centers.items() if k == column) for column in range(len(names))
     ]
     pairs = zip(names, names[1:], places, places[1:], strict=False)
-    # Names at one height where they have room beside each other, and else at two in turn.
+    # Names at one height if they fit beside each other, else at two heights in turn.
     crowded = any((len(a) + len(b)) / 2 * LETTER_WIDTH > right - left for a, b, left, right in pairs)
     return [
         svg_text(x, 31 if crowded and k % 2 else 16, name, 11)
@@ -130,8 +132,8 @@ def column_names(graph: NeuronGraph, layout: Layout) -> list[str]:
 
 
 def draw_edges(graph: NeuronGraph, layout: Layout) -> list[str]:
-    """A line for every edge between neurons that are shown."""
-    flows = {}
+    """Draw a line for every edge between drawn neurons."""
+    flows: dict[tuple[Link, int, int], float] = {}
     for link in graph.links:
         gradients = graph.columns[link.end].gradients
         for i, j in np.argwhere(link.connected):
@@ -143,13 +145,14 @@ def draw_edges(graph: NeuronGraph, layout: Layout) -> list[str]:
         start, end = graph.columns[link.start].symbols[i], graph.columns[link.end].symbols[j]
         derivative = float(link.derivatives[i, j])
         dense = None if link.is_skip else graph.columns[link.end].dense
-        # By the root, for gradients of early layers are small: their lines would all be hairlines.
+        # Widths grow with the square root: gradients of early layers are small, and their lines would be too
+        # thin.
         width = 1 + 4 * math.sqrt(abs(flow) / largest) if largest else 1
         how = f"weight {number(dense.weights[i, j])}, " if dense is not None else ""
-        how = "around the layers between, " if link.is_skip else how
+        how = "skip connection, " if link.is_skip else how
         hint = (
             f"{start} to {end}: {how}{graph.derivative_on(link, i, j)} = {number(derivative)}; "
-            f"d{graph.target}/d{end} times it is {number(flow)}"
+            f"times d{graph.target}/d{end} it is {number(flow)}"
         )
         label = short(derivative) if layout.has_edge_numbers else ""
         draw = skip_line if link.is_skip else straight_line
@@ -159,38 +162,42 @@ def draw_edges(graph: NeuronGraph, layout: Layout) -> list[str]:
 
 
 def stroke(flow: float, width: float) -> str:
-    """How an edge is drawn, by the sign and the size of what flows back."""
-    color = ADDS if flow > 0 else TAKES_AWAY if flow < 0 else NEITHER
+    """Return the stroke of an edge, by sign and size of its contribution to the gradient."""
+    color = POSITIVE_COLOR if flow > 0 else NEGATIVE_COLOR if flow < 0 else ZERO_COLOR
     return f'stroke="{color}" stroke-width="{width:.1f}"' + ("" if flow else ' stroke-dasharray="3 4"')
 
 
 def straight_line(layout: Layout, link: Link, i: int, j: int, flow: float, width: float, label: str) -> str:
-    """An edge to the next column; one that takes away has a bar across, near its start."""
+    """Draw an edge to the next column; a negative contribution has a bar across, near its start."""
     (ax, ay), (bx, by) = layout.centers[link.start, i], layout.centers[link.end, j]
     ax, bx = ax + NODE_WIDTH / 2, bx - NODE_WIDTH / 2
     length, angle = math.hypot(bx - ax, by - ay), math.degrees(math.atan2(by - ay, bx - ax))
     turned = f"translate({ax:.1f} {ay:.1f}) rotate({angle:.1f})"
     line = f'<line x1="{ax:.1f}" y1="{ay:.1f}" x2="{bx:.1f}" y2="{by:.1f}" {stroke(flow, width)}/>'
     if flow < 0:
-        reach = BAR + width / 2
+        reach = BAR_LENGTH + width / 2
         line += (
             f'<path class="minus" d="M{0.11 * length:.1f} {-reach:.1f}v{2 * reach:.1f}" '
-            f'transform="{turned}" stroke="{TAKES_AWAY}" stroke-width="2"/>'
+            f'transform="{turned}" stroke="{NEGATIVE_COLOR}" stroke-width="2"/>'
         )
     if label:
-        # Along the line near its start, where the lines from one neuron have parted and others are far, but
-        # behind those that go up there to lead around columns.
-        ups = [beside(layout, lane) for (column, _, _), lane in layout.lanes.items() if column == link.start]
+        # Along the line near its start, where the lines of one neuron have separated, but behind the vertical
+        # parts of skip connections.
+        ups = [
+            distance_of_vertical(layout, lane)
+            for (column, _, _), lane in layout.lanes.items()
+            if column == link.start
+        ]
         place = max(0.16 * length, *(up + 5 for up in ups)) if ups else 0.16 * length
         line += svg_text(place, -3 - width / 2, label, 10.5, transform=turned, anchor="start")
     return line
 
 
 def skip_line(layout: Layout, link: Link, i: int, j: int, flow: float, width: float, label: str) -> str:
-    """An edge around columns: up between two columns, along above all neurons, and down again."""
+    """Draw a skip connection: up between two columns, along above all neurons, and down again."""
     (ax, ay), (bx, by) = layout.centers[link.start, i], layout.centers[link.end, j]
     lane, width = layout.lanes[link.start, link.end, i], min(width, 2.0)
-    away = NODE_WIDTH / 2 + beside(layout, lane)
+    away = NODE_WIDTH / 2 + distance_of_vertical(layout, lane)
     up, down = ax + away, bx - away
     path = f"M{ax + NODE_WIDTH / 2:.1f} {ay - 12:.1f}H{up:.1f}V{lane:.1f}H{down:.1f}V{by - 12:.1f}"
     line = (
@@ -198,29 +205,29 @@ def skip_line(layout: Layout, link: Link, i: int, j: int, flow: float, width: fl
         f"{stroke(flow, width)}/>"
     )
     if flow < 0:
-        x, reach = ax + NODE_WIDTH / 2 + 5, BAR + width / 2 - 2
+        x, reach = ax + NODE_WIDTH / 2 + 5, BAR_LENGTH + width / 2 - 2
         line += (
             f'<path class="minus" d="M{x:.1f} {ay - 12 - reach:.1f}v{2 * reach:.1f}" '
-            f'stroke="{TAKES_AWAY}" stroke-width="2"/>'
+            f'stroke="{NEGATIVE_COLOR}" stroke-width="2"/>'
         )
     return line
 
 
-def beside(layout: Layout, lane: float) -> int:
-    """How far from a column the line of a lane goes up or down.
+def distance_of_vertical(layout: Layout, lane: float) -> int:
+    """Return the distance of a lane's vertical parts from the column.
 
-    Each has a place of its own, the outer ones nearer to the neurons, so that none cross.
+    Outer lanes are nearer to the neurons, so that no lines cross.
     """
     return 12 + 4 * min(round((lane - min(layout.lanes.values())) / LANE), 5)
 
 
 def draw_nodes(graph: NeuronGraph, layout: Layout) -> list[str]:
-    """A shape for every neuron that is shown, with its name, value and gradient inside."""
+    """Draw every shown neuron, with its name, value and gradient inside."""
     parts = []
     for (k, i), (x, y) in layout.centers.items():
         column = graph.columns[k]
         symbol, value, gradient = column.symbols[i], float(column.values[i]), float(column.gradients[i])
-        is_target = (k, i) == graph.target_place
+        is_target = (k, i) == graph.target_position
         hint = f"{symbol} = {number(value)}, d{graph.target}/d{symbol} = {number(gradient)}"
         parts.append(
             f'<g class="node" data-node="{symbol}"><title>{hint}</title>'
@@ -235,7 +242,7 @@ def draw_nodes(graph: NeuronGraph, layout: Layout) -> list[str]:
 
 
 def node_label(x: float, y: float, symbol: Symbol) -> str:
-    """A neuron's name, with its indices where they belong."""
+    """Draw a neuron's name with its indices."""
     above = "" if symbol.layer is None else f'<tspan dy="-5" font-size="9">({symbol.layer})</tspan>'
     drop = 4 if symbol.layer is None else 9
     below = "" if symbol.index is None else f'<tspan dy="{drop}" font-size="10">{symbol.index}</tspan>'
@@ -254,7 +261,7 @@ def svg_text(
     transform: str = "",
     anchor: str = "middle",
 ) -> str:
-    """A line of text at a point, in the page's color."""
+    """Draw a line of text at a point, in the page's color."""
     more = (f' class="{css}"' if css else "") + (f' transform="{transform}"' if transform else "")
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" font-family="{FONT}" '
@@ -263,65 +270,68 @@ def svg_text(
 
 
 def short(value: float) -> str:
-    """A number in three digits, which have room in a neuron."""
+    """Write a number with three digits, which fit into a neuron."""
     return number(float(f"{value:.3g}"))
 
 
-def shortened(words: str, length: int) -> str:
-    """Words cut to a length, with a sign that they were."""
+def truncated(words: str, length: int) -> str:
+    """Truncate words to a length, with an ellipsis."""
     return words if len(words) <= length else words[: length - 1] + "…"
 
 
 def depends_on_mode(column: Column) -> bool:
-    """Whether a layer of a column does something else in training."""
+    """Return whether a layer of a column behaves differently in training."""
     return any(inner.uses_batch_info for layer in column.layers for inner in layer.walk())
 
 
 def notes_on(graph: NeuronGraph) -> list[str]:
-    """What else has to be said of a picture, a sentence each: that some layers are not as in training."""
+    """Return notes on a drawing: a sentence about layers that behave differently in training."""
     layers = [layer for column in graph.columns for layer in column.layers]
     note = note_on_mode(layers)
     return [f"† {note}"] if note else []
 
 
 def note_on_mode(layers: Iterable[Layer]) -> str:
-    """Which of some layers are in inference mode, where they do something else than in training."""
+    """Write which layers behave differently in training; empty if there are none."""
     kinds = dict.fromkeys(type(inner) for layer in layers for inner in layer.walk() if inner.uses_batch_info)
-    names = [f"{kind.__name__} {IN_INFERENCE.get(kind.__name__, 'as in prediction')}" for kind in kinds]
+    names = [
+        f"{kind.__name__} {BEHAVIOR_IN_INFERENCE.get(kind.__name__, 'behaves as in prediction')}"
+        for kind in kinds
+    ]
     return f"In inference mode, not as in training: {'; '.join(names)}." if names else ""
 
 
 def legend_text(graph: NeuronGraph) -> str:
-    """What the lines mean, in a line."""
+    """Explain the colors of the edges in one line."""
     return f"Orange edges add to the derivative of {graph.target} at their start; blue ones (barred) subtract."
 
 
 def legend_html(graph: NeuronGraph) -> str:
-    """What is seen, for a page."""
+    """Explain the drawing, as HTML."""
     target = graph.target_symbol.html
     numbers = ", on each edge its local derivative" if lay_out(graph).has_edge_numbers else ""
     orange, blue = (
         f'<span style="border-bottom:3px solid {color}">{name}</span>'
-        for color, name in ((ADDS, "Orange"), (TAKES_AWAY, "blue"))
+        for color, name in ((POSITIVE_COLOR, "Orange"), (NEGATIVE_COLOR, "blue"))
     )
     skips = ""
     if graph.has_skips:
         skips = (
-            " An edge that leads around columns is a skip connection. It ends in a sum; the local derivative "
-            "of both edges into a sum is 1."
+            " A line around columns is a skip connection. It ends in a sum; the local derivative of both "
+            "edges into a sum is 1."
         )
     notes = "".join(f"<br>{escape(note)}" for note in notes_on(graph))
     return (
         f'<div style="font:0.85em/1.4 {FONT};max-width:48em">In each neuron: its value, and after ∂ the '
-        f"derivative of {target} with respect to it{numbers}. What flows back along an edge, the derivative "
-        "at its end times its own, is a part of the derivative at its start. "
-        f"{orange} edges add to it, {blue} ones take away from it (a bar lies across); the wider, the more."
+        f"derivative of {target} with respect to it{numbers}. Each edge adds (derivative at "
+        "its end) * (its local derivative) to the derivative at its start. "
+        f"{orange} edges add a positive number, {blue} edges with a bar a negative one; wide edges add more."
         f"{skips}{notes}</div>"
     )
 
 
 def figure_html(graph: NeuronGraph) -> str:
-    """The picture with its legend, for Jupyter; it scrolls where it is wider than the page.
+    """Return the drawing with its legend for Jupyter; wide drawings scroll.
 
     Parameters
     ----------

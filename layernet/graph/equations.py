@@ -1,9 +1,9 @@
-"""Derivatives as equations: formulas with their numbers, in text, in LaTeX and in HTML."""
+"""Equations for derivatives, with symbols and numbers, as text, LaTeX and HTML."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from layernet.graph.marks import TINTS, style_of
@@ -11,10 +11,10 @@ from layernet.graph.symbols import Derivative, latex_number, number
 
 __all__ = ["TINTS", "Derivation", "Equation", "Factor", "ParameterDerivation"]
 
-# Of the equations of a level, and of the products of a sum: up to eight are shown, of more the three largest.
-MOST_SHOWN, LARGEST = 8, 3
+# Up to eight equations of a level, and products of a sum, are shown; of more, the three largest.
+MAX_SHOWN_TERMS, N_LARGEST_TERMS = 8, 3
 
-STYLE = """<style>
+EQUATION_STYLE = """<style>
 .layernet-derivation { font-family: Georgia, "Times New Roman", serif; font-size: 1.02em; overflow-x: auto; }
 .layernet-derivation .group { display: flex; gap: 1.2em; margin: 0.3em 0; }
 .layernet-derivation .level { font-family: system-ui, sans-serif; font-weight: 600; padding-top: 0.5em; }
@@ -33,18 +33,18 @@ STYLE = """<style>
 
 @dataclass(frozen=True)
 class Factor:
-    """A derivative in a product, with its number.
+    """Derivative as a factor of a product, with its value.
 
     Attributes
     ----------
     derivative : Derivative
     value : float
     mark : int or None
-        How it is marked, where it is one that is used again; the same for the same derivative.
+        Mark of a derivative that is used more than once, equal at every occurrence.
     is_known : bool
-        Whether the level above worked it out.
+        Whether the level above computed it.
     is_sum : bool
-        Whether it did so by a sum; the slides write such a factor in parentheses.
+        Whether it was computed as a sum; such a factor is written in parentheses, as on the slides.
     """
 
     derivative: Derivative
@@ -54,7 +54,7 @@ class Factor:
     is_sum: bool = False
 
     def text(self, with_marks: bool = False) -> str:
-        """In plain letters; with marks, all that is known is in parentheses, what is repeated in brackets."""
+        """Write the factor as text; marks are parentheses for known and brackets for repeated factors."""
         text = str(self.derivative)
         if self.is_sum or (with_marks and self.is_known):
             return f"({text})"
@@ -62,29 +62,29 @@ class Factor:
 
     @property
     def latex(self) -> str:
-        """In LaTeX; what is known is underlined."""
+        """The factor in LaTeX; underlined if known."""
         latex = self.derivative.latex
         latex = rf"\left({latex}\right)" if self.is_sum else latex
         return rf"\underline{{{latex}}}" if self.is_known else latex
 
     @property
     def html(self) -> str:
-        """In HTML; what is used again has a color and a line."""
+        """The factor in HTML; with a background and a line if it is used more than once."""
         html = f"({self.derivative.html})" if self.is_sum else self.derivative.html
         return html if self.mark is None else marked(html, self.mark)
 
 
 @dataclass(frozen=True)
 class Equation:
-    """A derivative as a sum of products.
+    """Derivative as a sum of products.
 
     Attributes
     ----------
     derivative : Derivative
     value : float
     products : list of list of Factor
-        The sum; a single product of the derivative itself where it is a local one, none where it is zero
-        because nothing leads to the target.
+        Terms of the sum. A local derivative is a single product of itself; a derivative without a path to the
+        target is 0 and has no products.
     mark : int or None
         The mark of the left side.
     """
@@ -96,7 +96,7 @@ class Equation:
 
     @property
     def is_plain(self) -> bool:
-        """Whether there is nothing to be said but the value: a derivative on one edge, or zero."""
+        """Whether the equation is only a value: a derivative on one edge, or 0."""
         return [[f.derivative for f in product] for product in self.products] in ([], [[self.derivative]])
 
     @property
@@ -114,7 +114,7 @@ class Equation:
         return f"= {' + '.join(' · '.join(map(shown_factor, p)) for p in self.products)} = {number(self.value)}"
 
     def lines(self) -> list[str]:
-        """The formula and the numbers for the screen; of a long sum the largest products."""
+        """Return the formula and its numbers as two lines; of a long sum only the largest products."""
         if self.is_plain:
             return [f"{self.derivative} = {number(self.value)}"]
         products, rest = self._to_show()
@@ -126,18 +126,18 @@ class Equation:
         return [f"{left} = {symbols}{rest}", f"{'':{len(left)}} = {numbers}{rest} = {number(self.value)}"]
 
     def latex(self, folded: bool = False) -> str:
-        """The formula with its numbers, lines of an `align*` environment.
+        """Write the formula with its numbers, as lines of an `align*` environment.
 
         Parameters
         ----------
         folded : bool, default=False
-            Whether to leave out all but the largest products of a long sum.
+            Whether to show only the largest products of a long sum.
         """
         left = self.derivative.latex
         if self.is_plain:
             return rf"{left} &= {latex_number(self.value)}"
         products, rest = self._to_show() if folded else (self.products, "")
-        # Two products on a line, for LaTeX does not break lines in a formula.
+        # At most two products on a line, because LaTeX does not break lines in a formula.
         between = " + " if len(products) <= 2 else " \\\\\n&\\quad + "
         symbols = between.join(r" \, ".join(factor.latex for factor in product) for product in products)
         numbers = between.join(
@@ -150,7 +150,7 @@ class Equation:
 
     @property
     def html(self) -> str:
-        """The formula with its numbers; what is used again has a color and a line of its own."""
+        """The formula with its numbers in HTML; factors that are used more than once are marked."""
         left = self.derivative.html if self.mark is None else marked(self.derivative.html, self.mark)
         if self.is_plain:
             return f'<div class="equation">{left} = {number(self.value)}</div>'
@@ -167,23 +167,23 @@ class Equation:
 
     def _to_show(self) -> tuple[list[list[Factor]], str]:
         sizes = [abs(math.prod(factor.value for factor in product)) for product in self.products]
-        shown = worth_showing(sizes)
+        shown = indices_to_show(sizes)
         left = len(sizes) - len(shown)
         return [self.products[i] for i in shown], f" + ... ({left} smaller)" if left else ""
 
 
 class Derivation:
-    """Equations in groups, the lecture's levels for instance.
+    """Equations in groups, as the levels of back-propagation.
 
     Attributes
     ----------
     groups : list of (str, list of Equation)
-        The number of the level, or nothing, and its equations.
+        Number of the level, or an empty string, and its equations.
     notes : list of (str, str)
-        What is said below them: in plain text, and where there are colors.
+        Notes below the equations: for text, and for colored output.
     """
 
-    def __init__(self, groups: list[tuple[str, list[Equation]]], notes: list[tuple[str, str]] = ()):
+    def __init__(self, groups: list[tuple[str, list[Equation]]], notes: Sequence[tuple[str, str]] = ()):
         self.groups = groups
         self.notes = list(notes)
 
@@ -201,15 +201,16 @@ class Derivation:
         return iter(self.equations)
 
     def __getitem__(self, name: str) -> Equation:
-        """The equation of a derivative, by its name: "dp/dz1"."""
+        """Return the equation of a derivative, by its name: "dp/dz1"."""
         for equation in self.equations:
             if str(equation.derivative) == name:
                 return equation
-        known = ", ".join(str(equation.derivative) for equation in self.equations[:MOST_SHOWN])
-        raise KeyError(f"There is no {name!r} here, but {known}{', ...' * (len(self.equations) > MOST_SHOWN)}.")
+        known = [str(equation.derivative) for equation in self.equations]
+        listed = ", ".join(known[:MAX_SHOWN_TERMS]) + (", ..." if len(known) > MAX_SHOWN_TERMS else "")
+        raise KeyError(f"There is no equation for {name!r}. There are {listed}.")
 
     def latex(self) -> str:
-        """All equations with their numbers, as an `align*` environment.
+        """Write all equations with their numbers, as an `align*` environment.
 
         Returns
         -------
@@ -226,7 +227,7 @@ class Derivation:
         return "\\begin{align*}\n" + " \\\\[6pt]\n".join(lines) + "\n\\end{align*}"
 
     def _repr_latex_(self) -> str:
-        return self._latex(folded=True)  # it is stored in the notebook, beside the HTML
+        return self._latex(folded=True)  # the notebook stores it in addition to the HTML
 
     def _repr_html_(self) -> str:
         rows = []
@@ -234,11 +235,11 @@ class Derivation:
             shown, rest = shown_equations(equations)
             content = "".join(equation.html for equation in shown)
             content += f'<div class="note">{rest}</div>' if rest else ""
-            # Not a table: Jupyter has its own mind about how tables look.
+            # Not a table, because Jupyter styles tables.
             first = f'<div class="level">level&nbsp;{label}</div> ' if label else ""
             rows.append(f'<div class="group">{first}<div>{content}</div></div>')
         notes = "".join(f'<div class="note">{note}</div>' for _, note in self.notes)
-        return f'{STYLE}<div class="layernet-derivation">{"".join(rows)}{notes}</div>'
+        return f'{EQUATION_STYLE}<div class="layernet-derivation">{"".join(rows)}{notes}</div>'
 
     def __str__(self) -> str:
         lines = []
@@ -253,21 +254,21 @@ class Derivation:
 
 
 class ParameterDerivation(Derivation):
-    """The derivative with respect to a parameter, and with a loss the step of gradient descent.
+    """Derivative with respect to a parameter, and with a loss the step of gradient descent.
 
     Attributes
     ----------
     name : str
         "h2.w1".
     gradient : float
-        As the layers' backward passes give it.
+        From the layers' backward passes.
     before, after : float
-        The parameter, and the parameter after the step.
+        Value of the parameter before and after the step.
     learning_rate : float
     target_before, target_after : float
-        The target's value, and its value after this one parameter was moved.
+        Value of the target before and after this one parameter was changed.
 
-    Where an output is derived, and no loss, there is no step: the rate is 0, and all stays as it was before.
+    Without a loss there is no step: the learning rate is 0, and both values are equal.
     """
 
     def __init__(
@@ -297,35 +298,35 @@ class ParameterDerivation(Derivation):
 
 
 def shown_equations(equations: list[Equation]) -> tuple[list[Equation], str]:
-    """The equations of a level that are shown, and what is said of the others."""
-    shown = worth_showing([abs(equation.value) for equation in equations])
+    """Return the equations of a level that are shown, and a remark on the others."""
+    shown = indices_to_show([abs(equation.value) for equation in equations])
     left = len(equations) - len(shown)
     return [equations[i] for i in shown], f"... and {left} smaller ones" if left else ""
 
 
-def worth_showing(sizes: list[float]) -> list[int]:
-    """Which of some things are shown, in their order: all of a few, of many the largest."""
-    if len(sizes) <= MOST_SHOWN:
+def indices_to_show(sizes: list[float]) -> list[int]:
+    """Return the indices of the terms that are shown, in order: of many terms the largest."""
+    if len(sizes) <= MAX_SHOWN_TERMS:
         return list(range(len(sizes)))
-    return sorted(sorted(range(len(sizes)), key=lambda i: -sizes[i])[:LARGEST])
+    return sorted(sorted(range(len(sizes)), key=lambda i: -sizes[i])[:N_LARGEST_TERMS])
 
 
 def shown_factor(factor: Factor, in_html: bool = False) -> str:
-    """The number of a factor, as it stands in a product; in HTML with its mark."""
+    """Write the value of a factor in a product; in HTML with its mark."""
     shown = as_factor(factor.value)
     return marked(shown, factor.mark) if in_html and factor.mark is not None else shown
 
 
 def as_factor(value: float) -> str:
-    """A number fit to stand behind a dot or a plus: in parentheses if it is below zero."""
+    """Write a number as a factor: in parentheses if it is negative."""
     return in_parentheses_if_negative(number(value))
 
 
 def in_parentheses_if_negative(text: str) -> str:
-    """A number in parentheses if it begins with a minus sign."""
+    """Put a number into parentheses if it begins with a minus sign."""
     return f"({text})" if text.startswith(("-", "\u2212")) else text
 
 
 def marked(html: str, mark: int) -> str:
-    """HTML with a mark: one of a few background colors, and lines."""
+    """Return HTML with a mark: a background color and lines."""
     return f'<span class="used" style="{style_of(mark)}">{html}</span>'

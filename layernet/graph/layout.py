@@ -8,18 +8,18 @@ import numpy as np
 
 from layernet.graph.neurons import NeuronGraph
 
-MOST_SHOWN = 8  # neurons of a column; of more, the seven with the largest gradients are
-NODE_WIDTH, NODE_HEIGHT = 82, 56  # of a neuron: room for its name, value and gradient
+MAX_SHOWN_NEURONS = 8  # neurons of a column; of more, the seven with the largest gradients are drawn
+NODE_WIDTH, NODE_HEIGHT = 82, 56  # shape of a neuron, with name, value and gradient inside
 MARGIN, TOP, BOTTOM = 34, 42, 10
 ROW, ROW_WITH_NUMBERS = 74, 104
 COLUMN, COLUMN_WITH_NUMBERS = 160, 204
-LANE = 7  # between the lines that lead around a body, above all neurons
-MOST_WITH_NUMBERS = 2  # neurons a column; with more the numbers would lie on each other
+LANE = 7  # distance of skip connections, which run above all neurons
+MAX_NEURONS_WITH_EDGE_NUMBERS = 2  # neurons of a column; with more, the numbers would overlap
 
 
 @dataclass
 class Layout:
-    """Places in a drawing, in pixels.
+    """Positions in a drawing, in pixels.
 
     Attributes
     ----------
@@ -27,11 +27,11 @@ class Layout:
     has_edge_numbers : bool
         Whether there is room for the derivative on every edge.
     centers : dict of (int, int) to (float, float)
-        Of the neurons that are shown, by column and index.
+        Centers of the drawn neurons, by column and index.
     folded : dict of int to (float, float, int)
-        Of a column that is folded: where to say it, and how many neurons are not shown.
+        For a folded column the position of its label, and the number of hidden neurons.
     lanes : dict of (int, int, int) to float
-        The height of the line that leads around columns, by its first column, its last, and the neuron.
+        Height of each skip connection, by its first column, its last column, and the neuron.
     """
 
     width: int
@@ -43,7 +43,7 @@ class Layout:
 
 
 def lay_out(graph: NeuronGraph) -> Layout:
-    """Find a place for every neuron that is shown.
+    """Compute the position of every drawn neuron.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def lay_out(graph: NeuronGraph) -> Layout:
     """
     shown = [neurons_to_show(graph, k) for k in range(len(graph.columns))]
     rows = [len(s) + (len(s) < len(c.symbols)) for s, c in zip(shown, graph.columns, strict=True)]
-    has_edge_numbers = max(rows) <= MOST_WITH_NUMBERS
+    has_edge_numbers = max(rows) <= MAX_NEURONS_WITH_EDGE_NUMBERS
     across, down = (COLUMN_WITH_NUMBERS, ROW_WITH_NUMBERS) if has_edge_numbers else (COLUMN, ROW)
     lanes = lanes_of_skips(graph, shown)
     top = TOP + (LANE * (1 + max(lanes.values())) if lanes else 0)
@@ -75,21 +75,21 @@ def lay_out(graph: NeuronGraph) -> Layout:
 
 
 def lanes_of_skips(graph: NeuronGraph, shown: list[list[int]]) -> dict[tuple[int, int, int], int]:
-    """A lane for every edge that leads around columns, counted from above: no two meet in one.
+    """Assign a lane to every skip connection, counted from above, so that none overlap.
 
     Parameters
     ----------
     graph : NeuronGraph
     shown : list of list of int
-        The neurons of each column that are drawn.
+        Drawn neurons of each column.
 
     Returns
     -------
     dict of (int, int, int) to int
-        By the first column, the last, and the neuron.
+        By the first column, the last column, and the neuron.
     """
     lanes: dict[tuple[int, int, int], int] = {}
-    # The longest first, so that they lie outside of the others.
+    # The longest first, so that they enclose the others.
     skips = sorted((link for link in graph.links if link.is_skip), key=lambda link: link.start - link.end)
     for link in skips:
         others = [lane for (start, end, _), lane in lanes.items() if start < link.end and link.start < end]
@@ -100,9 +100,9 @@ def lanes_of_skips(graph: NeuronGraph, shown: list[list[int]]) -> dict[tuple[int
 
 
 def neurons_to_show(graph: NeuronGraph, depth: int) -> list[int]:
-    """All neurons of a column; of many, those with the largest gradients, in their order."""
+    """Return all neurons of a column, or of many neurons those with the largest gradients, in order."""
     column = graph.columns[depth]
-    if len(column.symbols) <= MOST_SHOWN:
+    if len(column.symbols) <= MAX_SHOWN_NEURONS:
         return list(range(len(column.symbols)))
-    largest = np.argsort(-np.abs(column.gradients), kind="stable")[: MOST_SHOWN - 1]
+    largest = np.argsort(-np.abs(column.gradients), kind="stable")[: MAX_SHOWN_NEURONS - 1]
     return sorted(int(i) for i in largest)

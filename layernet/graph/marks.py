@@ -1,12 +1,12 @@
-"""Marks of derivatives that are used again: a color and a line, the same wherever the derivative stands."""
+"""Marks of derivatives that are used more than once: a background color and lines."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import count
 
-# Translucent, so that the page's own text color reads on them on a light page and on a dark one. Neither
-# orange nor blue, which mean something in the graph; the first four for one level, the others for the next.
+# Translucent, so that text is readable on a light and on a dark page. Without orange and blue, which have a
+# meaning in the graph. Levels take the first four and the last four in turn.
 TINTS = [
     "rgba(0,158,115,.30)",
     "rgba(204,121,167,.36)",
@@ -18,26 +18,26 @@ TINTS = [
     "rgba(160,120,80,.36)",
 ]
 LINES = ("solid", "double", "dashed", "dotted")
-SIDES = ("top", "left", "right")  # where a second, third and fourth line may stand, or none
-N_LEVELS = 1 + len(LINES)  # pairs of levels that the line above tells apart
+SIDES = ("top", "left", "right")  # sides of a second, third and fourth line
+N_LEVELS = 1 + len(LINES)  # pairs of levels that the line above distinguishes
 
 
 def mark_of(depth: int, index: int) -> int:
-    """A mark for a neuron's derivative, the same wherever it occurs, and another on other levels.
+    """Return the mark of a neuron's derivative, equal at every occurrence and different on other levels.
 
-    The first four neurons of a level have a color each; from the fifth on the color comes again with another
-    line below it. Levels take their colors from two palettes in turn, and from the third on have a line above.
+    The first four neurons of a level have one color each; from the fifth on, colors repeat with another line
+    below. Levels use two palettes in turn, and from the third level on a line above.
     """
     return index % 4 + 4 * (depth % 2) + 8 * (depth // 2 % N_LEVELS) + 8 * N_LEVELS * (index // 4)
 
 
 def ordinary_marks() -> Iterator[int]:
-    """All marks without a line above, the plainest first."""
+    """Yield all marks without a line above, the simplest first."""
     return (number % 8 + 8 * N_LEVELS * (number // 8) for number in count())
 
 
 def style_of(mark: int) -> str:
-    """A mark as an inline style: a background, and lines around it."""
+    """Return a mark as an inline style: a background and borders."""
     rest, tint = divmod(mark, 8)
     rest, above = divmod(rest, N_LEVELS)
     rest, below = divmod(rest, len(LINES))

@@ -1,4 +1,4 @@
-"""A network at one sample as a graph of neurons: names, values, gradients, and derivatives on edges."""
+"""Graph of a network at one sample: neurons with values and gradients, edges with derivatives."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ import numpy as np
 
 from layernet.containers import Sequential
 from layernet.graph.parameters import (
-    Place,
+    ParameterPosition,
     layers_with_shared_parameters,
-    places_of_parameters,
-    places_of_shared_parameters,
+    parameter_positions,
+    shared_parameter_positions,
 )
 from layernet.graph.structure import Column
 from layernet.graph.symbols import Derivative, Symbol, number
 
-MOST_COMPARED = 2_000  # names that an unknown one is compared with
+MAX_COMPARED_NAMES = 2_000  # names that an unknown name is compared with
 
 
 @dataclass(frozen=True)
 class Node:
-    """A neuron of a graph.
+    """Neuron of a graph.
 
     Attributes
     ----------
     name : str
         "h2".
     value : float
-        What it puts out.
+        Output of the neuron.
     gradient : float
         The derivative of the graph's target with respect to it.
     """
@@ -43,7 +43,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Edge:
-    """A connection of two neurons.
+    """Connection of two neurons.
 
     Attributes
     ----------
@@ -52,7 +52,7 @@ class Edge:
     derivative : float
         d end / d start.
     weight : float or None
-        What the value of `start` is multiplied by, where the layer is dense.
+        Weight of the connection, if the layer is dense.
     """
 
     start: str
@@ -73,7 +73,7 @@ class Link:
     derivatives : ndarray of that shape
         d end[j] / d start[i].
     is_skip : bool
-        Whether these lead around the body of a `Residual`: the derivative on each is 1.
+        Whether these are skip connections around the body of a `Residual`, with derivative 1.
     """
 
     start: int
@@ -84,24 +84,23 @@ class Link:
 
 
 class NeuronGraph:
-    """The neurons of a network at one sample, and the edges between them.
+    """Neurons of a network at one sample, and the edges between them.
 
-    A node is a neuron: an activation of a weighted sum. Values come from the layers' forward passes,
-    gradients from their backward passes, and so does the local derivative on every edge.
+    A node is a neuron: an activation of a weighted sum. Values come from the layers' forward passes. Gradients
+    and local derivatives on edges come from their backward passes.
 
     Attributes
     ----------
     network : Sequential
-        A new copy of the network as it was, with its loss if there is one: whatever is done with it, the graph
-        stays as it is.
+        A copy of the network with its loss, if there is one. Changing the copy does not change the graph.
     target : str
-        The node whose derivatives these are: the loss L, or an output.
+        The differentiated node: the loss L, or an output.
     target_symbol : Symbol
-        The same, to be written in LaTeX or in HTML.
-    target_place : tuple of int
-        Its column, and its index there.
+        Its symbol, for LaTeX and HTML.
+    target_position : tuple of int
+        Its column, and its index in the column.
     columns : list of Column
-        The neurons as arrays, inputs first.
+        Arrays of the neurons, inputs first.
     """
 
     def __init__(self, network: Sequential, columns: list[Column], target: Symbol):
@@ -109,13 +108,13 @@ class NeuronGraph:
         self.columns = columns
         self.target = str(target)
         self.target_symbol = target
-        self._places = {str(s): (k, i) for k, c in enumerate(columns) for i, s in enumerate(c.symbols)}
-        self.target_place = self._places[self.target]
+        self._positions = {str(s): (k, i) for k, c in enumerate(columns) for i, s in enumerate(c.symbols)}
+        self.target_position = self._positions[self.target]
         self._fill_gradients()
 
-    def _fill_gradients(self):
-        """One backward pass through the layers, from the target to the inputs."""
-        last, index = self.target_place
+    def _fill_gradients(self) -> None:
+        """Compute all gradients by one backward pass through the layers, from the target to the inputs."""
+        last, index = self.target_position
         for column in self.columns:
             column.gradients = np.zeros_like(column.values)
         self.columns[last].gradients[index] = 1
@@ -126,7 +125,7 @@ class NeuronGraph:
             if column.skip is not None:
                 self.columns[column.skip].gradients += column.gradients
 
-    # --- what is in it ---
+    # --- nodes, edges and parameters ---
 
     @property
     def network(self) -> Sequential:
@@ -140,14 +139,14 @@ class NeuronGraph:
         KeyError
             If there is none of this name; the message lists the near ones.
         """
-        column, index = self.place(name)
+        column, index = self.position(name)
         values, gradients = self.columns[column].values, self.columns[column].gradients
         return Node(name, float(values[index]), float(gradients[index]))
 
     @property
     def nodes(self) -> list[Node]:
         """All neurons, the inputs first."""
-        return [self.node(name) for name in self._places]
+        return [self.node(name) for name in self._positions]
 
     @property
     def edges(self) -> list[Edge]:
@@ -163,82 +162,83 @@ class NeuronGraph:
 
     @cached_property
     def links(self) -> list[Link]:
-        """The edges between columns, in the order of the columns where they end."""
+        """The edges between columns, ordered by the columns where they end."""
         links = []
         for end, column in enumerate(self.columns[1:], start=1):
             links.append(Link(end - 1, end, column.connected, column.derivatives, False))
-            if column.skip is not None:  # a sum: both of its edges have the derivative 1
+            if column.skip is not None:  # both edges into a sum have the derivative 1
                 links.append(Link(column.skip, end, column.connected, column.derivatives, True))
         return links
 
     @property
     def has_skips(self) -> bool:
-        """Whether an edge leads around columns."""
+        """Whether there is a skip connection."""
         return any(column.skip is not None for column in self.columns)
 
     def derivative_on(self, link: Link, i: int, j: int) -> Derivative:
-        """The symbol of the derivative on an edge, from neuron `i` of the link's first column to `j`."""
+        """Return the symbol of the derivative on an edge of a link, from neuron `i` to neuron `j`."""
         of, to = self.columns[link.end].symbols[j], self.columns[link.start].symbols[i]
         return Derivative(of, to, is_skip=link.is_skip)
 
     def links_from(self, depth: int) -> list[Link]:
-        """The edges out of a column, as far as the target's."""
-        return [link for link in self.links if link.start == depth and link.end <= self.target_place[0]]
+        """Return the links out of a column that end no later than the target's column."""
+        return [link for link in self.links if link.start == depth and link.end <= self.target_position[0]]
 
     @property
     def parameters(self) -> list[str]:
         """The names of weights and biases: "h2.w1" is the first weight of h2, "h2.b" its bias.
 
-        Parameters that belong to no single neuron are among the `shared_parameters`.
+        Parameters that act on several neurons are among the `shared_parameters`.
         """
-        return list(self._parameter_places)
+        return list(self._parameter_positions)
 
     @property
     def shared_parameters(self) -> list[str]:
         """The names of parameters that act on several neurons: "h.factor[0]" is the first of h's `factor`.
 
-        Those of a layer that mixes its neurons, and those of layers deep inside a `Concat`.
+        They belong to a layer that mixes its neurons, or to layers deep inside a `Concat`.
         """
-        return list(self._shared_places)
+        return list(self._shared_parameter_positions)
 
     @cached_property
-    def _parameter_places(self) -> dict[str, Place]:
-        return places_of_parameters(self.columns)
+    def _parameter_positions(self) -> dict[str, ParameterPosition]:
+        return parameter_positions(self.columns)
 
     @cached_property
-    def _shared_places(self) -> dict[str, Place]:
-        return places_of_shared_parameters(self.columns, self._parameter_places)
+    def _shared_parameter_positions(self) -> dict[str, ParameterPosition]:
+        return shared_parameter_positions(self.columns, self._parameter_positions)
 
-    def place(self, name: str) -> tuple[int, int]:
-        """Column and index of a neuron.
+    def position(self, name: str) -> tuple[int, int]:
+        """Return column and index of a neuron.
 
         Raises
         ------
         KeyError
             If there is none of this name; the message lists the near ones.
         """
-        if name not in self._places:
-            raise KeyError(unknown("node", name, list(self._places)))
-        return self._places[name]
+        if name not in self._positions:
+            raise KeyError(unknown_name_message("node", name, list(self._positions)))
+        return self._positions[name]
 
-    def place_of_parameter(self, name: str) -> Place:
-        """Where a parameter is.
+    def parameter_position(self, name: str) -> ParameterPosition:
+        """Return the position of a parameter.
 
         Raises
         ------
         KeyError
             If there is none of this name; the message lists the near ones.
         """
-        places = self._parameter_places
+        places = self._parameter_positions
         if name in places:
             return places[name]
-        if name in self._shared_places:
-            return self._shared_places[name]
-        message = unknown("parameter", name, near_parameters(str(name), list(self._places), list(places)))
-        others = layers_with_shared_parameters(self.columns, self._shared_places)
+        if name in self._shared_parameter_positions:
+            return self._shared_parameter_positions[name]
+        similar = near_parameters(str(name), list(self._positions), list(places))
+        message = unknown_name_message("parameter", name, similar)
+        others = layers_with_shared_parameters(self.columns, self._shared_parameter_positions)
         if others:
-            example = next(iter(self._shared_places))
-            message += f" Those of {', '.join(others)} belong to no single neuron: ask for {example}, ..."
+            example = next(iter(self._shared_parameter_positions))
+            message += f" Those of {', '.join(others)} act on several neurons: use {example}, ..."
         raise KeyError(message)
 
     def __str__(self) -> str:
@@ -258,45 +258,45 @@ class NeuronGraph:
         return f"<{type(self).__name__} {sizes}: derivatives of {self.target}>"
 
     @cached_property
-    def reaches(self) -> list[np.ndarray]:
-        """Of each column, from which neurons a path leads to the target, as an array of truths."""
-        last, index = self.target_place
-        reaches = [np.zeros(len(column.symbols), bool) for column in self.columns]
-        reaches[last][index] = True
+    def reaches_target(self) -> list[np.ndarray]:
+        """For each column a mask of the neurons with a path to the target."""
+        last, index = self.target_position
+        reaches_target = [np.zeros(len(column.symbols), bool) for column in self.columns]
+        reaches_target[last][index] = True
         for link in reversed(self.links):
             if link.end <= last:
-                reaches[link.start] |= link.connected @ reaches[link.end]
-        return reaches
+                reaches_target[link.start] |= link.connected @ reaches_target[link.end]
+        return reaches_target
 
-    def on_the_way(self, depth: int) -> list[int]:
-        """The neurons of a column from which a path leads to the target, by their indices."""
-        return [int(i) for i in np.flatnonzero(self.reaches[depth])]
+    def indices_on_paths(self, depth: int) -> list[int]:
+        """Return the indices of a column's neurons with a path to the target."""
+        return [int(i) for i in np.flatnonzero(self.reaches_target[depth])]
 
-    def values_with(self, depth: int, row: np.ndarray) -> list[np.ndarray]:
-        """The values of all columns up to the target's, if those of one column were others.
+    def values_with_changed_column(self, depth: int, row: np.ndarray) -> list[np.ndarray]:
+        """Return the values of all columns up to the target's, for changed values of one column.
 
         Parameters
         ----------
         depth : int
         row : ndarray of shape (n_neurons,)
         """
-        values = [column.values for column in self.columns[:depth]] + [row]
-        for column in self.columns[depth + 1 : self.target_place[0] + 1]:
+        values = [*(column.values for column in self.columns[:depth]), row]
+        for column in self.columns[depth + 1 : self.target_position[0] + 1]:
             values.append(column.values_from(values))
         return values
 
 
-def unknown(kind: str, name: str, known: list[str]) -> str:
-    """What to say about a name that is not there: those that are near, or the first few."""
+def unknown_name_message(kind: str, name: str, known: list[str]) -> str:
+    """Write the message about an unknown name, with similar names or the first ones."""
     near = difflib.get_close_matches(str(name), known, n=5, cutoff=0.4)
     near += [other for other in known if str(name) in other.split(".") and other not in near][: 8 - len(near)]
     listed = ", ".join(near or known[:8]) or "none"
-    return f"There is no {kind} {name!r} in this graph. {'Near ones are' if near else 'It has'} {listed}."
+    return f"There is no {kind} {name!r} in this graph. {'Similar names are' if near else 'It has'} {listed}."
 
 
 def near_parameters(name: str, neurons: list[str], known: list[str]) -> list[str]:
-    """Of many parameters those of neurons whose names are near: to compare all would take seconds."""
-    if len(known) <= MOST_COMPARED:
+    """Return the parameters of neurons with similar names; comparing all parameters would take seconds."""
+    if len(known) <= MAX_COMPARED_NAMES:
         return known
     near = difflib.get_close_matches(name.partition(".")[0], neurons, n=3, cutoff=0.4)
-    return [other for other in known if other.partition(".")[0] in near][:MOST_COMPARED] or known[:8]
+    return [other for other in known if other.partition(".")[0] in near][:MAX_COMPARED_NAMES] or known[:8]

@@ -1,27 +1,27 @@
-"""The forward pass and the backward pass, neuron by neuron, to step through in a saved notebook."""
+"""Stepper through the forward pass and the backward pass, neuron by neuron, in a saved notebook."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 import numpy as np
 
 from layernet.display.drawing import as_image, mimebundle, without_inline_drawings
-from layernet.graph.chain_rule import ends_of, equation_of
+from layernet.graph.chain_rule import edges_to_target, equation_of
 from layernet.graph.drawing import graph_svg, label_of, legend_html
-from layernet.graph.equations import STYLE as EQUATIONS_STYLE
-from layernet.graph.equations import as_factor
+from layernet.graph.equations import EQUATION_STYLE, as_factor
 from layernet.graph.layout import Layout, lay_out
 from layernet.graph.neurons import Link, NeuronGraph
 from layernet.graph.symbols import number
 from layernet.losses.loss import BoundLoss
 
-MOST_SINGLE_STEPS = 40  # neurons; in larger graphs a step is a column
-SHOWN = 6  # products of a weighted sum that are written out
+MAX_SINGLE_STEPS = 40  # neurons; in larger graphs a step is a column
+MAX_SHOWN_PRODUCTS = 6  # products of a weighted sum that are written
 
-STYLE = """<style>
+STEPPER_STYLE = """<style>
 .layernet-stepper.ready .controls { display: flex; flex-wrap: wrap; gap: 0.4em; align-items: center;
   margin: 0.4em 0; }
 .layernet-stepper button { font: inherit; color: inherit; background: none; border: 1px solid currentColor;
@@ -48,8 +48,8 @@ STYLE = """<style>
 .layernet-stepper .frac { font-family: Georgia, serif; }
 </style>"""
 
-# Finds every stepper of the page that nobody has set going, so that none needs a name of its own. A step says
-# what it concerns; the picture at a step is what all steps before it have left.
+# Starts every stepper of the page that is not started, so that steppers need no names. A step lists its nodes
+# and edges; the drawing at a step shows the values and gradients of all steps before it.
 SCRIPT = """<script>
 (function () {
   function start(root) {
@@ -124,16 +124,16 @@ CONTROLS = """<div class="controls" hidden>
 
 @dataclass(frozen=True)
 class Step:
-    """A step of one of the two passes.
+    """Step of the forward pass or the backward pass.
 
     Attributes
     ----------
     forward : bool
         Whether it belongs to the forward pass.
     nodes, edges : list of str
-        Neurons that get their value or their gradient, and the edges that are used for it.
+        Neurons whose value or gradient is computed, and the edges that it is computed from.
     html : str
-        What happens, with its numbers.
+        The calculation with its numbers.
     """
 
     forward: bool
@@ -143,7 +143,7 @@ class Step:
 
 
 class Stepper:
-    """Both passes through a graph, to be played in a notebook or on a page.
+    """Both passes through a graph, to step through in a notebook or on a page.
 
     Parameters
     ----------
@@ -152,7 +152,7 @@ class Stepper:
     Attributes
     ----------
     steps : list of Step
-        Those of the forward pass first.
+        The forward pass first.
 
     Examples
     --------
@@ -165,20 +165,21 @@ class Stepper:
     def __init__(self, graph: NeuronGraph):
         self.graph = graph
         self.layout = lay_out(graph)
-        last = graph.target_place[0]
-        single = sum(len(column.symbols) for column in graph.columns) <= MOST_SINGLE_STEPS
+        last = graph.target_position[0]
+        single = sum(len(column.symbols) for column in graph.columns) <= MAX_SINGLE_STEPS
         inputs = graph.columns[0]
-        said = [f"{s.html} = {number(v)}" for s, v in zip(inputs.symbols, inputs.values, strict=True)]
-        said = f"The inputs: {', '.join(said[:SHOWN])}{', ...' if len(said) > SHOWN else ''}"
-        self.steps = [Step(True, node_names(graph, 0, range(len(inputs.symbols))), [], said)]
+        values = [f"{s.html} = {number(v)}" for s, v in zip(inputs.symbols, inputs.values, strict=True)]
+        rest = ", ..." if len(values) > MAX_SHOWN_PRODUCTS else ""
+        text = f"The inputs: {', '.join(values[:MAX_SHOWN_PRODUCTS])}{rest}"
+        self.steps = [Step(True, node_names(graph, 0, range(len(inputs.symbols))), [], text)]
         for k in range(1, last + 1):
-            for group in in_groups(range(len(graph.columns[k].symbols)), single):
+            for group in grouped(range(len(graph.columns[k].symbols)), single):
                 self.steps.append(forward_step(graph, self.layout, k, group))
         target = graph.target_symbol.html
-        start = f"The way back begins at the target: ∂{target}/∂{target} = 1"
+        start = f"The backward pass begins at the target: ∂{target}/∂{target} = 1"
         self.steps.append(Step(False, [graph.target], [], start))
         for k in range(last - 1, -1, -1):
-            for group in in_groups(graph.on_the_way(k), single):
+            for group in grouped(graph.indices_on_paths(k), single):
                 self.steps.append(backward_step(graph, self.layout, k, group))
 
     def _repr_html_(self) -> str:
@@ -188,14 +189,14 @@ class Stepper:
             for step in self.steps
         )
         return without_inline_drawings(
-            f'{EQUATIONS_STYLE}{STYLE}<div class="layernet-stepper layernet-derivation">{CONTROLS}'
+            f'{EQUATION_STYLE}{STEPPER_STYLE}<div class="layernet-stepper layernet-derivation">{CONTROLS}'
             f'<div class="picture" style="overflow-x:auto">{graph_svg(self.graph, self.layout)}</div>'
             f"{as_image(self.svg(), label_of(self.graph))}"
             f"<ol>{items}</ol>{legend_html(self.graph)}</div>{SCRIPT}"
         )
 
     def svg(self) -> str:
-        """The graph as an SVG document of its own: all values and derivatives, as after the last step.
+        """Draw the graph as an SVG document with all values and derivatives, as after the last step.
 
         Returns
         -------
@@ -203,7 +204,7 @@ class Stepper:
         """
         return graph_svg(self.graph, self.layout, document=True)
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict[str, str]:
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         return mimebundle(self, self.svg())
 
     def __repr__(self) -> str:
@@ -211,19 +212,19 @@ class Stepper:
         return f"<Stepper: {forward} steps forward and {len(self.steps) - forward} back, of {self.graph!r}>"
 
 
-def in_groups(indices: Iterable[int], single: bool) -> list[list[int]]:
-    """Neurons one by one, or all in one step."""
+def grouped(indices: Iterable[int], single: bool) -> list[list[int]]:
+    """Return neurons in groups of one, or all in one group."""
     indices = list(indices)
     return [[index] for index in indices] if single else [indices]
 
 
 def node_names(graph: NeuronGraph, depth: int, indices: Iterable[int]) -> list[str]:
-    """The names of some neurons of a column."""
+    """Return the names of some neurons of a column."""
     return [str(graph.columns[depth].symbols[i]) for i in indices]
 
 
 def edges_of(graph: NeuronGraph, layout: Layout, edges: Iterable[tuple[Link, int, int]]) -> list[str]:
-    """The names of edges, of those that are shown; each name once."""
+    """Return the names of the drawn edges, each name once."""
     names = {
         f"{graph.columns[link.start].symbols[i]}-{graph.columns[link.end].symbols[j]}": None
         for link, i, j in edges
@@ -233,28 +234,29 @@ def edges_of(graph: NeuronGraph, layout: Layout, edges: Iterable[tuple[Link, int
 
 
 def forward_step(graph: NeuronGraph, layout: Layout, depth: int, neurons: list[int]) -> Step:
-    """Neurons of a column get their values."""
+    """Return the step that computes values of a column."""
     into = [link for link in graph.links if link.end == depth]
     edges = [(link, int(i), j) for link in into for j in neurons for i in np.flatnonzero(link.connected[:, j])]
-    said = (
+    text = (
         weighted_sum(graph, depth, neurons[0]) if len(neurons) == 1 else f"all {len(neurons)} neurons at once"
     )
-    return Step(True, node_names(graph, depth, neurons), edges_of(graph, layout, edges), f"Forward: {said}")
+    return Step(True, node_names(graph, depth, neurons), edges_of(graph, layout, edges), f"Forward: {text}")
 
 
 def weighted_sum(graph: NeuronGraph, depth: int, neuron: int) -> str:
-    """How a neuron comes to its value: "z1 = Sigmoid(0.5 · 1 + 2 · 0.3 + 0.1) = 0.77"."""
+    """Write the calculation of a neuron's value: "z1 = Sigmoid(0.5 · 1 + 2 · 0.3 + 0.1) = 0.77"."""
     column, before = graph.columns[depth], graph.columns[depth - 1]
     layers = [layer.loss if isinstance(layer, BoundLoss) else layer for layer in column.layers]
     if column.dense is None:
         acting = [before.symbols[i].html for i in np.flatnonzero(column.connected[:, neuron])]
-        inner = ", ".join(acting[:SHOWN]) + (", ..." if len(acting) > SHOWN else "")
-        inner += "" if column.is_neurons else f"; target {escape(target_in_words(column.layers[0]))}"
+        inner = ", ".join(acting[:MAX_SHOWN_PRODUCTS]) + (", ..." if len(acting) > MAX_SHOWN_PRODUCTS else "")
+        first = column.layers[0] if column.layers else None
+        inner += f"; target {escape(target_in_words(first))}" if isinstance(first, BoundLoss) else ""
     else:
         weights = column.dense.weights[:, neuron]
         pairs = list(zip(weights, before.values, strict=True))
-        products = [f"{as_factor(weight)} · {as_factor(value)}" for weight, value in pairs[:SHOWN]]
-        if len(weights) > SHOWN:
+        products = [f"{as_factor(weight)} · {as_factor(value)}" for weight, value in pairs[:MAX_SHOWN_PRODUCTS]]
+        if len(weights) > MAX_SHOWN_PRODUCTS:
             products.append("...")
         if column.dense.use_bias:
             products.append(as_factor(column.dense.bias[neuron]))
@@ -267,17 +269,17 @@ def weighted_sum(graph: NeuronGraph, depth: int, neuron: int) -> str:
 
 
 def backward_step(graph: NeuronGraph, layout: Layout, depth: int, neurons: list[int]) -> Step:
-    """Neurons of a column get their gradients from the level above."""
-    edges = [(link, i, j) for i in neurons for link, j in ends_of(graph, depth, i)]
+    """Return the step that computes gradients of a column from the level above."""
+    edges = [(link, i, j) for i in neurons for link, j in edges_to_target(graph, depth, i)]
     if len(neurons) == 1:
-        said = f"Backward: {equation_of(graph, depth, neurons[0]).html}"
+        text = f"Backward: {equation_of(graph, depth, neurons[0]).html}"
     else:
-        said = f"Backward: all {len(neurons)} derivatives of level {depth + 1}, from those of the level above"
-    return Step(False, node_names(graph, depth, neurons), edges_of(graph, layout, edges), said)
+        text = f"Backward: all {len(neurons)} derivatives of level {depth + 1}, from those of the level above"
+    return Step(False, node_names(graph, depth, neurons), edges_of(graph, layout, edges), text)
 
 
 def target_in_words(loss: BoundLoss) -> str:
-    """What the outputs should have been."""
+    """Write the targets of a loss."""
     targets = np.ravel(loss.targets)
-    shown = ", ".join(number(target) for target in targets[:SHOWN])
-    return shown + (", ..." if len(targets) > SHOWN else "")
+    shown = ", ".join(number(target) for target in targets[:MAX_SHOWN_PRODUCTS])
+    return shown + (", ..." if len(targets) > MAX_SHOWN_PRODUCTS else "")

@@ -1,9 +1,10 @@
-"""A network as columns of neurons, with the derivative of each neuron with respect to each one before it."""
+"""Columns of neurons of a network, with the derivative of each neuron with respect to each neuron before it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -13,54 +14,55 @@ from layernet.layer import Layer
 from layernet.layers import Dense
 from layernet.losses.loss import BoundLoss
 
-# Letters of hidden columns, the last ones first: one is h, two are z and h as on the slides.
+# Letters of hidden columns; n columns take the last n: one is h, two are z and h as on the slides.
 HIDDEN_LETTERS = ["q", "r", "u", "v", "z", "h"]
 
-LONGEST_NAME = 6
+MAX_NAME_LETTERS = 6
 
-MOST_NEURONS = 1000
+MAX_NEURONS = 1000
 
 
 class NotNeuronsError(ValueError):
-    """A network cannot be drawn neuron by neuron; the message is the reason."""
+    """Raised when a network cannot be drawn neuron by neuron; the message is the reason."""
 
 
 @dataclass
 class Column:
-    """The neurons that are computed together, and the layers that compute them.
+    """Neurons that are computed together, and the layers that compute them.
 
     Attributes
     ----------
     layers : list of Layer
-        In order; none for the inputs and for a sum.
+        In order; empty for the inputs and for a sum.
     symbols : list of Symbol
-        A name for each neuron.
+        Name of each neuron.
     inputs, values : ndarray of shape (n_before,), ndarray of shape (n_neurons,)
-        What goes into the layers, and what comes out.
+        Inputs of the layers, and outputs of the neurons.
     gradients : ndarray of shape (n_neurons,)
-        The derivative of the graph's target with respect to each neuron, from the layers' backward passes.
+        Derivative of the graph's target with respect to each neuron, from the layers' backward passes.
     derivatives : ndarray of shape (n_before, n_neurons)
-        The local derivative on each edge, from the same passes.
+        Local derivative on each edge, from the same passes.
     connected : ndarray of bool, of that shape
-        Where there is an edge.
+        Whether there is an edge.
     skip : int or None
-        Of a sum, at the end of a `Residual`: the column at its beginning, whose values are added one to one to
+        For the sum at the end of a `Residual`: index of the column at its beginning, whose values are added to
         those of the column before the sum.
     """
 
     layers: list[Layer]
     symbols: list[Symbol] = field(default_factory=list)
-    inputs: np.ndarray | None = None
-    values: np.ndarray | None = None
-    gradients: np.ndarray | None = None
-    derivatives: np.ndarray | None = None
-    connected: np.ndarray | None = None
+    inputs: np.ndarray = field(default_factory=partial(np.empty, 0))
+    values: np.ndarray = field(default_factory=partial(np.empty, 0))
+    gradients: np.ndarray = field(default_factory=partial(np.empty, 0))
+    derivatives: np.ndarray = field(default_factory=partial(np.empty, 0))
+    connected: np.ndarray = field(default_factory=partial(np.empty, 0))
     skip: int | None = None
 
     @property
     def dense(self) -> Dense | None:
-        """The layer whose weights lie on the edges, if the column has one."""
-        return self.layers[0] if self.layers and keeps_passes_of(self.layers[0], Dense) else None
+        """The layer whose weights belong to the edges, if the column has one."""
+        first = self.layers[0] if self.layers else None
+        return first if isinstance(first, Dense) and keeps_passes_of(first, Dense) else None
 
     def forward(self, rows: np.ndarray) -> np.ndarray:
         """Pass rows through the column's layers."""
@@ -69,7 +71,7 @@ class Column:
         return rows
 
     def values_from(self, values: Sequence[np.ndarray]) -> np.ndarray:
-        """What the neurons put out, given the values of all columns before this one."""
+        """Return the values of the neurons, given the values of all columns before this one."""
         outputs = np.reshape(self.forward(values[-1][None]), -1)
         return outputs if self.skip is None else outputs + values[self.skip]
 
@@ -85,7 +87,7 @@ class Column:
         return grad_output
 
     def jacobian(self, row: np.ndarray) -> np.ndarray:
-        """d values[j] / d inputs[i] for one row of inputs: row j of the batch asks for neuron j alone."""
+        """Return d values[j] / d inputs[i] for one row of inputs; row j of a batch computes column j."""
         n_outputs = self.forward(row[None]).shape[1] if self.is_neurons else 1
         rows = np.repeat(row[None], n_outputs, axis=0)
         if not self.is_neurons:
@@ -94,17 +96,17 @@ class Column:
 
     @property
     def is_neurons(self) -> bool:
-        """Whether the column is neurons, and not the loss."""
+        """Whether the column consists of neurons; False for the loss."""
         return not (self.layers and isinstance(self.layers[-1], BoundLoss))
 
 
 def columns_of(network: Layer, sample: np.ndarray, names: Sequence[str] | None = None) -> list[Column]:
-    """The columns of a network for a sample, with values and local derivatives, and no gradients yet.
+    """Return the columns of a network for a sample, with values and local derivatives, without gradients.
 
     Parameters
     ----------
     network : Layer
-        Built; the columns hold its layers themselves.
+        Built; the columns refer to its layers.
     sample : ndarray of shape (n_features,)
     names : sequence of str, default=None
         A letter for each column, the inputs first; None for x, ..., z, h, p, and L for a loss.
@@ -112,7 +114,7 @@ def columns_of(network: Layer, sample: np.ndarray, names: Sequence[str] | None =
     Returns
     -------
     list of Column
-        The inputs first, which have no layers.
+        The inputs first; their column has no layers.
 
     Raises
     ------
@@ -120,42 +122,42 @@ def columns_of(network: Layer, sample: np.ndarray, names: Sequence[str] | None =
         If a layer's inputs or outputs are not a vector of neurons, or there are too many.
     """
     if sample.ndim != 1:
-        raise NotNeuronsError(f"the inputs have the shape {sample.shape} and are no row")
+        raise NotNeuronsError(f"the inputs have the shape {sample.shape} and are not a row")
     columns = [Column([], values=sample)]
-    add_layers(columns, network, 1)
+    add_columns(columns, network, 1)
     for column in columns[1:]:
         column.derivatives = column.jacobian(column.inputs)
     name_columns(columns, names)
     return columns
 
 
-def add_layers(columns: list[Column], network: Layer, n_closed: int) -> int:
+def add_columns(columns: list[Column], network: Layer, n_closed: int) -> int:
     """Add the columns of a network to those before it.
 
     Parameters
     ----------
     columns : list of Column
-        The inputs first; new ones come behind.
+        The inputs first; new columns are appended.
     network : Layer
         The body of a `Residual` becomes columns of its own, and the sum one more.
     n_closed : int
-        So many columns an activation cannot join: it acts on a sum, or stands at the beginning of a body.
+        An activation cannot join the first `n_closed` columns: it follows a sum, or begins a body.
 
     Returns
     -------
     int
-        How many are closed now.
+        The new number of closed columns.
     """
     for layer in chain_of(network):
-        if keeps_passes_of(layer, Residual):
+        if isinstance(layer, Residual) and keeps_passes_of(layer, Residual):
             source = len(columns) - 1
-            add_layers(columns, layer.body, len(columns))
-            # The sum is a column of its own: between two neurons there is one edge, with one derivative.
+            add_columns(columns, layer.body, len(columns))
+            # The sum is a separate column, so that two neurons share one edge with one derivative.
             body = columns[-1].values
             same_place = np.eye(len(body), dtype=bool)
             outputs = body + columns[source].values
             columns.append(Column([], inputs=body, values=outputs, connected=same_place, skip=source))
-            refuse_too_many(columns)
+            require_few_neurons(columns)
             n_closed = len(columns)
         else:
             add_layer(columns, layer, n_closed)
@@ -163,34 +165,35 @@ def add_layers(columns: list[Column], network: Layer, n_closed: int) -> int:
 
 
 def add_layer(columns: list[Column], layer: Layer, n_closed: int) -> None:
-    """Add a layer as a column, or to the last one if it is the activation of its neurons."""
+    """Add a layer as a column, or to the last column if it is an elementwise activation."""
     row = columns[-1].values
     outputs = layer.forward_pass(row[None])
     is_loss = isinstance(layer, BoundLoss)
     if outputs.ndim != 2 and not is_loss:
         shape = outputs.shape[1:]
-        raise NotNeuronsError(f"the outputs of {layer!r} have the shape {shape} and are no row of neurons")
+        raise NotNeuronsError(f"the outputs of {layer!r} have the shape {shape} and are not a row of neurons")
     connected = np.ones((len(row), 1), bool) if is_loss else connections(layer, row)
     joins = not (is_loss or layer.has_parameters or len(columns) <= n_closed)
-    if joins and is_at_most_one_to_one(connected):
-        columns[-1].layers.append(layer)  # the activation of the neurons before it
+    if joins and is_elementwise(connected):
+        columns[-1].layers.append(layer)  # the activation of the last column's neurons
     else:
         columns.append(Column([layer], inputs=row, connected=connected))
     columns[-1].values = np.reshape(outputs, -1)
-    refuse_too_many(columns)
+    require_few_neurons(columns)
 
 
-def refuse_too_many(columns: list[Column]) -> None:
-    """Raise an error if there are more neurons than a picture can show."""
-    if sum(len(column.values) for column in columns) > MOST_NEURONS:
-        raise NotNeuronsError(f"it has more than {MOST_NEURONS} neurons")
+def require_few_neurons(columns: list[Column]) -> None:
+    """Raise an error if there are more neurons than a drawing can show."""
+    if sum(len(column.values) for column in columns) > MAX_NEURONS:
+        raise NotNeuronsError(f"it has more than {MAX_NEURONS} neurons")
 
 
 def connections(layer: Layer, row: np.ndarray) -> np.ndarray:
-    """Which inputs act on which outputs of a layer.
+    """Return which inputs affect which outputs of a layer.
 
-    Of a layer that is not dense that is found by trying: the derivatives that are not zero at the row, near it,
-    or at a few points anywhere, for a single point may have zeros by chance, as a ReLU's that is off.
+    Every input of a dense layer affects every output. Of any other layer an input affects an output if the
+    derivative is not 0 at the row, near it, or at a few random points: at a single point it may be 0 by chance,
+    as of a ReLU with a negative input.
 
     Parameters
     ----------
@@ -206,22 +209,22 @@ def connections(layer: Layer, row: np.ndarray) -> np.ndarray:
     random = np.random.default_rng(0)
     noise = random.standard_normal((5, len(row)))
     points = [row, *(row * (1 + 0.1 * noise[:2])), *noise[2:]]
-    with np.errstate(all="ignore"):  # a logarithm, for instance, cannot be tried everywhere
+    with np.errstate(all="ignore"):  # a logarithm, for instance, is not defined everywhere
         tried = [Column([layer]).jacobian(point.astype(row.dtype)) for point in points]
     tried = [jacobian for jacobian in tried if np.isfinite(jacobian).all()] or tried[:1]
     connected = np.logical_or.reduce([jacobian != 0 for jacobian in tried])
-    # A neuron that does nothing at any of the points is taken for one that acts on its own place.
-    return connected | np.eye(len(connected), dtype=bool) if is_at_most_one_to_one(connected) else connected
+    # A neuron without effect at all points is taken as connected to the neuron at its own index.
+    return connected | np.eye(len(connected), dtype=bool) if is_elementwise(connected) else connected
 
 
-def is_at_most_one_to_one(connected: np.ndarray) -> bool:
-    """Whether no neuron has an edge to another place than its own."""
+def is_elementwise(connected: np.ndarray) -> bool:
+    """Return whether neurons have edges only to the neuron at their own index."""
     square = connected.shape[0] == connected.shape[1]
     return square and not connected[~np.eye(len(connected), dtype=bool)].any()
 
 
 def name_columns(columns: list[Column], names: Sequence[str] | None) -> None:
-    """Give every neuron its symbol."""
+    """Set the symbol of every neuron."""
     has_loss = not columns[-1].is_neurons
     n_hidden = len(columns) - 2 - has_loss
     numbered = names is None and n_hidden > len(HIDDEN_LETTERS)
@@ -232,17 +235,18 @@ def name_columns(columns: list[Column], names: Sequence[str] | None) -> None:
         names = ["x", *hidden, "p", *(["L"] if has_loss else [])]
     elif len(names) != len(columns) or len(set(names)) != len(names) or not all(map(is_short_word, names)):
         raise ValueError(
-            f"names must be {len(columns)} different words of up to {LONGEST_NAME} letters, one for each "
+            f"names must be {len(columns)} different words of up to {MAX_NAME_LETTERS} letters, one for each "
             f"column with the inputs {'first and the loss last' if has_loss else 'first'}, got {names}."
         )
     for number, (column, letter) in enumerate(zip(columns, names, strict=True)):
         layer = number if numbered and 0 < number <= n_hidden else None
-        alone = len(column.values) == 1 and number > n_hidden
+        is_single_output = len(column.values) == 1 and number > n_hidden
         column.symbols = [
-            Symbol(letter, None if alone else index, layer) for index in range(1, len(column.values) + 1)
+            Symbol(letter, None if is_single_output else index, layer)
+            for index in range(1, len(column.values) + 1)
         ]
 
 
 def is_short_word(name: object) -> bool:
-    """Whether something can be the name of a column, and has room in a neuron."""
-    return isinstance(name, str) and name.isalpha() and len(name) <= LONGEST_NAME
+    """Return whether this is a name for a column that fits into the shape of a neuron."""
+    return isinstance(name, str) and name.isalpha() and len(name) <= MAX_NAME_LETTERS

@@ -1,4 +1,4 @@
-"""Names and derivatives as text, as LaTeX and as HTML: `dp/dh1` in the three ways in which it is written."""
+"""Names, derivatives and numbers as text, LaTeX and HTML."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Symbol:
-    """The name of a node or of a parameter: a letter, perhaps a layer's number, perhaps an index.
+    """Name of a node or a parameter: a letter, optionally with a layer's number and an index.
 
     Attributes
     ----------
@@ -16,7 +16,7 @@ class Symbol:
     index : int or None
         Counted from 1, as on the slides.
     layer : int or None
-        For networks that are too deep for a letter each.
+        Number of the layer, in networks with more layers than letters.
 
     Examples
     --------
@@ -36,7 +36,7 @@ class Symbol:
 
     @property
     def column(self) -> str:
-        """The name of the column that the neuron stands in."""
+        """Name of the neuron's column."""
         return f"{self.letter}{'' if self.layer is None else self.layer}"
 
     @property
@@ -56,15 +56,15 @@ class Symbol:
 
 @dataclass(frozen=True)
 class Derivative:
-    r"""The symbol of a derivative, d of / d to.
+    r"""Symbol of a derivative, d of / d to.
 
     Attributes
     ----------
     of, to : Symbol
-        What is derived, and with respect to what.
+        The differentiated quantity, and the variable.
     is_skip : bool
-        Whether it is that of the edge around the body of a `Residual` alone, which is 1. For p = u + z, where u
-        is a function of z, the whole derivative is dp/dz = dp/du du/dz + dp/dz^skip.
+        Whether it is the derivative along the skip connection of a `Residual` alone, which is 1. For p = u + z
+        with u a function of z, the total derivative is dp/dz = dp/du du/dz + dp/dz^skip.
 
     Examples
     --------
@@ -93,7 +93,7 @@ class Derivative:
     @property
     def html(self) -> str:
         """In HTML, as a fraction."""
-        # The slash is read where styles are stripped; the style sheet hides it and draws a line.
+        # The slash is visible where styles are stripped; the style sheet hides it and draws a line.
         return (
             f'<span class="frac"><span>∂{self.of.html}</span><span class="slash">/</span>'
             f"<span>∂{self.to.html}</span></span>{'<sup>skip</sup>' if self.is_skip else ''}"
@@ -101,7 +101,7 @@ class Derivative:
 
 
 def number(value: float) -> str:
-    """A number as it is shown everywhere: four digits, with a minus sign that is as wide as a plus.
+    """Write a number with four digits and a typographic minus sign.
 
     Examples
     --------
@@ -116,7 +116,7 @@ def number(value: float) -> str:
 
 
 def latex_number(value: float) -> str:
-    r"""The same in LaTeX.
+    r"""Write a number with four digits in LaTeX.
 
     Examples
     --------

@@ -1,51 +1,53 @@
-"""The comparison of a graph's gradients: by the layers, by edges, by paths, and by central differences."""
+"""Verification of a graph's gradients by sums over edges, sums over paths, and central differences."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from layernet.checking.differences import Compared, Differences, Entries, random_directions, rounding_of
-from layernet.graph.counting import numbers_of_paths, sum_over_paths
+from layernet.graph.counting import path_counts, sum_over_paths
 from layernet.graph.neurons import NeuronGraph
 
-TOLERANCE = {np.dtype(np.float64): 1e-7, np.dtype(np.float32): 1e-4}
-STEP = 1e-5  # of differences, relative to the size of what is moved
-MOST_PATHS = 1_000_000  # that are walked to compare
-MOST_ENTRIES = 2_000  # of an array that are moved one by one; larger ones are moved along random directions
+TOLERANCES = {np.dtype(np.float64): 1e-7, np.dtype(np.float32): 1e-4}
+DIFFERENCE_STEP = 1e-5  # of central differences, relative to the size of the changed value
+MAX_VERIFIED_PATHS = 1_000_000  # of more paths no sum is compared
+MAX_SINGLE_ENTRIES = 2_000  # larger arrays are changed along random directions
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How far two ways to the same gradients are apart, at their worst.
+    """Largest difference of gradients that were computed by two methods.
 
     Attributes
     ----------
     relative : float
-        Divided by the largest gradient that was compared, or by the size of what it was computed from. In a
-        comparison with differences a gradient counts times the size of its value, as in `check_gradients`.
-    place : str
-        The node or the parameter where it is worst.
+        Divided by the largest compared gradient, or by the size of the terms that it was computed from. In a
+        comparison with central differences gradients are multiplied by the size of their values, as in
+        `check_gradients`.
+    where : str
+        Node or parameter of the largest difference.
     at_kinks : int
-        How many nodes or parameters differ only because there is no derivative, as of a ReLU at 0.
+        Number of nodes or parameters without derivative, as of a ReLU at 0.
     """
 
     relative: float
-    place: str
+    where: str
     at_kinks: int = 0
 
 
 @dataclass(frozen=True)
 class Verification:
-    """How far other ways to the gradients are from the layers' own; true if all agree.
+    """Comparison of the layers' gradients with other methods; true if all agree.
 
     Attributes
     ----------
     differences : dict of str to Difference
-        By the way.
+        By the method.
     tolerance : float
         The largest relative difference that passes.
     """
@@ -59,10 +61,10 @@ class Verification:
 
     def __str__(self) -> str:
         verdict = "agree" if self else "DO NOT AGREE"
-        lines = [f"The layers' gradients {verdict} with those found otherwise. Largest relative differences:"]
+        lines = [f"The layers' gradients {verdict} with other methods. Largest relative differences:"]
         for how, difference in self.differences.items():
-            wrong = "" if difference.relative <= self.tolerance else f", at {difference.place}"
-            kinks = f"; {difference.at_kinks} at a kink have none" if difference.at_kinks else ""
+            wrong = "" if difference.relative <= self.tolerance else f", at {difference.where}"
+            kinks = f"; {difference.at_kinks} at a kink have no derivative" if difference.at_kinks else ""
             lines.append(f"  {difference.relative:.1e}  {how}{wrong}{kinks}")
         if not self:
             lines.append("A backward pass of the network's layers is wrong.")
@@ -72,13 +74,14 @@ class Verification:
 
 
 def verify(graph: NeuronGraph) -> Verification:
-    """Find the gradients in other ways, and compare.
+    """Compute the gradients by other methods, and compare.
 
-    Central differences are those of `check_gradients`, in double precision. They cannot see gradients below the
-    rounding of the target divided by the step, so that small differences are compared with what can be seen; at
-    a kink they see nothing. Sums are compared with the largest sum of their terms' sizes, which may cancel.
+    Central differences are those of `check_gradients`, in double precision. They cannot resolve gradients below
+    the rounding of the target divided by the step, so that errors below this resolution do not count; at a kink
+    they are not used. Errors of sums are relative to the largest sum of absolute terms, because terms may
+    cancel.
     """
-    last, index = graph.target_place
+    last, index = graph.target_position
     links = [link for link in graph.links if link.end <= last]
     sums, sizes, all_terms = ([np.zeros(len(c.symbols)) for c in graph.columns[: last + 1]] for _ in range(3))
     all_terms[last][index] = 1
@@ -92,23 +95,24 @@ def verify(graph: NeuronGraph) -> Verification:
         for found, size, column in zip(sums[:last], sizes, graph.columns, strict=False)
     ]
     differences = {"level by level, over the edges": largest(by_edges)}
-    if numbers_of_paths(graph)[0].sum() <= MOST_PATHS:
+    if path_counts(graph)[0].sum() <= MAX_VERIFIED_PATHS:
         inputs = graph.columns[0]
         by_paths = sum_over_paths(graph).gradients
         differences["as sums over all paths"] = worst(
             by_paths, inputs.gradients, inputs.symbols, all_terms[0].max()
         )
     differences |= by_differences(graph)
-    return Verification(differences, TOLERANCE[graph.columns[0].values.dtype])
+    return Verification(differences, TOLERANCES[graph.columns[0].values.dtype])
 
 
 def by_differences(graph: NeuronGraph) -> dict[str, Difference]:
-    """Compare the gradients of all nodes, and of all parameters, with central differences."""
+    """Compare the gradients of all nodes and parameters with central differences."""
     twin = in_double_precision(graph)
     random = np.random.default_rng(0)
-    last = graph.target_place[0]
+    last = graph.target_position[0]
     nodes = {
-        k: beside_differences(twin, k, twin.columns[k].values, graph.columns[k].gradients) for k in range(last)
+        k: compare_with_differences(twin, k, twin.columns[k].values, graph.columns[k].gradients)
+        for k in range(last)
     }
     parameters = {}
     for k, column in enumerate(graph.columns[1 : last + 1], start=1):
@@ -117,61 +121,65 @@ def by_differences(graph: NeuronGraph) -> dict[str, Difference]:
         for layer, in_double in zip(column.layers, twin.columns[k].layers, strict=True):
             for name, array in in_double.parameters.items():
                 if array.size:
-                    parameters[k, name] = beside_differences(twin, k - 1, array, layer.gradients[name], random)
+                    parameters[k, name] = compare_with_differences(
+                        twin, k - 1, array, layer.gradients[name], random
+                    )
     dtype = graph.columns[0].values.dtype
-    tolerance, rounding = TOLERANCE[dtype], rounding_of([*nodes.values(), *parameters.values()], dtype)
+    tolerance, rounding = TOLERANCES[dtype], rounding_of([*nodes.values(), *parameters.values()], dtype)
 
     def worst_of(compared: Compared, name: Callable[[tuple[int, ...] | None], str]) -> Difference:
         compared.refine(tolerance, rounding, leave_out_kinks=True)
-        error, place, _, _ = compared.worst(tolerance, rounding)
-        return Difference(error, name(place), int(compared.at_kink.sum()))
+        error, where, _, _ = compared.worst(tolerance, rounding)
+        return Difference(error, name(where), int(compared.at_kink.sum()))
 
-    def node_at(k: int) -> Callable[[tuple[int, ...]], str]:
-        return lambda place: str(graph.columns[k].symbols[place[0]])
+    def node_at(k: int) -> Callable[[tuple[int, ...] | None], str]:
+        return lambda where: str(graph.columns[k].symbols[where[0] if where else 0])
 
     def parameter_at(k: int, array: str) -> Callable[[tuple[int, ...] | None], str]:
         name = f"{graph.columns[k].symbols[0].column}.{array}"
-        return lambda place: name if place is None else f"{name}{list(place)}"
+        return lambda where: name if where is None else f"{name}{list(where)}"
 
     found = {"node": [worst_of(each, node_at(k)) for k, each in nodes.items()]}
-    found["parameter"] = [worst_of(each, parameter_at(*place)) for place, each in parameters.items()]
+    found["parameter"] = [worst_of(each, parameter_at(*where)) for where, each in parameters.items()]
     return {f"central differences of every {kind}": largest(each) for kind, each in found.items() if each}
 
 
-def beside_differences(
+def compare_with_differences(
     twin: NeuronGraph,
     depth: int,
     array: np.ndarray,
     gradient: np.ndarray,
     random: np.random.Generator | None = None,
 ) -> Compared:
-    """The gradient of the target by an array beside differences.
+    """Compare the gradient of the target with respect to an array with central differences.
 
     Parameters
     ----------
     twin : NeuronGraph
         In double precision.
     depth : int
-        A column before all that depends on the array.
+        The column whose values, with the array, determine the columns after it.
     array : ndarray of float64
-        The values of that column, or parameters of the next; it is moved, and put back.
+        Values of that column, or parameters of the next one; it is changed and restored.
     gradient : ndarray of that shape
     random : numpy.random.Generator, default=None
-        Draws the directions in which a large array is moved; None to move every entry on its own.
+        Draws the directions for a large array; None changes every entry separately.
     """
-    last, index = twin.target_place
+    last, index = twin.target_position
     row = twin.columns[depth].values
 
-    def target() -> float:
-        return twin.values_with(depth, row)[last][index]
+    def target() -> np.ndarray:
+        value: np.ndarray = twin.values_with_changed_column(depth, row)[last][index]
+        return value
 
-    is_large = random is not None and array.size > MOST_ENTRIES
-    directions = random_directions(array.shape, random) if is_large else Entries(array.shape)
-    return Differences(target, array, np.ones(()), STEP).beside(gradient, directions)
+    directions: Any = Entries(array.shape)  # an array is a sequence of directions too, but not in NumPy's types
+    if random is not None and array.size > MAX_SINGLE_ENTRIES:
+        directions = random_directions(array.shape, random)
+    return Differences(target, array, np.ones(()), DIFFERENCE_STEP).beside(gradient, directions)
 
 
 def in_double_precision(graph: NeuronGraph) -> NeuronGraph:
-    """A graph of the same network with values and parameters in float64, which may be moved."""
+    """Return a copy of a graph with values and parameters in float64."""
     twin = copy.copy(graph)
     twin.columns = [
         replace(
@@ -185,17 +193,19 @@ def in_double_precision(graph: NeuronGraph) -> NeuronGraph:
 
 
 def worst(found: np.ndarray, gradients: np.ndarray, places: list, size: float) -> Difference:
-    """The largest difference, relative to the largest gradient or to the size of what was computed with."""
+    """Return the largest difference, relative to the largest gradient or to a given size."""
     if not len(found):
         return Difference(0.0, "")
     distance = np.abs(found - gradients)
-    smallest = np.finfo(gradients.dtype).tiny / TOLERANCE[gradients.dtype]  # below numbers lose their digits
+    smallest = (
+        np.finfo(gradients.dtype).tiny / TOLERANCES[gradients.dtype]
+    )  # subnormal numbers have fewer digits
     scale = max(np.abs(found).max(), np.abs(gradients).max(), size, smallest)
     index = int(np.argmax(np.where(np.isnan(distance), np.inf, distance)))
     return Difference(float(distance[index] / scale), str(places[index]))
 
 
 def largest(differences: list[Difference]) -> Difference:
-    """The worst of some, and how many of all are at kinks; NaN counts as the worst."""
+    """Return the largest of some differences, with the total number at kinks; NaN counts as the largest."""
     order = [np.inf if np.isnan(each.relative) else each.relative for each in differences]
     return replace(differences[int(np.argmax(order))], at_kinks=sum(each.at_kinks for each in differences))

@@ -56,10 +56,10 @@ def test_counts_for_depths_to_twelve(width):
         assert count.paths == width**depth
         assert count.edges == n_edges == len(graph.edges)
         assert count.by_paths.evaluations == count.by_paths.multiplications == width**depth * (depth + 1)
-        assert count.by_paths.most_on_an_edge == width ** (depth - 1)
+        assert count.by_paths.max_edge_evaluations == width ** (depth - 1)
         assert count.by_back_propagation.evaluations == n_edges
         assert count.by_back_propagation.multiplications == n_edges
-        assert count.by_back_propagation.most_on_an_edge == 1
+        assert count.by_back_propagation.max_edge_evaluations == 1
         gradients = graph.columns[0].gradients
         np.testing.assert_allclose(count.by_paths.gradients, gradients, rtol=1e-9)
         np.testing.assert_allclose(count.by_back_propagation.gradients, gradients, rtol=1e-9)
@@ -105,12 +105,12 @@ def test_many_paths_are_counted_and_none_is_walked(monkeypatch):
         raise AssertionError("a path was walked")
 
     monkeypatch.setattr(counting, "sum_over_paths", walk)
-    monkeypatch.setattr(chain_rule, "paths_from", walk)
+    monkeypatch.setattr(chain_rule, "iterate_paths", walk)
     graph = tower(14, 8)
     count = graph.count()
     assert count.paths == 8**14 == 4_398_046_511_104
     assert count.by_paths.evaluations == count.by_paths.multiplications == 8**14 * 15
-    assert count.by_paths.most_on_an_edge == 8**13
+    assert count.by_paths.max_edge_evaluations == 8**13
     assert count.by_back_propagation.multiplications == count.edges == 8 + 13 * 64 + 8
     np.testing.assert_allclose(count.by_paths.gradients, graph.columns[0].gradients, rtol=1e-9)
     assert "4,398,046,511,104 paths over 848 edges" in str(count)
@@ -123,7 +123,7 @@ def test_numbers_beyond_64_bits():
     count = tower(60, 4).count()
     assert count.paths == 4**60
     assert count.by_paths.evaluations == 4**60 * 61
-    assert count.by_paths.most_on_an_edge == 4**59
+    assert count.by_paths.max_edge_evaluations == 4**59
 
 
 def residuals(depth, inputs):
@@ -140,11 +140,11 @@ def test_skips_count_as_edges(depth, inputs):
     np.testing.assert_allclose(count.by_paths.gradients, [total for total, _, _ in walks], rtol=1e-12)
     assert count.by_paths.evaluations == sum(evaluated for _, evaluated, _ in walks)
     assert count.by_back_propagation.multiplications == count.edges
-    found = counting.work_of_paths(graph, graph.columns[0].gradients)
-    assert (found.evaluations, found.multiplications, found.most_on_an_edge) == (
+    found = counting.count_path_work(graph, graph.columns[0].gradients)
+    assert (found.evaluations, found.multiplications, found.max_edge_evaluations) == (
         count.by_paths.evaluations,
         count.by_paths.multiplications,
-        count.by_paths.most_on_an_edge,
+        count.by_paths.max_edge_evaluations,
     )
     # Through each block go 1 path around it and 3 for each neuron that it ends in.
     assert count.paths == inputs * (1 + 3 * inputs) ** depth
@@ -153,9 +153,9 @@ def test_skips_count_as_edges(depth, inputs):
 @pytest.mark.parametrize("graph", [lecture_graph(target=1), tower(3, 4, 2), tower(1, 2)])
 def test_the_recurrence_counts_what_the_walk_does(graph):
     walked = counting.sum_over_paths(graph)
-    found = counting.work_of_paths(graph, walked.gradients)
-    assert (found.evaluations, found.multiplications, found.most_on_an_edge) == (
+    found = counting.count_path_work(graph, walked.gradients)
+    assert (found.evaluations, found.multiplications, found.max_edge_evaluations) == (
         walked.evaluations,
         walked.multiplications,
-        walked.most_on_an_edge,
+        walked.max_edge_evaluations,
     )

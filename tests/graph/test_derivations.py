@@ -182,7 +182,7 @@ def test_every_parameter_against_the_network_and_differences():
     network.backward_pass(sample)
     assert len(graph.parameters) == network.parameter_vector.size == 15
     for name in graph.parameters:
-        derivation, place = graph.parameter(name), graph.place_of_parameter(name)
+        derivation, place = graph.parameter(name), graph.parameter_position(name)
         layer = dense[place.column - 1]
         assert derivation.gradient == pytest.approx(layer.gradients[place.array][place.index], rel=1e-12)
         array, step = layer.parameters[place.array], 1e-5
@@ -242,10 +242,10 @@ def test_without_a_loss_there_is_a_slope_and_no_step():
         for text in (str(derivation), derivation._repr_html_()):
             assert "A step of gradient descent" not in text
             assert "p is an output and no loss: for a step of gradient descent give a target" in text
-    said = str(graph.parameter("h2.w1"))
-    place = graph.place_of_parameter("h2.w1")
+    text = str(graph.parameter("h2.w1"))
+    place = graph.parameter_position("h2.w1")
     moved = target_with(graph, place, -1.0 + 0.01) - graph.node("p").value
-    assert f"With w1 of h2 alone 0.01 larger, p changes by {number(moved)}; its slope promises" in said
+    assert f"Adding 0.01 to w1 of h2 alone changes p by {number(moved)}; the first-order prediction is" in text
     with_loss = computation_graph(graph.network, [1.0, -0.5], 1.0, "mean_squared_error", of="p")
     assert "no loss" in str(with_loss.parameter("h2.w1"))
 
@@ -277,12 +277,12 @@ def test_marks_are_lines_as_well_as_colors():
     assert "Marked by a color and a line" in html
 
 
-def test_the_step_says_what_the_slope_promises():
+def test_the_step_is_compared_with_the_first_order_prediction():
     derivation = lecture_graph(target=1).parameter("h2.w1", learning_rate=1e-3)
-    promised = -1e-3 * derivation.gradient**2
-    assert derivation.target_after - derivation.target_before == pytest.approx(promised, rel=1e-3)
-    said = str(derivation).splitlines()[-1]
-    assert said.count(f"{promised:.4g}".split("e")[0].replace("-", "\u2212")) >= 1
+    predicted = -1e-3 * derivation.gradient**2
+    assert derivation.target_after - derivation.target_before == pytest.approx(predicted, rel=1e-3)
+    text = str(derivation).splitlines()[-1]
+    assert text.count(f"{predicted:.4g}".split("e")[0].replace("-", "\u2212")) >= 1
     with pytest.raises(TypeError, match="ComputationGraph: learning_rate"):
         lecture_graph(target=1).parameter("h2.w1", learning_rate="fast")
 

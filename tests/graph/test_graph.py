@@ -1,4 +1,4 @@
-"""Graphs of networks: what becomes a neuron, names, and what is said of bad input."""
+"""Graphs of networks: what becomes a neuron, names, and what is text of bad input."""
 
 import copy
 import pickle
@@ -273,18 +273,18 @@ def test_an_unknown_parameter_lists_near_ones(name, near):
 def test_an_unknown_node_lists_near_ones():
     graph = lecture_graph()
     for ask in (graph.node, graph.paths):
-        with pytest.raises(KeyError, match=r"There is no node 'z3' in this graph\. Near ones are .*z1"):
+        with pytest.raises(KeyError, match=r"There is no node 'z3' in this graph\. Similar names are .*z1"):
             ask("z3")
     with pytest.raises(KeyError, match="node to derive 'q1'"):
         graph_of(Dense(1), of="q1")
     with pytest.raises(ValueError, match="No path leads from p to p"):
         graph.paths("p")
-    with pytest.raises(KeyError, match="There is no 'dp/dq1' here, but dp/dh1"):
+    with pytest.raises(KeyError, match=r"There is no equation for 'dp/dq1'\. There are dp/dh1"):
         graph.levels()["dp/dq1"]
 
 
 class Roll(Layer):
-    """Each factor acts on the neuron beside its own."""
+    """Each factor acts on the neuron distance_of_vertical its own."""
 
     def create_parameters(self, input_shape):
         self.add_parameter("factor", input_shape, "ones")
@@ -302,7 +302,7 @@ def test_parameters_of_no_single_neuron_are_named_when_one_is_asked_for():
     graph = graph_of(Dense(2), Roll(), Dense(1))
     assert graph.parameters == ["z1.w1", "z1.w2", "z1.b", "z2.w1", "z2.w2", "z2.b", "p.w1", "p.w2", "p.b"]
     assert graph.shared_parameters == ["h.factor[0]", "h.factor[1]"]
-    with pytest.raises(KeyError, match=r"Those of Roll\(\) belong to no single neuron: ask for h.factor\[0\]"):
+    with pytest.raises(KeyError, match=r"Those of Roll\(\) act on several neurons: use h.factor\[0\]"):
         graph.parameter("h1.factor")
     assert graph.parameter("h.factor[0]").symbolic == "dp/dfactor[0] = dp/dh2 dh2/dfactor[0]"
     assert graph.verify()
@@ -351,11 +351,11 @@ def test_residuals_are_drawn_with_their_skips_and_bodies(case, with_loss):
     assert graph.verify(), graph.verify()
 
     whole = graph.network
-    last = graph.columns[graph.target_place[0]]
+    last = graph.columns[graph.target_position[0]]
     outputs = whole.forward_pass(graph.columns[0].values[None])
     np.testing.assert_allclose(np.ravel(outputs), last.values, rtol=1e-12)
-    asks = None if with_loss else np.eye(len(last.symbols))[[graph.target_place[1]]]
-    grad_inputs = whole.backward_pass(graph.columns[0].values[None], *([] if with_loss else [asks]))
+    unit_gradient = None if with_loss else np.eye(len(last.symbols))[[graph.target_position[1]]]
+    grad_inputs = whole.backward_pass(graph.columns[0].values[None], *([] if with_loss else [unit_gradient]))
     np.testing.assert_allclose(graph.columns[0].gradients, grad_inputs[0], rtol=1e-12)
 
     # Back-propagation over the edges, by hand.
@@ -371,7 +371,7 @@ def test_residuals_are_drawn_with_their_skips_and_bodies(case, with_loss):
 
     # An edge has a name of its own, and a symbol one value, however it is written.
     assert len({(edge.start, edge.end) for edge in graph.edges}) == len(graph.edges)
-    before = [str(c.symbols[i]) for k, c in enumerate(graph.columns) for i in graph.on_the_way(k)]
+    before = [str(c.symbols[i]) for k, c in enumerate(graph.columns) for i in graph.indices_on_paths(k)]
     derivations = [graph.levels(), *(graph.paths(name) for name in before if name != graph.target)]
     for written in (str, lambda derivative: derivative.latex, lambda derivative: derivative.html):
         values = {}
@@ -503,13 +503,13 @@ def test_layers_that_differ_in_training_are_said_to_be_in_inference_mode():
     plain = graph_of(Dense(2), Tanh(), Dense(1))
     for text in (plain.svg(), plain._repr_html_()):
         assert "inference" not in text
-    said = (
+    text = (
         "In inference mode, not as in training: BatchNorm takes its running averages; "
         "Dropout lets everything pass."
     )
     graph = graph_of(Dense(2), BatchNorm(), Tanh(), Dropout(0.5), block(Dense(2), Dropout(0.1)), Dense(1))
     for text in (graph.svg(), graph._repr_html_(), graph.steps()._repr_html_()):
-        assert f"† {said}" in text
+        assert f"† {text}" in text
         assert ">BatchNorm, Tanh, Dropout†</text>" in text
     layers = graph_of(Reshape((2, 3)), block(BatchNorm(), Dropout(0.5)), Flatten(), Dense(1), inputs=6)
     for text in (layers.svg(), layers._repr_html_(), str(layers)):
@@ -563,17 +563,17 @@ def test_an_activation_that_cannot_be_tried_everywhere():
 
 def test_names_of_neurons_are_refused_where_there_are_none():
     layers = [Reshape((2, 3)), Flatten(), Dense(2)]
-    with pytest.raises(ValueError, match="of='p1' speaks of single neurons, but the outputs of Reshape"):
+    with pytest.raises(ValueError, match="of='p1' refers to single neurons, but the outputs of Reshape"):
         graph_of(*layers, inputs=6, of="p1")
-    with pytest.raises(ValueError, match=r"names=\['a'\] speaks of single neurons"):
+    with pytest.raises(ValueError, match=r"names=\['a'\] refers to single neurons"):
         graph_of(*copy.deepcopy(layers), inputs=6, names=["a"])
 
 
 def test_without_a_loss_layers_are_derived_by_the_largest_output():
     graph = graph_of(Reshape((2, 3)), Flatten(), Dense(4), inputs=6)
-    asks = np.zeros((1, 4))
-    asks[0, np.argmax(graph.network.forward_pass(np.arange(1.0, 7)[None]))] = 1
-    gradient = graph.network.backward_pass(np.arange(1.0, 7)[None], asks)
+    unit_gradient = np.zeros((1, 4))
+    unit_gradient[0, np.argmax(graph.network.forward_pass(np.arange(1.0, 7)[None]))] = 1
+    gradient = graph.network.backward_pass(np.arange(1.0, 7)[None], unit_gradient)
     assert graph.nodes[0].gradient == pytest.approx(np.sqrt(np.mean(gradient**2)))
     assert "Derivatives are those of the largest output." in str(graph)
     assert "derivatives of the largest output" in graph._repr_html_()
@@ -584,7 +584,7 @@ def test_without_a_loss_layers_are_derived_by_the_largest_output():
 def test_a_large_network_names_near_parameters_and_stores_short_latex():
     network = Sequential([Dense(200), Tanh(), Dense(10)]).build(300, random_state=0)
     graph = computation_graph(network, np.ones(300))
-    with pytest.raises(KeyError, match=r"Near ones are .*h20\.w"):
+    with pytest.raises(KeyError, match=r"Similar names are .*h20\.w"):
         graph.parameter("h20.w301")
     assert len(graph.levels()._repr_latex_()) < 20_000
 

@@ -21,7 +21,7 @@ from layernet import (
     lecture_graph,
 )
 from layernet.graph.equations import TINTS
-from layernet.graph.layout import MOST_SHOWN, NODE_HEIGHT, NODE_WIDTH, lay_out
+from layernet.graph.layout import MAX_SHOWN_NEURONS, NODE_HEIGHT, NODE_WIDTH, lay_out
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_what_is_written_on_edges_and_above_columns():
 def test_the_legend_names_the_colours_as_they_are():
     html = lecture_graph(target=1)._repr_html_()
     assert re.search(r'solid #d55e00">Orange</span> edges add to it', html)
-    assert re.search(r'solid #0072b2">blue</span> ones take away', html)
+    assert re.search(r'solid #0072b2">blue</span> edges with a bar a negative one', html)
 
 
 def test_a_bar_says_what_takes_away():
@@ -184,7 +184,7 @@ def test_large_columns_are_folded_to_the_largest_gradients(large):
     layout = lay_out(large)
     assert {k: hidden for k, (_, _, hidden) in layout.folded.items()} == {0: 57, 1: 25, 2: 3}
     shown = [i for k, i in layout.centers if k == 0]
-    assert len(shown) == MOST_SHOWN - 1
+    assert len(shown) == MAX_SHOWN_NEURONS - 1
     gradients = np.abs(large.columns[0].gradients)
     assert gradients[shown].min() >= np.delete(gradients, shown).max()
     for k, (x, y, _) in layout.folded.items():
