@@ -91,7 +91,7 @@ from layernet.losses import (
 from layernet.schedules import CosineSchedule, ExponentialSchedule
 
 SCORE = 0.9
-BY_HEART = 0.25
+MEMORIZED_PART = 0.25
 LIMITS = {"sound": 0.02, "sick": 0.05}
 STEPS = 900
 NEW_ROWS = 300
@@ -815,7 +815,7 @@ def too_little_signal(random):
 
 HIGH = {"learning rate too high", "training diverged"}
 LEARNED_BY_HEART = "few rows learned by heart"
-STRAIGHT = "no activation between two layers"
+AFFINE_TOLERANCE = "no activation between two layers"
 SHORT = {"not trained long enough", "learning rate too low"}
 
 # What is planted, the verdicts that name it, and whether a network could live with it. New kinds come last: the
@@ -826,17 +826,17 @@ ILLNESSES: dict[str, tuple[Callable, set[str], bool]] = {
     "outputs cannot reach the targets": (out_of_reach, {"outputs cannot reach the targets"}, False),
     "rows in order, not shuffled": (
         in_order,
-        {"rows in the order of their classes", "rows in the order of their targets"},
+        {"rows sorted by class", "rows sorted by target"},
         True,
     ),
     "dropout of 0.93 to 0.98": (dropout, {"too much dropout"}, True),
     "noise of 8 to 20 times the inputs": (noise, {"too much noise"}, True),
     "learning rate fell to 0": (rate_gone, {"learning rate fell to 0", *SHORT}, True),
-    "inputs do not vary": (constant_inputs, {"inputs do not vary"}, False),
+    "constant inputs": (constant_inputs, {"constant inputs"}, False),
     "equal rows with different targets": (contradictory, {"equal rows with different targets"}, False),
-    "validation rows of another kind": (
+    "validation rows differ from training rows": (
         other_validation,
-        {"validation rows of another kind", "overfitting"},
+        {"validation rows differ from training rows", "overfitting"},
         True,
     ),
     "a useful column that is 10,000 times smaller": (small_column, {"inputs not scaled"}, True),
@@ -852,17 +852,17 @@ ILLNESSES: dict[str, tuple[Callable, set[str], bool]] = {
     "labels shuffled": (shuffled_labels, {"labels shuffled"}, False),
     "not trained long enough": (too_short, SHORT, True),
     "a network that is too simple": (too_simple, {"underfitting", "little was learned"}, True),
-    "overfitting": (overfitted, {"overfitting", "validation rows of another kind"}, False),
-    "all targets are the same": (equal_targets, {"all targets are the same"}, False),
+    "overfitting": (overfitted, {"overfitting", "validation rows differ from training rows"}, False),
+    "constant targets": (equal_targets, {"constant targets"}, False),
     "little to be learned": (too_little_signal, {"little was learned", "labels shuffled"}, False),
     "an activation after the logits": (
         end_of_logits,
-        {"activation at the end", "outputs cannot reach the targets"},
+        {"bounded output activation", "outputs cannot reach the targets"},
         True,
     ),
-    "validation rows not scaled": (unscaled_validation, {"validation rows of another kind"}, False),
+    "validation rows not scaled": (unscaled_validation, {"validation rows differ from training rows"}, False),
     LEARNED_BY_HEART: (learned_by_heart, {"overfitting"}, False),
-    STRAIGHT: (straight, {"no activation between layers"}, False),
+    AFFINE_TOLERANCE: (straight, {"no activation between layers"}, False),
 }
 
 
@@ -887,7 +887,7 @@ def sound_trainings(seed: int, n_trainings: int, show: bool, row: Row | None = N
         index += 1
         plan = pick(random, *SIBLINGS)(random) if index % 5 == 0 else draw_plan(random)
         best, done = best_of_others(plan.data), train(plan)
-        by_heart = done.score_of_own - done.score > BY_HEART
+        by_heart = done.score_of_own - done.score > MEMORIZED_PART
         if best < 0.3 or done.turned or by_heart or not done.score > SCORE * best:
             row.drawn_again += 1
             continue
@@ -917,14 +917,14 @@ def sick_trainings(seed: int, name: str, n_trainings: int, show: bool) -> Row:
         if can_be_lived_with and (best < 0.3 or score > SCORE * best):
             row.drawn_again += 1
             continue
-        if name == LEARNED_BY_HEART and not done.score_of_own - score > BY_HEART:
+        if name == LEARNED_BY_HEART and not done.score_of_own - score > MEMORIZED_PART:
             row.drawn_again += 1
             continue
         diagnosis = diagnose(done.monitor)
-        found = [finding.illness for finding in diagnosis]
+        found = [finding.symptom for finding in diagnosis]
         # A note is enough for what is worth no more; a sick training with a note is still called healthy.
-        if name == STRAIGHT:
-            found = [note.illness for note in diagnosis.notes] + found
+        if name == AFFINE_TOLERANCE:
+            found = [note.symptom for note in diagnosis.notes] + found
         row.trainings += 1
         row.healthy += not found
         row.first += bool(found) and found[0] in verdicts

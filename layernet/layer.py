@@ -67,6 +67,9 @@ class Layer(ParameterContainer):
         it does not inherit the declaration.
     draws_noise : bool
         Whether the layer adds noise in training, which `sample_passes` has it draw.
+    output_bounds : tuple of two floats, or None
+        Bounds (low, high) of every output of an elementwise activation that is bounded on both sides, as
+        (0, 1) of `Sigmoid`; None for any other layer. The monitor counts outputs near them as saturated.
     has_parameters : bool
         Whether this layer or one inside it has parameters, and so is tied to the shape it was built for.
 
@@ -101,6 +104,7 @@ class Layer(ParameterContainer):
     layers: Sequence[Layer] = ()
     training = False
     draws_noise = False
+    output_bounds: tuple[float, float] | None = None
     # In training, a layer that says it sees the batch is told what the samples weigh, a number for each, how
     # many rows a full batch has, and the mean weight of all training data. In a loop by hand all are None.
     uses_batch_info = False

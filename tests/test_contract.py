@@ -37,7 +37,7 @@ from layernet import (
     check_layer,
 )
 from layernet.losses import BoundLoss
-from layernet.monitoring.own_layers import InUnitsOfInputs, LossOfRows
+from layernet.monitoring.user_gradients import LossOfRows, ScaledInputs
 
 # Each layer in a few configurations, with the shape of a sample. A layer without a case fails the test below.
 CASES = [
@@ -89,7 +89,7 @@ CASES = [
 
 # A loss bound to its targets takes exactly as many rows as it has targets; tests/test_losses.py has its laws.
 # The doctor's layer stands around a layer that somebody else checks.
-NOT_A_LAYER_OF_ROWS = {BoundLoss, LossOfRows, InUnitsOfInputs}
+NOT_A_LAYER_OF_ROWS = {BoundLoss, LossOfRows, ScaledInputs}
 
 
 def layers_of_the_package():

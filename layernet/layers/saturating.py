@@ -20,6 +20,8 @@ class Sigmoid(Activation):
     array([[0.25]])
     """
 
+    output_bounds = (0.0, 1.0)
+
     def forward_pass(self, inputs):
         return logistic(inputs)
 
@@ -37,6 +39,8 @@ class Tanh(Activation):
     >>> Tanh().backward_pass([[0.0]], [[3.0]])
     array([[3.]])
     """
+
+    output_bounds = (-1.0, 1.0)
 
     def forward_pass(self, inputs):
         return np.tanh(inputs)
@@ -57,6 +61,8 @@ class HardSigmoid(Activation):
     >>> HardSigmoid().forward_pass([[-4.0, 0.0, 1.5, 4.0]])
     array([[0.  , 0.5 , 0.75, 1.  ]])
     """
+
+    output_bounds = (0.0, 1.0)
 
     def forward_pass(self, inputs):
         return np.clip(inputs / 6 + 0.5, 0, 1)

@@ -1,8 +1,8 @@
-"""Monitoring: what a training looks like from inside, what is wrong with it, and what was learned."""
+"""Monitoring of training runs: records, diagnoses, and pictures of decision boundaries."""
 
 from layernet.monitoring.boundaries import BoundaryRecorder, draw_boundary
-from layernet.monitoring.diagnosis import Diagnosis, diagnose
-from layernet.monitoring.evidence import Finding
+from layernet.monitoring.diagnosis import diagnose
+from layernet.monitoring.findings import Diagnosis, Finding
 from layernet.monitoring.monitor import Monitor
 
 __all__ = ["BoundaryRecorder", "Diagnosis", "Finding", "Monitor", "diagnose", "draw_boundary"]

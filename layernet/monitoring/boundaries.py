@@ -1,47 +1,50 @@
-"""Pictures of a network with two inputs: its decision boundary, and the outputs of its hidden neurons."""
+"""Decision boundaries of classifiers with two inputs, and maps of the hidden neurons during training."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from layernet.layer import Layer, NotBuiltError
+from layernet.monitoring.mosaics import mosaic, write_signs
 from layernet.monitoring.planes import (
-    Ending,
+    OutputReading,
     as_points,
     as_targets,
     classes_of,
     grid_points,
-    mosaic,
     neurons_and_outputs,
     plane_around,
-    write_signs,
 )
 from layernet.optional_dependencies import pyplot
 from layernet.training.callbacks import Callback
 from layernet.training.outputs import outputs_in_blocks
+from layernet.training.run import Run
 from layernet.validation import as_count, require_number
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure, SubFigure
 
 PICTURES_IN_A_ROW = 6
 
 
 @dataclass
 class Frame:
-    """A network at one moment, on a grid over the plane.
+    """Outputs and hidden neurons of a network on a grid over the plane, at one moment of training.
 
     Attributes
     ----------
     epoch : int
-        After how many epochs; 0 is before training.
+        Number of epochs done; 0 before training.
     loss : float or None
-        The training loss of that epoch, as in the history; None before training.
+        Training loss of that epoch, as in the history; None before training.
     outputs : ndarray of shape (resolution, resolution, n_outputs)
-        What the network makes of the points of the grid; rows go upwards along the second input.
+        Outputs of the network at the points of the grid; the row index grows with the second input.
     hidden : list of ndarray of shape (resolution, resolution, n_neurons)
-        For each hidden layer what its neurons make of them, after their activation.
+        For each hidden layer the outputs of its neurons at these points, after their activation.
     """
 
     epoch: int
@@ -51,44 +54,44 @@ class Frame:
 
 
 class BoundaryRecorder(Callback):
-    """Keeps pictures of a network with two inputs while it trains: of its outputs, and of each hidden neuron.
+    """Callback that records the outputs and hidden neurons of a network with two inputs during training.
 
-    Training is the same with it, to the last bit.
+    Training is not changed, to the last bit.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, 2)
-        The points to be drawn; pictures reach a little further than they do.
+        Points to draw; the plane extends a little beyond them.
     y : array-like of shape (n_samples,) or (n_samples, n_classes)
-        Their classes, as the loss takes them.
+        Classes of the points, as the loss takes them.
     epochs : iterable of int, default=None
-        When to keep a picture; 0 is before training. None for six, ever farther apart, up to the last epoch.
+        Epochs to record; 0 is before training. None for up to six epochs with growing distances, up to the last
+        one.
     resolution : int, default=80
-        Points of the grid along either axis.
+        Number of grid points along each axis.
     max_neurons : int, default=24
-        How many neurons of each hidden layer are kept at most, the first ones; `plot` says where some are
-        left out.
+        Number of neurons of each hidden layer that are recorded; `plot` labels layers with more neurons.
     threshold : float, default=None
-        From where on a single output stands for the second class; None for 0.5 if the network ends in a
-        sigmoid, and else for 0, as for a logit.
+        A single output above this value means the second class. None for 0.5 if the network ends in a sigmoid,
+        else for 0, as for a logit.
 
     Attributes
     ----------
     frames : list of Frame
-        What was kept in the last training, in order.
+        Frames of the last training run, in order.
     horizontal, vertical : ndarray of shape (resolution,)
-        Where the grid's points are, along the first input and along the second.
+        Coordinates of the grid along the first and the second input.
 
     Examples
     --------
     >>> from layernet import SGD, Dense, Sequential, Tanh
     >>> X, y = [[0.0, 0.0], [1.0, 1.0], [0.0, 1.0], [1.0, 0.0]], [0, 0, 1, 1]
-    >>> film = BoundaryRecorder(X, y, epochs=(0, 5), resolution=10)
+    >>> recorder = BoundaryRecorder(X, y, epochs=(0, 5), resolution=10)
     >>> history = Sequential([Dense(3), Tanh(), Dense(1)]).fit(
-    ...     X, y, loss="binary_cross_entropy", epochs=5, callbacks=[film], random_state=0)
-    >>> film
+    ...     X, y, loss="binary_cross_entropy", epochs=5, callbacks=[recorder], random_state=0)
+    >>> recorder
     BoundaryRecorder of 4 points, after epochs 0 and 5
-    >>> film.frames[1].outputs.shape, film.frames[1].hidden[0].shape
+    >>> recorder.frames[1].outputs.shape, recorder.frames[1].hidden[0].shape
     ((10, 10, 1), (10, 10, 3))
     """
 
@@ -103,12 +106,15 @@ class BoundaryRecorder(Callback):
     ):
         self.X = as_points(X)
         self.y = as_targets(y, len(self.X), "BoundaryRecorder")
-        self.epochs = None if epochs is None else as_epochs(epochs)
+        self.epochs: tuple[int, ...] | None = None if epochs is None else as_epochs(epochs)
         self.resolution = as_count(resolution, "resolution")
         self.max_neurons = as_count(max_neurons, "max_neurons")
         self.threshold = require_number(self, "threshold", threshold, or_none=True)
         self.horizontal, self.vertical = plane_around(self.X, self.resolution)
         self.frames: list[Frame] = []
+        self._planned: tuple[int, ...] = ()
+        self._kinds: list[tuple[int, tuple[float, float] | None]] = []  # neurons and bounds of hidden layers
+        self._reading: OutputReading | None = None
 
     def __repr__(self) -> str:
         kept = [str(frame.epoch) for frame in self.frames]
@@ -118,49 +124,47 @@ class BoundaryRecorder(Callback):
             f"after epoch{plural} {when}" if kept else "empty"
         )
 
-    _planned: tuple[int, ...] = ()
-
-    def on_train_begin(self, run):
+    def on_train_begin(self, run: Run) -> None:
         if run.network.input_shape != (2,):
             raise ValueError(
-                f"BoundaryRecorder draws over a plane and needs a network with 2 inputs, got one with inputs "
-                f"of shape {run.network.input_shape}. Choose two columns of X, or two principal components."
+                f"BoundaryRecorder draws a plane and needs a network with 2 inputs, got one with inputs of "
+                f"shape {run.network.input_shape}. Choose two columns of X, or two principal components."
             )
-        classes_of(self.y, run.network.output_shape)  # what cannot be drawn is refused before the first step
+        classes_of(self.y, run.network.output_shape or ())  # raises before the first step
         self.frames = []
-        self._planned = spread_out(run.epochs) if self.epochs is None else self.epochs
+        self._planned = growing_epochs(run.epochs) if self.epochs is None else self.epochs
         if 0 in self._planned:
-            self._keep(run.network, 0, None)
+            self._record_frame(run.network, 0, None)
 
-    def on_epoch_end(self, run):
+    def on_epoch_end(self, run: Run) -> None:
         if run.epoch in self._planned:
-            self._keep(run.network, run.epoch, run.history["loss"][-1])
+            self._record_frame(run.network, run.epoch, run.history["loss"][-1])
 
-    def _keep(self, network, epoch, loss):
+    def _record_frame(self, network: Layer, epoch: int, loss: float | None) -> None:
         points = grid_points(self.horizontal, self.vertical)
         shape = (self.resolution, self.resolution, -1)
-        with np.errstate(over="ignore", invalid="ignore"):  # where training is about to diverge
-            hidden, outputs = neurons_and_outputs(network, points.astype(network.dtype))
+        with np.errstate(over="ignore", invalid="ignore"):  # shortly before divergence
+            hidden, outputs = neurons_and_outputs(network, points.astype(network.dtype or np.float64))
         first = [values[:, : self.max_neurons].reshape(shape) for values, _ in hidden]
         self.frames.append(Frame(epoch, loss, outputs.reshape(shape), first))
         self._kinds = [(values.shape[1], bounds) for values, bounds in hidden]
-        self._ending = Ending.of(network, self.threshold)
+        self._reading = OutputReading.of(network, self.threshold)
 
-    def plot(self, neurons: bool = True, figure=None):
-        """Draw the film: a column for each picture, the decision boundary above and the neurons' maps below.
+    def plot(self, neurons: bool = True, figure: Any = None) -> Figure | SubFigure:
+        """Draw a column for each frame: the decision boundary above, the maps of the hidden neurons below.
 
-        Of more than six pictures the later ones go on below.
+        Rows hold six frames.
 
-        In a neuron's map blue is low, orange is high, and white is halfway: a sigmoid is shown from 0 to 1, a
-        tanh from -1 to 1, and any other neuron from minus its largest value to its largest, with white at 0. A
-        plus stands where a map is highest, and a minus where it is lowest.
+        In a map blue is low, orange is high, and white is halfway. A sigmoid is shown from 0 to 1, a tanh from
+        -1 to 1, and any other neuron from minus to plus its largest absolute value. A plus marks the highest
+        point of a map, and a minus the lowest.
 
         Parameters
         ----------
         neurons : bool, default=True
             Whether to draw the maps of the hidden neurons.
         figure : matplotlib.figure.Figure or SubFigure, default=None
-            Where to draw; None makes a new figure.
+            Figure to draw on; None makes a new one.
 
         Returns
         -------
@@ -171,13 +175,13 @@ class BoundaryRecorder(Callback):
         ImportError
             If matplotlib is not installed.
         ValueError
-            If there are no pictures yet.
+            If no frame was recorded.
         """
         plt = pyplot("BoundaryRecorder.plot")
-        if not self.frames:
+        if not self.frames or self._reading is None:
             raise ValueError(
-                "This BoundaryRecorder has no pictures yet. Hand it to a training that reaches its epochs: "
-                "fit(..., callbacks=[film])."
+                "This BoundaryRecorder has recorded no frame. Pass it to a training run that reaches its "
+                "epochs: fit(..., callbacks=[recorder])."
             )
         columns = [self._mosaics(frame) if neurons else [] for frame in self.frames]
         heights = [1.0, *(picture.shape[0] / picture.shape[1] for picture in columns[0])]
@@ -194,7 +198,7 @@ class BoundaryRecorder(Callback):
             panel.spines[:].set_visible(False)
         bands = [band[:, k] for band in np.split(panels, n_bands) for k in range(n_columns)]
         for frame, pictures, places in zip(self.frames, columns, bands, strict=False):
-            self._ending.draw(places[0], self.horizontal, self.vertical, frame.outputs, self.X, self.y, 2.5)
+            self._reading.draw(places[0], self.horizontal, self.vertical, frame.outputs, self.X, self.y, 2.5)
             places[0].set_box_aspect(1)
             loss = "" if frame.loss is None else f"\nloss {frame.loss:.3g}"
             places[0].set_title(f"epoch {frame.epoch}{loss}", fontsize="small")
@@ -210,10 +214,10 @@ class BoundaryRecorder(Callback):
                 panel.remove()
         return figure
 
-    def _mosaics(self, frame):
+    def _mosaics(self, frame: Frame) -> list[np.ndarray]:
         return [mosaic(maps, bounds) for maps, (_, bounds) in zip(frame.hidden, self._kinds, strict=True)]
 
-    def _labels(self):
+    def _labels(self) -> list[str]:
         several = len(self._kinds) > 1
         labels = ["output"]
         for number, (n_neurons, _) in enumerate(self._kinds, start=1):
@@ -232,33 +236,33 @@ def draw_boundary(
     threshold: float | None = None,
     marker_size: float = 4.0,
 ) -> None:
-    """Draw what a classifier of two inputs says all over the plane, and the points with their classes.
+    """Draw the predictions of a classifier with two inputs over the plane, and points with their classes.
 
-    Shades grow with the probability of the class that is said; they are even where a model gives none.
+    Shades grow with the probability of the predicted class; they are uniform for a model without probabilities.
 
     Parameters
     ----------
     axes : matplotlib.axes.Axes
     model : Layer or object with `predict` and `classes_`
-        A built network with 2 inputs, or a fitted classifier as scikit-learn has them; its `predict_proba` is
-        used if there is one.
+        A built network with 2 inputs, or a fitted classifier with scikit-learn's interface; its `predict_proba`
+        is used if it has one.
     X : array-like of shape (n_samples, 2)
     y : array-like of shape (n_samples,), (n_samples, 1) or (n_samples, n_classes)
         Classes as the loss takes them for a network, labels out of `classes_` for a classifier.
     resolution : int, default=150
-        Points of the grid along either axis.
+        Number of grid points along each axis.
     threshold : float, default=None
-        See `BoundaryRecorder`; for networks only.
+        As of `BoundaryRecorder`; for networks only.
     marker_size : float, default=4.0
-        Of the points.
+        Size of the points, in typographic points.
 
     Raises
     ------
     ImportError
         If matplotlib is not installed.
     ValueError
-        If the points do not lie in a plane, the model does not take them, or their classes are not its own; or
-        if there is a threshold, but no network.
+        If the points do not have two coordinates, the model does not accept them, or their classes are not its
+        own; or if a threshold is given for a model that is no network.
     NotBuiltError
         If the network is not built yet.
     TypeError
@@ -271,25 +275,24 @@ def draw_boundary(
     points = grid_points(horizontal, vertical)
     if isinstance(model, Layer):
         if model.input_shape is None:
-            raise NotBuiltError(
-                f"draw_boundary: {model!r} is not built yet, there is nothing to draw. Train it, or call build."
-            )
-        ending, outputs = Ending.of(model, threshold), outputs_in_blocks(model, model.validate_inputs(points))
+            raise NotBuiltError(f"draw_boundary: {model!r} is not built. Train it, or call build.")
+        reading = OutputReading.of(model, threshold)
+        outputs = outputs_in_blocks(model, model.validate_inputs(points))
     elif threshold is not None:
         raise ValueError(
             f"draw_boundary: threshold is for networks; {type(model).__name__} decides by itself. Leave it out."
         )
     else:
-        ending = Ending("probabilities", 0.5)
+        reading = OutputReading("probabilities", 0.5)
         y, outputs = classes_and_probabilities(model, with_columns_of(given, points), y)
     planes = outputs.reshape(len(vertical), len(horizontal), -1)
-    ending.draw(axes, horizontal, vertical, planes, X, y, marker_size)
+    reading.draw(axes, horizontal, vertical, planes, X, y, marker_size)
 
 
 def with_columns_of(table: Any, points: np.ndarray) -> Any:
-    """Points as a data frame of pandas or polars with the columns of another; as they are if it is none.
+    """Return points as a pandas or polars data frame with the columns of another; unchanged if it is none.
 
-    A classifier that was fitted on named columns looks for these names.
+    A classifier that was fitted on named columns requires these names.
     """
     if hasattr(table, "iloc"):
         return type(table)(points, columns=table.columns)
@@ -297,7 +300,7 @@ def with_columns_of(table: Any, points: np.ndarray) -> Any:
 
 
 def classes_and_probabilities(model: Any, points: Any, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The class numbers behind labels, and what a fitted classifier makes of points.
+    """Return the class numbers of labels, and a fitted classifier's probabilities at points.
 
     Parameters
     ----------
@@ -309,7 +312,7 @@ def classes_and_probabilities(model: Any, points: Any, y: np.ndarray) -> tuple[n
     -------
     classes : ndarray of shape (n_samples,), int
     probabilities : ndarray of shape (n_points, n_classes)
-        Zeros and ones where the model gives none.
+        One-hot predictions for a model without probabilities.
     """
     name, labels = type(model).__name__, getattr(model, "classes_", None)
     if not hasattr(model, "predict") or labels is None or any(np.ndim(label) for label in labels):
@@ -329,15 +332,15 @@ def classes_and_probabilities(model: Any, points: Any, y: np.ndarray) -> tuple[n
     if hasattr(model, "predict_proba"):
         probabilities = np.asarray(model.predict_proba(points))
     else:
-        said = np.ravel(model.predict(points)).tolist()
-        probabilities = np.eye(len(known))[[known[label] for label in said]]
-    if len(known) == 1:  # a single column would be that of the second class
+        predicted = np.ravel(model.predict(points)).tolist()
+        probabilities = np.eye(len(known))[[known[label] for label in predicted]]
+    if len(known) == 1:  # a single column would be read as the second class
         probabilities = np.column_stack([probabilities, np.zeros(len(points))])
     return np.array([known[label] for label in given]), probabilities
 
 
 def as_epochs(epochs: Iterable[int]) -> tuple[int, ...]:
-    """Whole numbers of at least 0, in order, or an error."""
+    """Return sorted whole numbers of at least 0, or raise an error."""
     given = list(epochs) if isinstance(epochs, Iterable) else []
     if not given or any(not isinstance(e, (int, np.integer)) or isinstance(e, bool) or e < 0 for e in given):
         raise ValueError(
@@ -347,6 +350,6 @@ def as_epochs(epochs: Iterable[int]) -> tuple[int, ...]:
     return tuple(sorted({int(epoch) for epoch in given}))
 
 
-def spread_out(last: int) -> tuple[int, ...]:
-    """0, and up to five epochs ever farther apart from 1 to the last."""
+def growing_epochs(last: int) -> tuple[int, ...]:
+    """Return 0 and up to five epochs with growing distances, from 1 to the last."""
     return tuple(sorted({0, *(int(epoch) for epoch in np.geomspace(1, last, 5).round())}))

@@ -1,4 +1,4 @@
-"""The data of a training: how large inputs and targets are, and what is known without a network."""
+"""Profile of the data of a training run: sizes of inputs and targets, and what is known without a network."""
 
 from __future__ import annotations
 
@@ -10,27 +10,28 @@ import numpy as np
 
 from layernet.layer import Layer
 from layernet.losses.loss import Loss, weight_factors, weighted_sum
-from layernet.monitoring.held_out_data import HeldOut, compare
-from layernet.monitoring.output_range import MOST_NUMBERS, lowest_loss, range_of_outputs
-from layernet.monitoring.row_statistics import one_column_each, share_of_contradictions
+from layernet.monitoring.output_range import MAX_NUMBERS, lowest_loss, range_of_outputs
+from layernet.monitoring.reference_scores import target_columns
+from layernet.monitoring.row_statistics import share_of_contradictions
+from layernet.monitoring.validation_shift import ValidationSample, compare_validation_rows
 from layernet.sparse import is_sparse
 from layernet.training.data_validation import check_inputs, check_targets
 from layernet.training.run import Run
 from layernet.training.storage import dense_rows
 
-# Rows that are looked at: a share of 0.1 is then known to about 0.01.
-SAMPLE_ROWS = 512
-# Rows that the baseline is computed from: it is known to about 1 in 100 then.
-BASELINE_ROWS = 20_000
-SHUFFLES = 20
-# Features whose products are looked at: 136 of them.
-PAIRED_FEATURES = 16
-# Products of outlying values are cut off here, for one of them would outweigh all others.
-OUTLYING = 5.0
-# A spread, as a part of the mean, that is lost beside it: single precision resolves a tenth of it.
-CONSTANT = 1e-6
-# Numbers in the rows that equal ones are looked for among: 32 MB.
-COMPARED_NUMBERS = 2**22
+# Rows of the sample: a share of 0.1 has then a standard error of about 0.01.
+MAX_SAMPLE_ROWS = 512
+# Rows for the baseline: its standard error is then about 1 %.
+MAX_BASELINE_ROWS = 20_000
+N_PERMUTATIONS = 20
+# Features whose pairwise products are tested: 136 products.
+MAX_PAIRED_FEATURES = 16
+# Products are clipped here, because one outlier would outweigh all others.
+MAX_PRODUCT = 5.0
+# A standard deviation below this part of the mean counts as 0: single precision resolves a tenth of it.
+CONSTANT_STD = 1e-6
+# Numbers in the rows that are searched for equal ones: 32 MB.
+MAX_COMPARED_NUMBERS = 2**22
 
 
 @dataclass(frozen=True)
@@ -42,83 +43,80 @@ class DataProfile:
     inputs : ndarray of shape (n_rows, ...)
         The sample.
     targets : ndarray or None
-        Of these rows, as the loss takes them.
-    sizes : ndarray of shape (n_features,)
-        The root mean square of each feature: its mean and its spread together.
-    means, deviations : ndarray of shape (n_features,)
+        Targets of the sample, as `loss.prepare` returned them.
+    rms, means, stds : ndarray of shape (n_features,)
+        Root mean square, mean and standard deviation of each feature.
     n_classes : int or None
-        How many classes there are among class numbers.
+        Number of classes, if the targets are class numbers.
     baseline : float or None
-        The loss of the best outputs that are the same for all rows: for the cross entropy that of the class
-        shares, for the squared error the variance of the targets.
-    target_size : float or None
-        The root mean square of targets that are no classes, in the output where it is largest.
-    likeness : float or None
-        How much a row's target is like that of its nearest neighbour: 1 if they are equal, 0 if no more than
-        by chance.
-    signal : float or None
-        By how many standard deviations the inputs say more about the targets than about the same targets dealt
-        to the rows anew; the largest of three tests.
-    targets_are_equal : bool
-        Whether all rows have the same target, where there are several.
-    lowest : float
-        The lowest loss that outputs fitted to each row could have: more than 0 for smoothed labels, for
-        instance.
-    lowest_deviation : float
-        How much that varies over the rows.
-    reachable : float or None
-        The same for outputs in the range that the network's end leaves them; None if it leaves all.
-    low, high : ndarray of the outputs' shape
+        Loss of the best outputs that are equal for all rows: for the cross entropy that of the class shares,
+        for the squared error the variance of the targets.
+    target_rms : float or None
+        Root mean square of numerical targets, in the output where it is largest.
+    neighbor_agreement : float or None
+        Correlation of a row's target with that of its nearest neighbor: 1 if they are equal, 0 if they agree no
+        more than by chance.
+    z_score : float or None
+        Largest z-score of three permutation tests for a relation of inputs and targets.
+    targets_are_constant : bool
+        Whether all rows have the same target, if there are several rows.
+    irreducible_loss, irreducible_std : float
+        Mean and standard deviation over the rows of the lowest loss of unbounded outputs that are chosen for
+        each row: more than 0 for smoothed labels, for instance.
+    lowest_reachable_loss : float or None
+        The same mean for outputs within the range of the output activation; None without bounds.
+    output_low, output_high : ndarray of the outputs' shape
         That range.
-    contradictions : float
-        The share of the targets' variance that lies between rows with equal inputs.
-    inputs_are_equal : bool
-        Whether no feature varies by more than a millionth of itself.
-    held_out : HeldOut or None
-        Rows that are validated on, if there are such.
+    contradiction_share : float
+        Share of the targets' variance that lies between rows with equal inputs.
+    inputs_are_constant : bool
+        Whether no feature varies by more than a millionth of its mean.
+    validation : ValidationSample or None
+        Sample of the validation rows, if there are any.
     """
 
     inputs: np.ndarray
     targets: np.ndarray | None
-    sizes: np.ndarray
+    rms: np.ndarray
     means: np.ndarray
-    deviations: np.ndarray
+    stds: np.ndarray
+    inputs_are_constant: bool = False
     n_classes: int | None = None
     baseline: float | None = None
-    target_size: float | None = None
-    likeness: float | None = None
-    signal: float | None = None
-    targets_are_equal: bool = False
-    lowest: float = 0.0
-    lowest_deviation: float = 0.0
-    reachable: float | None = None
-    low: np.ndarray | None = None
-    high: np.ndarray | None = None
-    contradictions: float = 0.0
-    inputs_are_equal: bool = False
-    held_out: HeldOut | None = None
+    target_rms: float | None = None
+    neighbor_agreement: float | None = None
+    z_score: float | None = None
+    targets_are_constant: bool = False
+    irreducible_loss: float = 0.0
+    irreducible_std: float = 0.0
+    lowest_reachable_loss: float | None = None
+    output_low: np.ndarray | None = None
+    output_high: np.ndarray | None = None
+    contradiction_share: float = 0.0
+    validation: ValidationSample | None = None
 
 
 def profile_data(run: Run, X: Any, y: Any) -> DataProfile:
-    """Look at the data of a training that begins.
+    """Profile the data of a training run that begins.
 
     Parameters
     ----------
     run : Run
     X, y : array-like or None
-        Rows and their targets; without X those of the run are looked at.
+        Rows and their targets; None for those of the run.
 
     Returns
     -------
-    Material
+    DataProfile
     """
     network, loss = run.network, run.loss
     targets = weights = None
     if X is not None:
         X = X.tocsr() if is_sparse(X) else np.asarray(X)
     n_rows = run.data.n_samples if X is None else X.shape[0]
-    rows = some_of(n_rows, SAMPLE_ROWS)
-    compared = some_of(n_rows, min(BASELINE_ROWS, 1 + COMPARED_NUMBERS // math.prod(network.input_shape)))
+    rows = sample_rows(n_rows, MAX_SAMPLE_ROWS)
+    n_compared = 1 + MAX_COMPARED_NUMBERS // math.prod(network.input_shape or ())
+    compared = sample_rows(n_rows, min(MAX_BASELINE_ROWS, n_compared))
     if X is not None:
         inputs = network.validate_inputs(check_inputs(network, X[rows], "X of Monitor"))
         others = X[compared]
@@ -130,67 +128,90 @@ def profile_data(run: Run, X: Any, y: Any) -> DataProfile:
         others, *_ = run.data.batch(compared)
         targets, weights = run.data.targets, run.data.weights
     inputs, others = dense_rows(inputs), dense_rows(others)
-    contradictions = 0.0 if targets is None else share_of_contradictions(others, targets[compared])
-    material = profile_of(network, loss, np.array(inputs), targets, weights, rows, contradictions)
-    return replace(material, held_out=_held_out(run, material))
+    profile = profile_of_inputs(np.array(inputs))
+    if targets is not None:
+        profile = with_targets(profile, network, loss, targets, weights, rows)
+        profile = replace(profile, contradiction_share=share_of_contradictions(others, targets[compared]))
+    return replace(profile, validation=_validation_sample(run, profile))
 
 
-def _held_out(run, material):
-    """A sample of the rows that are validated on, beside that of the others."""
+def _validation_sample(run: Run, profile: DataProfile) -> ValidationSample | None:
+    """Compare a sample of the validation rows with the sample of the training rows."""
     if run.validation is None:
         return None
     X, y, _ = run.validation
-    rows = some_of(X.shape[0], SAMPLE_ROWS)
+    rows = sample_rows(X.shape[0], MAX_SAMPLE_ROWS)
     inputs = dense_rows(X[rows]).astype(run.network.dtype)
-    targets = run.loss.prepare(y, run.network.output_shape, run.network.dtype)[rows]
-    return compare(material.inputs, material.targets, inputs, targets)
+    targets = run.loss.prepare(y, run.network.output_shape or (), run.network.dtype or np.dtype(float))[rows]
+    return compare_validation_rows(profile.inputs, profile.targets, inputs, targets)
 
 
-def profile_of(
+def profile_of_inputs(inputs: np.ndarray) -> DataProfile:
+    """Return the figures of a sample of inputs."""
+    features = features_of(inputs)
+    means, stds = features.mean(axis=0), features.std(axis=0)
+    is_constant = (stds <= CONSTANT_STD * np.abs(means)) | (np.ptp(features, axis=0) == 0)
+    all_constant = len(inputs) > 1 and bool(is_constant.all())
+    return DataProfile(inputs, None, np.hypot(means, stds), means, stds, all_constant)
+
+
+def features_of(inputs: np.ndarray) -> np.ndarray:
+    """Return inputs as float64 of shape (n_rows, n_features)."""
+    return inputs.reshape(len(inputs), -1).astype(np.float64)
+
+
+def with_targets(
+    profile: DataProfile,
     network: Layer,
     loss: Loss,
-    inputs: np.ndarray,
-    targets: np.ndarray | None,
+    targets: np.ndarray,
     weights: np.ndarray | None,
     rows: np.ndarray,
-    contradictions: float,
 ) -> DataProfile:
-    """The figures of inputs, which are those of some rows, and of the targets of all rows."""
-    features = inputs.reshape(len(inputs), -1).astype(np.float64)
-    means, deviations = features.mean(axis=0), features.std(axis=0)
-    of_inputs = {"sizes": np.hypot(means, deviations), "means": means, "deviations": deviations}
-    constant = (deviations <= CONSTANT * np.abs(means)) | (np.ptp(features, axis=0) == 0)
-    of_inputs["inputs_are_equal"] = len(inputs) > 1 and bool(constant.all())
-    if targets is None:
-        return DataProfile(inputs, None, **of_inputs)
+    """Add the figures of the targets to a profile.
+
+    Parameters
+    ----------
+    profile : DataProfile
+        Of the inputs of some rows.
+    network : Layer
+    loss : Loss
+    targets : ndarray of shape (n_samples, ...)
+        Of all rows, as `loss.prepare` returned them.
+    weights : ndarray of shape (n_samples,) or None
+    rows : ndarray of int
+        The rows of the sample.
+
+    Returns
+    -------
+    DataProfile
+    """
     are_classes = targets.dtype.kind in "iu"
     numbers = targets if are_classes else targets.reshape(len(targets), -1)
-    likeness, signal = signal_in(features, one_column_each(numbers[rows]))
+    agreement, z_score = permutation_test(features_of(profile.inputs), target_columns(numbers[rows]))
     low, high = range_of_outputs(network)
-    free, spread, bounded = lowest_losses(loss, targets, low, high)
-    return DataProfile(
-        inputs,
-        targets[rows],
-        **of_inputs,
+    irreducible, std, reachable = lowest_losses(loss, targets, low, high)
+    return replace(
+        profile,
+        targets=targets[rows],
         n_classes=len(np.unique(targets)) if are_classes else None,
-        baseline=baseline_loss(loss, targets, weights, network.output_shape),
-        target_size=None if are_classes else float(np.sqrt((numbers * numbers).mean(axis=0)).max()),
-        likeness=likeness,
-        signal=signal,
-        targets_are_equal=len(targets) > 1 and bool((targets == targets[:1]).all()),
-        lowest=free,
-        lowest_deviation=spread,
-        reachable=bounded,
-        low=low,
-        high=high,
-        contradictions=contradictions,
+        baseline=baseline_loss(loss, targets, weights, network.output_shape or ()),
+        target_rms=None if are_classes else float(np.sqrt((numbers * numbers).mean(axis=0)).max()),
+        neighbor_agreement=agreement,
+        z_score=z_score,
+        targets_are_constant=len(targets) > 1 and bool((targets == targets[:1]).all()),
+        irreducible_loss=irreducible,
+        irreducible_std=std,
+        lowest_reachable_loss=reachable,
+        output_low=low,
+        output_high=high,
     )
 
 
 def lowest_losses(
     loss: Loss, targets: np.ndarray, low: np.ndarray, high: np.ndarray
 ) -> tuple[float, float, float | None]:
-    """The lowest loss of outputs that are free for each row, and of those that lie in a range.
+    """Return the lowest loss of unbounded outputs chosen for each row, and of outputs within a range.
 
     Parameters
     ----------
@@ -201,37 +222,37 @@ def lowest_losses(
 
     Returns
     -------
-    free, deviation : float
-        Over the rows; 0 if it cannot be found.
-    bounded : float or None
-        None if there are no bounds, or it cannot be found.
+    irreducible, std : float
+        Mean and standard deviation over the rows of the lowest loss of unbounded outputs; 0 if unknown.
+    reachable : float or None
+        Mean of the lowest loss within the range; None without bounds, or if unknown.
     """
-    rows = some_of(len(targets), min(BASELINE_ROWS, 1 + MOST_NUMBERS // max(low.size, 1)))
+    rows = sample_rows(len(targets), min(MAX_BASELINE_ROWS, 1 + MAX_NUMBERS // max(low.size, 1)))
     try:
-        free = lowest_loss(loss, targets[rows], np.full(low.shape, -np.inf), np.full(low.shape, np.inf))
-        if free is None:
+        unbounded = lowest_loss(loss, targets[rows], np.full(low.shape, -np.inf), np.full(low.shape, np.inf))
+        if unbounded is None:
             return 0.0, 0.0, None
         bounded = None
         if np.isfinite(low).any() or np.isfinite(high).any():
             bounded = lowest_loss(loss, targets[rows], low, high)
-        return *free, None if bounded is None else bounded[0]
-    except (ValueError, TypeError, ArithmeticError, IndexError):  # a user's loss that this is too much for
+        return *unbounded, None if bounded is None else bounded[0]
+    except (ValueError, TypeError, ArithmeticError, IndexError):  # a user's loss may not accept these outputs
         return 0.0, 0.0, None
 
 
-def some_of(n_rows: int, at_most: int) -> np.ndarray:
-    """Row numbers drawn at random, the same ones in every run, or all of them."""
+def sample_rows(n_rows: int, max_rows: int) -> np.ndarray:
+    """Draw row numbers at random, the same in every run; at most all rows."""
     order = np.random.default_rng(0).permutation(n_rows)
-    return order[:at_most]
+    return order[:max_rows]
 
 
 def baseline_loss(
     loss: Loss, targets: np.ndarray, weights: np.ndarray | None, output_shape: tuple[int, ...]
 ) -> float | None:
-    """The loss of the best outputs found that are the same for all rows.
+    """Return the loss of the best outputs that are equal for all rows.
 
-    Tried are those that are best for one loss or another: the mean and the median of the targets, the
-    logarithm of the mean or of class shares, the log-odds of the mean, 1 for the most frequent class, and zero.
+    Candidates are the best outputs of the usual losses: mean and median of the targets, logarithm of the mean
+    or of the class shares, log-odds of the mean, 1 for the most frequent class, and 0.
 
     Parameters
     ----------
@@ -255,12 +276,12 @@ def baseline_loss(
     >>> baseline_loss(MeanSquaredError(), np.array([[1.0], [3.0]]), None, (1,))
     1.0
     """
-    rows = some_of(len(targets), BASELINE_ROWS)
+    rows = sample_rows(len(targets), MAX_BASELINE_ROWS)
     targets = targets[rows]
     weights = None if weights is None else weights[rows]
     if weights is not None and not weights.sum() > 0:
         return None
-    found = []
+    found: list[float] = []
     with np.errstate(all="ignore"):
         if targets.dtype.kind in "iu":
             counts = np.bincount(targets, weights, minlength=output_shape[0])
@@ -278,13 +299,13 @@ def baseline_loss(
     return min((value for value in found if np.isfinite(value)), default=None)
 
 
-def signal_in(features: np.ndarray, targets: np.ndarray) -> tuple[float | None, float | None]:
-    """How much inputs say about targets, by three tests that need no training.
+def permutation_test(features: np.ndarray, targets: np.ndarray) -> tuple[float | None, float | None]:
+    """Test whether inputs and targets are related, by three permutation tests without training.
 
-    With t the targets less their mean, the likeness is sum_i t_i t_n(i) / sum_i t_i**2, where n(i) is the row
-    nearest to row i once every feature has the same spread (Cover and Hart, 1967). The other tests are the sums
-    of the squared products of each feature with each target, and of the product of each two features with each
-    target. All are compared with what they are for targets that are dealt to the rows anew.
+    With centered targets t, the neighbor agreement is sum_i t_i t_n(i) / sum_i t_i**2, where n(i) is the
+    nearest row to row i on standardized features (Cover and Hart, 1967). The other test statistics are the sums
+    of squared correlations of each feature, and of each product of two features, with each target. The z-score
+    of a statistic is (statistic - mean) / std, with mean and std over random permutations of the targets.
 
     Parameters
     ----------
@@ -293,10 +314,10 @@ def signal_in(features: np.ndarray, targets: np.ndarray) -> tuple[float | None, 
 
     Returns
     -------
-    likeness : float or None
-        None if all targets, or all rows, are the same.
-    signal : float or None
-        The largest of the tests' distances from what chance gives, in standard deviations of the latter.
+    neighbor_agreement : float or None
+        None if all targets, or all rows, are equal.
+    z_score : float or None
+        The largest z-score of the three tests.
 
     References
     ----------
@@ -316,22 +337,24 @@ def signal_in(features: np.ndarray, targets: np.ndarray) -> tuple[float | None, 
 
     products = products_of_pairs(scaled)
 
-    def tests(values):
-        return (
-            (values * values[nearest]).sum() / total,
-            np.square(scaled.T @ values).sum(),
-            np.square(products.T @ values).sum(),
+    def statistics(values: np.ndarray) -> np.ndarray:
+        return np.array(
+            [
+                (values * values[nearest]).sum() / total,
+                np.square(scaled.T @ values).sum(),
+                np.square(products.T @ values).sum(),
+            ]
         )
 
     random = np.random.default_rng(0)
-    by_chance = np.array([tests(random.permutation(centered)) for _ in range(SHUFFLES)])
-    found = np.array(tests(centered))
-    signal = (found - by_chance.mean(axis=0)) / np.maximum(by_chance.std(axis=0), 1e-300)
-    return float(found[0]), float(signal.max())
+    by_chance = np.array([statistics(random.permutation(centered)) for _ in range(N_PERMUTATIONS)])
+    found = statistics(centered)
+    z_scores = (found - by_chance.mean(axis=0)) / np.maximum(by_chance.std(axis=0), 1e-300)
+    return float(found[0]), float(z_scores.max())
 
 
 def products_of_pairs(scaled: np.ndarray) -> np.ndarray:
-    """The product of each two features, less its mean, squares among them; of the first ones if there are many.
+    """Return the centered products of every two of the first features, including squares.
 
     Parameters
     ----------
@@ -341,7 +364,7 @@ def products_of_pairs(scaled: np.ndarray) -> np.ndarray:
     -------
     ndarray of shape (n_rows, n_pairs)
     """
-    first = scaled[:, :PAIRED_FEATURES]
+    first = scaled[:, :MAX_PAIRED_FEATURES]
     left, right = np.triu_indices(first.shape[1])
-    products = np.clip(first[:, left] * first[:, right], -OUTLYING, OUTLYING)
+    products = np.clip(first[:, left] * first[:, right], -MAX_PRODUCT, MAX_PRODUCT)
     return products - products.mean(axis=0)

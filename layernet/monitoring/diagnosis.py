@@ -1,78 +1,45 @@
-"""The doctor: what ails a training, read off the numbers that a monitor has kept."""
+"""Diagnosis of a training run from its record: which symptoms are looked for, and in which order."""
 
 from __future__ import annotations
 
 import math
-import textwrap
-from collections.abc import Iterator, Sequence
-from html import escape
+from collections.abc import Callable
 
-from layernet.monitoring.evidence import Evidence, Finding, counted, listed
+from layernet.checking.gradients import GradientReport
+from layernet.monitoring.evidence import Evidence
+from layernet.monitoring.findings import Diagnosis, Finding, counted, listed
 from layernet.monitoring.monitor import Monitor
-from layernet.monitoring.symptoms import generalization, obstacles, progress, signals
+from layernet.monitoring.record import TrainingRecord
+from layernet.monitoring.symptoms import (
+    data,
+    generalization,
+    gradients,
+    learning_rate,
+    outputs,
+    progress,
+    regularization,
+    units,
+)
 from layernet.monitoring.symptoms.notes import notes_on
 
 
-class Diagnosis:
-    """What was found in a training: true if it is healthy, and readable when printed.
-
-    Attributes
-    ----------
-    findings : tuple of Finding
-        The likely cause first; what may follow from it after that.
-    training : str
-        What was looked at, in words.
-    notes : tuple of Finding
-        Remarks on what is no illness, as two layers without an activation between them.
-    """
-
-    def __init__(self, findings: list[Finding], training: str, notes: Sequence[Finding] = ()):
-        self.findings = tuple(findings)
-        self.training = training
-        self.notes = tuple(notes)
-
-    def __bool__(self) -> bool:
-        return not self.findings
-
-    def __iter__(self) -> Iterator[Finding]:
-        return iter(self.findings)
-
-    def __str__(self) -> str:
-        lines = [f"{self._verdict()}: {self.training}"]
-        numbered = [(f"{number}.", finding) for number, finding in enumerate(self.findings, start=1)]
-        for mark, finding in [*numbered, *(("Note:", note) for note in self.notes)]:
-            lines.append(f"{mark} {_headline(finding)}")
-            lines += _wrapped(_sentence(finding.figure)) + _wrapped(finding.advice)
-        return "\n".join(lines)
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        items, notes = ("".join(map(_as_item, each)) for each in (self.findings, self.notes))
-        findings = f"<ol>{items}</ol>" if items else ""
-        remarks = f"<p>Notes:</p><ul>{notes}</ul>" if notes else ""
-        return f"<p><strong>{self._verdict()}</strong>: {escape(self.training)}</p>{findings}{remarks}"
-
-    def _verdict(self):
-        return "Healthy" if self else counted(len(self.findings), "finding")
-
-
 def diagnose(monitor: Monitor) -> Diagnosis:
-    """Say what ails a training that a monitor has watched, or that it is healthy.
+    """Find the problems of a training run that a monitor has recorded.
 
     Parameters
     ----------
     monitor : Monitor
-        After a training, also after one that ended in a `DivergenceError`.
+        After a training run, also one that ended in a `DivergenceError`.
 
     Returns
     -------
     Diagnosis
+        True if the run is healthy.
 
     Raises
     ------
     ValueError
-        If the monitor has seen no training.
+        If the monitor has recorded no step.
     TypeError
         If it is no monitor.
 
@@ -84,120 +51,146 @@ def diagnose(monitor: Monitor) -> Diagnosis:
     >>> y = (X[:, 0] > 0).astype(int)
     >>> net, monitor = Sequential([Dense(16), ReLU(), Dense(2)]), Monitor()
     >>> history = net.fit(X, y, loss="cross_entropy", optimizer=SGD(1e-6), callbacks=[monitor], random_state=0)
-    >>> [finding.illness for finding in diagnose(monitor)]
+    >>> [finding.symptom for finding in diagnose(monitor)]
     ['learning rate too low']
     """
+    require_recorded_steps(monitor)
+    evidence = Evidence(monitor)
+    findings = findings_of_divergence(evidence) if monitor.diverged else findings_of_training(evidence)
+    findings += generalization.validation_of_another_range(evidence)
+    return Diagnosis(findings, describe_run(evidence, bool(findings)), notes_on(evidence, findings))
+
+
+def findings_of_divergence(evidence: Evidence) -> list[Finding]:
+    """Explain a run that diverged: by a measured cause, or else by a learning rate that is too high."""
+    causes = constant_data(evidence) or measured_causes(evidence)
+    diverged = learning_rate.diverged(evidence)
+    return [*causes, diverged] if causes else [diverged, learning_rate.rate_that_diverged(evidence)]
+
+
+def findings_of_training(evidence: Evidence) -> list[Finding]:
+    """Explain a run that did not diverge; the first step that finds something decides.
+
+    1. Constant inputs or targets: nothing can be learned.
+    2. Causes that were measured on data, weights, passes and settings. Stuck units may follow from them.
+    3. A learning rate that is too high, by the course of the loss and the largest update.
+    4. Stuck units: saturated activations, dead rectifiers, outputs at a bound.
+    5. Explanations from the course of the loss alone, the most specific first.
+    """
+    if constant := constant_data(evidence):
+        return constant
+
+    stuck = stuck_units(evidence)
+    stuck_at_start = [each for each in stuck if evidence.was_present_before_training(each)]
+    causes = [*measured_causes(evidence), *limits_of_training(evidence)]
+    if not stuck_at_start:
+        # The loss does not move units that are stuck from the start, so that any weight decay exceeds it.
+        causes += regularization.weight_decay_too_strong(evidence)
+    if causes:
+        return [*causes, *stuck]
+
+    if too_high := learning_rate.rate_too_high(evidence):
+        vanishing = gradients.vanishing_gradients(evidence) if evidence.vanishes_at_start else []
+        stuck_later = [each for each in stuck if each not in stuck_at_start]
+        return [*stuck_at_start, *vanishing, *too_high, *stuck_later]
+
+    return stuck or explanation_of_loss(evidence)
+
+
+def constant_data(evidence: Evidence) -> list[Finding]:
+    """Look for constant inputs or targets, beside which nothing else matters."""
+    return [*data.constant_targets(evidence), *data.constant_inputs(evidence)]
+
+
+def measured_causes(evidence: Evidence) -> list[Finding]:
+    """Look for causes in passes, weights, output activation, scales and noise."""
+    unscaled = data.inputs_not_scaled(evidence) or data.informative_feature_too_small(evidence)
+    unscaled += data.targets_not_scaled(evidence)
+    noise = regularization.too_much_noise(evidence)
+    return [
+        *gradients.wrong_gradients(evidence),
+        *units.symmetric_weights(evidence),
+        *(noise if unscaled else []),
+        *(outputs.unreachable_targets(evidence) or outputs.stuck_at_unsuitable_bound(evidence)),
+        # Large inputs make everything large, and so does noise: both come before exploding gradients.
+        *(unscaled or noise or gradients.exploding_gradients(evidence)),
+    ]
+
+
+def limits_of_training(evidence: Evidence) -> list[Finding]:
+    """Look for what kept a run that reached its end from learning more."""
+    return [
+        *data.rows_in_order(evidence),
+        *data.contradictory_rows(evidence),
+        *learning_rate.schedule_ended_early(evidence),
+    ]
+
+
+def stuck_units(evidence: Evidence) -> list[Finding]:
+    """Look for units that get no gradient: in activations, or in outputs at a bound."""
+    found = [*units.saturated_activations(evidence), *units.dead_rectifiers(evidence)]
+    if not any(each.layer == evidence.monitor.output_activation_name for each in found):
+        found += outputs.stuck_at_suitable_bound(evidence)
+    return found
+
+
+def explanation_of_loss(evidence: Evidence) -> list[Finding]:
+    """Return the first explanation of the loss that applies."""
+    explanations: list[Callable[[Evidence], list[Finding]]] = [
+        gradients.vanishing_gradients,
+        gradients.zero_gradient,
+        learning_rate.rate_too_low,
+        progress.labels_shuffled,
+        progress.stopped_too_early,
+        outputs.harmful_bounded_outputs,
+        generalization.no_generalization,
+        progress.underfitting,
+        generalization.overfitting,
+        progress.little_was_learned,
+    ]
+    if evidence.has_permutation_test and not learning_rate.rate_too_low(evidence):
+        # If the rows show that inputs and targets are unrelated, small gradients are a consequence.
+        explanations.insert(0, progress.labels_shuffled)
+    for look_for in explanations:
+        if found := look_for(evidence):
+            return found
+    return []
+
+
+def require_recorded_steps(monitor: Monitor) -> None:
+    """Raise an error unless this is a monitor with a recorded step."""
     if not isinstance(monitor, Monitor):
         raise TypeError(f"diagnose expects the Monitor that fit had as a callback, got {monitor!r}.")
     if not (monitor.steps_done or monitor.diverged):
         hint = (
             "L-BFGS does none: use another optimizer, or train longer than to the first step."
-            if monitor.looks
-            else "Give it to fit first: callbacks=[monitor]."
+            if monitor.snapshots
+            else "Pass it to fit first: callbacks=[monitor]."
         )
-        raise ValueError(f"diagnose: this monitor has seen no step of a training. {hint}")
-    evidence = Evidence(monitor)
-    findings = _of_divergence(evidence) if monitor.diverged else _of_training(evidence)
-    findings += generalization.validation_of_another_range(evidence)
-    return Diagnosis(findings, _what_was_seen(evidence, bool(findings)), notes_on(evidence, findings))
+        raise ValueError(f"diagnose: this monitor has recorded no training step. {hint}")
 
 
-def _of_divergence(evidence: Evidence) -> list[Finding]:
-    """Why a training diverged: a cause that can be seen, or else the steps were too large."""
-    causes = _nothing_to_learn(evidence) or _causes(evidence)
-    diverged = progress.diverged(evidence)
-    return [*causes, diverged] if causes else [diverged, progress.rate_of_divergence(evidence)]
-
-
-def _of_training(evidence: Evidence) -> list[Finding]:
-    """Causes before what may follow from them; guesses from the loss alone only where nothing else was seen."""
-    if nothing_to_learn := _nothing_to_learn(evidence):
-        return nothing_to_learn
-    stuck_units = [*signals.saturated_activations(evidence), *signals.dead_rectifiers(evidence)]
-    if not any(each.layer == evidence.monitor.end_name for each in stuck_units):
-        stuck_units += obstacles.stuck_numbers(evidence)
-    born_so = [each for each in stuck_units if evidence.was_there_before_training(each)]
-    causes = [*_causes(evidence), *_brakes(evidence)]
-    if not born_so:
-        # Where units were stuck from the start the loss does not pull, and any decay pulls more.
-        causes += obstacles.weight_decay_too_strong(evidence)
-    if causes:
-        return [*causes, *stuck_units]
-    too_high = progress.rate_too_high(evidence)
-    if too_high:
-        if evidence.vanishes_from_the_start:
-            too_high = [*signals.vanishing_gradients(evidence), *too_high]
-        return [*born_so, *too_high, *(each for each in stuck_units if each not in born_so)]
-    found = stuck_units
-    # Where it is known of the rows themselves that they say nothing, no gradient is to blame.
-    if evidence.knows_signal and not progress.rate_too_low(evidence):
-        found = found or progress.labels_shuffled(evidence)
-    others = (
-        signals.vanishing_gradients,
-        obstacles.no_gradient,
-        progress.rate_too_low,
-        progress.labels_shuffled,
-        progress.stopped_too_early,
-        obstacles.bounded_end_that_harms,
-        generalization.validation_of_another_kind,
-        progress.underfitting,
-        generalization.overfitting,
-        progress.little_was_learned,
-    )
-    for look_for in others:
-        found = found or look_for(evidence)
-    return found
-
-
-def _nothing_to_learn(evidence: Evidence) -> list[Finding]:
-    """Inputs or targets that are all the same, beside which nothing else matters."""
-    return [*signals.equal_targets(evidence), *obstacles.inputs_do_not_vary(evidence)]
-
-
-def _causes(evidence: Evidence) -> list[Finding]:
-    """Facts about passes, data, weights and the network's end, from which the rest may follow."""
-    inputs = signals.inputs_not_scaled(evidence) or signals.small_feature_matters(evidence)
-    unscaled = [*inputs, *signals.targets_not_scaled(evidence)]
-    noise = obstacles.too_much_noise(evidence)
-    return [
-        *obstacles.wrong_gradients(evidence),
-        *signals.symmetric_weights(evidence),
-        *(noise if unscaled else []),
-        *(obstacles.unreachable_targets(evidence) or obstacles.stuck_logits(evidence)),
-        # Inputs that are too large make everything large, and so does noise.
-        *(unscaled or noise or signals.exploding_gradients(evidence)),
-    ]
-
-
-def _brakes(evidence: Evidence) -> list[Finding]:
-    """What kept a training that came to its end from learning more."""
-    looks = (
-        obstacles.rows_in_order,
-        obstacles.contradictory_rows,
-        obstacles.learning_rate_gone,
-    )
-    return [finding for look in looks for finding in look(evidence)]
-
-
-def _what_was_seen(evidence: Evidence, is_sick: bool) -> str:
+def describe_run(evidence: Evidence, has_findings: bool) -> str:
+    """Describe the course of the loss, and the gradient checks, in words."""
     monitor = evidence.monitor
     words = "no step was done"
     if monitor.steps_done:
         steps = counted(monitor.steps_done, "step")
-        words = f"the loss went from {evidence.start:.3g} to {evidence.end:.3g} in {steps}"
-    if monitor.material.targets is None:
+        words = f"the loss went from {evidence.initial_loss:.3g} to {evidence.final_loss:.3g} in {steps}"
+    if evidence.data_profile.targets is None:
         words = f"{words}; targets were not seen."
-    # What is healthy may still be little: how little, the reader may judge.
-    elif is_sick or not math.isfinite(evidence.level):
+    # A healthy run may still have learned little: the relative loss lets the reader judge.
+    elif has_findings or not math.isfinite(evidence.relative_loss):
         words = f"{words}."
     else:
-        words = f"{words}, {evidence.level:.0%} of {evidence.baseline_words}."
-    return f"{words}{_what_was_checked(monitor)}"
+        words = f"{words}, {evidence.relative_loss:.0%} of {evidence.baseline_words}."
+    return f"{words}{_describe_checks(monitor)}"
 
 
-def _what_was_checked(monitor):
-    """The result of the gradient check, where there were layers to check."""
-    reports, unchecked = {}, {}
+def _describe_checks(monitor: TrainingRecord) -> str:
+    """Describe the gradient checks of the user's layers; empty without such layers."""
+    reports: dict[str, GradientReport] = {}
+    unchecked: dict[str, str] = {}
     for trial in monitor.trials:
         reports |= {name: report for name, report in trial.gradients.items() if reports.get(name, True)}
         unchecked |= trial.unchecked
@@ -211,22 +204,3 @@ def _what_was_checked(monitor):
     if missing:
         words += f" The gradients of {listed(missing)} could not be checked: {unchecked[missing[0]]}."
     return words
-
-
-def _as_item(finding: Finding) -> str:
-    return (
-        f"<li><strong>{escape(_headline(finding))}</strong><br>{escape(_sentence(finding.figure))}<br>"
-        f"<em>{escape(finding.advice)}</em></li>"
-    )
-
-
-def _headline(finding: Finding) -> str:
-    return f"{finding.illness}, in {finding.layer}" if finding.layer else finding.illness
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:]
-
-
-def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(text, 96, initial_indent="   ", subsequent_indent="   ")

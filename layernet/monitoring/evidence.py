@@ -1,324 +1,311 @@
-"""Evidence from a monitor's numbers: how far the loss came, how fast the weights moved, and where."""
+"""Evidence for a diagnosis: figures that are computed once from the record of a training run."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 
-from layernet.monitoring.activations import OutputSample
-from layernet.monitoring.monitor import Monitor
-from layernet.monitoring.row_statistics import easy_predictions, one_column_each, scores
-from layernet.monitoring.symptoms.ends import End
+from layernet.monitoring.activations import OutputSummary
+from layernet.monitoring.data_profile import DataProfile
+from layernet.monitoring.findings import Finding
+from layernet.monitoring.output_activation import OutputActivationEffect
+from layernet.monitoring.record import TrainingRecord
+from layernet.monitoring.reference_scores import (
+    predictions_as_columns,
+    reference_predictions,
+    scores,
+    target_columns,
+)
 
-# The curve of losses is told in at most so many means, and at most so many an epoch: single batches are noise.
-CURVE_POINTS = 40
-POINTS_AN_EPOCH = 4
+# The loss curve has at most so many points, and at most so many for an epoch: losses of single batches are
+# noisy.
+MAX_CURVE_POINTS = 40
+CURVE_POINTS_PER_EPOCH = 4
 
-# The loss as a part of the baseline. Above LITTLE too little was learned to be content; above MOST it is an
-# illness even where nothing else is found; above NOTHING nothing was learned: means over batches vary by a few
-# hundredths.
-LITTLE = 0.5
-MOST = 0.75
-NOTHING = 0.95
+# Relative losses: 1 is the baseline, 0 the lowest possible loss. Above LEARNED_LITTLE, slow or stopped training
+# is a problem. Above MOSTLY_UNLEARNED, the loss is a problem on its own. Above NOTHING_LEARNED, nothing was
+# learned: means over batches vary by some hundredths.
+LEARNED_LITTLE = 0.5
+MOSTLY_UNLEARNED = 0.75
+NOTHING_LEARNED = 0.95
+# Below this relative loss the network learned in spite of noise, weight decay or a schedule that ended early.
+LEARNED_ENOUGH = 0.25
 
-# Gradient norm times weight norm, as a part of the baseline: 0.2 to 30 in sound trainings that have something
-# to learn.
-NO_PUSH = 0.05
+# Share of dead or saturated units before training; above it, training did not cause them.
+STUCK_AT_START = 0.3
 
-# A share of dead or saturated units that training is not to blame for.
-BORN_SO = 0.3
+# Chance is given this many standard deviations: the highest of 40 means lies 2 or 3 above their mean.
+CHANCE_STDS = 4.0
 
-# Standard deviations that chance may make up for: the highest of 40 means is 2 or 3 above the mean.
-CHANCE = 4.0
+# Gradient norm of the first layer divided by that of the last layer in the first step. Healthy networks have
+# 0.1 to 10.
+VANISHED_AT_START = 3e-3
 
-# The gradient norm of the first layer divided by that of the last in the first step: sound ones have 0.1 to 10.
-FAR_VANISHED = 3e-3
-
-# So many of the steps that were looked at are the beginning: at a minimum gradients and updates are 0 by
-# nature, so how large they were is also asked of the time before it.
-BEGINNING = 8
+# Number of recorded steps at the start of training. At a minimum, gradients and updates are near 0 in healthy
+# training too, so their size is also measured in these steps.
+FIRST_STEPS = 8
 
 RECTIFIERS = ("ReLU",)
 
-# Rows from which on a figure of them means something.
-ENOUGH_ROWS = 100
-
-# Losses that are in the units of the targets, or their squares; those whose outputs are log-odds, or margins;
-# those whose outputs are logarithms.
-LOSSES_WITH_UNITS = ("MeanSquaredError", "MeanAbsoluteError", "HuberLoss", "QuantileLoss", "HalfSquaredError")
-LOSSES_OF_LOGITS = ("BinaryCrossEntropy", "LogLoss", "HingeLoss")
-LOSSES_OF_LOG_RATES = ("PoissonLoss", "HalfPoissonDeviance")
-
-
-@dataclass(frozen=True)
-class Finding:
-    """An illness that was found, or something that may well be one.
-
-    Attributes
-    ----------
-    illness : str
-        Its name: "dead ReLUs".
-    layer : str or None
-        The layer where it shows most, by the name that the monitor gives it; None if it is in none.
-    figure : str
-        What was measured, with its number.
-    advice : str
-        What to try.
-    """
-
-    illness: str
-    layer: str | None
-    figure: str
-    advice: str
-
-    def __str__(self) -> str:
-        place = f", in {self.layer}" if self.layer else ""
-        return f"{self.illness}{place}: {self.figure} {self.advice}"
+# A score or a permutation test needs at least so many rows.
+MIN_SCORED_ROWS = 100
 
 
 class Evidence:
-    """The figures that symptoms are read off, worked out once.
+    """Figures that symptoms are recognized by.
 
-    Figures that are not known are NaN, so that no comparison with them holds.
+    An unknown figure is NaN, so that every comparison with it is false.
 
     Parameters
     ----------
-    monitor : Monitor
-        That has seen a training.
+    monitor : TrainingRecord
+        The record of a training run.
 
     Attributes
     ----------
+    monitor : TrainingRecord
+    data_profile : DataProfile
     baseline : float
-        The loss of those who know nothing but the targets; where these are not known either, and the loss is
-        not the cross entropy, the loss before training.
-    lowest : float
-        The loss that cannot be beaten: 0 for most losses, more for smoothed labels.
-    gap : float
-        baseline - lowest: what there is to be learned.
+        Loss of the best constant outputs. Without targets: the loss of guessing for the cross entropy, and else
+        the loss before training.
+    baseline_words : str
+        What the baseline is, in words.
+    irreducible_loss : float
+        The lowest possible loss: 0 for most losses, more for smoothed labels.
+    reducible_loss : float
+        baseline - irreducible_loss.
     curve : ndarray of shape (n_points,)
         The loss over training, in means of many batches.
-    start, end, best, worst : float
-        The loss before the first step, and the curve's last, lowest and highest values.
-    by_chance : float
-        How much the curve may rise because its points are means over rows whose lowest losses differ, as those
-        of counts do.
-    level : float
-        (end - lowest) / gap: 1 for nothing learned, 0 for all.
-    level_of_sample : float
-        The same for the sample of rows after training; `level` where no loss of theirs is known.
+    initial_loss, final_loss, best_loss, worst_loss : float
+        The loss before the first step, the loss at the end, and the lowest and highest values of the curve.
+    chance_rise : float
+        How much the curve may rise by chance: its points are means over rows with different irreducible losses.
+    relative_loss : float
+        (final_loss - irreducible_loss) / reducible_loss: 1 if nothing was learned, 0 if everything was.
+    relative_loss_of_sample : float
+        The relative loss of the sample of rows after training; `relative_loss` if their loss is unknown.
     learned_little : bool
-        Whether more than half of the baseline is left.
-    pace : float
-        The update ratio of the layer that moved most, in the steps in which it did: the upper quartile over
-        all of training or over its beginning, whichever is larger.
-    jolt : float
-        The largest update of any step, divided by the weights before it or at the start, whichever were larger,
-        in the layers that did not begin at 0.
-    push : float
-        The gradient norm times the weight norm, as a part of the gap, in the layer where it is largest and
-        in the median step, of all or of the beginning, whichever is larger: about how much the loss would fall
-        if the weights moved by their own size.
-    profile : float
-        The gradient norm of the first layer with weights divided by that of the last, in the median step.
-    vanishes_from_the_start : bool
-        Whether that is far too small in the first step, when no update has done any harm.
+        Whether `relative_loss` exceeds one half.
+    layer_names : list of str
+        The layers with weights.
+    update_ratio : float
+        Update norm / weight norm in the layer with the largest ratio: the upper quartile over all recorded
+        steps or over the first ones, whichever is larger.
+    largest_update : float
+        The largest update norm of any step, divided by the weight norm before the step or at the start,
+        whichever is larger. Layers whose weights start at 0 do not count.
+    largest_update_layer : str or None
+        The layer of `largest_update`.
+    relative_gradient : float
+        Gradient norm * weight norm / reducible_loss in the layer where it is largest, in the median step of all
+        steps or of the first ones, whichever is larger. It estimates how much of the reducible loss is gained
+        if the weights move by their own norm.
+    median_gradient_norms : list of float
+        For each layer with weights.
+    gradient_ratio : float
+        Gradient norm of the first layer with weights / that of the last one, in the median step.
+    vanishes_at_start : bool
+        Whether this ratio is far too small in the first step, before any update.
     """
 
-    def __init__(self, monitor: Monitor):
+    def __init__(self, monitor: TrainingRecord):
+        if monitor.data_profile is None:
+            raise ValueError("Evidence: this record has no data profile. Pass the monitor to fit first.")
         self.monitor = monitor
-        self.material = monitor.material
+        self.data_profile: DataProfile = monitor.data_profile
+        self._read_losses()
+        self._read_steps()
+
+    def _read_losses(self) -> None:
+        monitor = self.monitor
         losses = monitor.losses.values()
         epochs = monitor.steps_done / max(monitor.steps_per_epoch, 1)
-        n_points = min(CURVE_POINTS, math.ceil(POINTS_AN_EPOCH * epochs), len(losses))
+        n_points = min(MAX_CURVE_POINTS, math.ceil(CURVE_POINTS_PER_EPOCH * epochs), len(losses))
         pieces = np.array_split(losses, n_points) if n_points else []
         with np.errstate(over="ignore", invalid="ignore"):
             self.curve = np.array([piece.mean() for piece in pieces])
-            # As much as an epoch if there were several: the mean over fewer rows depends on which they are.
-            epoch = math.ceil(monitor.steps_per_epoch / monitor.losses.stretch)
+            # The mean over an epoch if there were several: a mean over fewer rows depends on which rows they
+            # are.
+            epoch = math.ceil(monitor.steps_per_epoch / monitor.losses.block_length)
             last = losses[-min(epoch, math.ceil(len(losses) / 4)) :] if len(losses) else losses
-            self.end = float(last.mean()) if len(last) else math.nan
-        self.best = float(self.curve.min(initial=math.inf)) if len(losses) else math.nan
-        self.worst = float(self.curve.max(initial=-math.inf)) if len(losses) else math.nan
-        looked = monitor.looks[0].loss if monitor.looks else None
-        self.start = looked if looked is not None else float(losses[0]) if len(losses) else math.nan
+            self.final_loss = float(last.mean()) if len(last) else math.nan
+        self.best_loss = float(self.curve.min(initial=math.inf)) if len(losses) else math.nan
+        self.worst_loss = float(self.curve.max(initial=-math.inf)) if len(losses) else math.nan
+        before = monitor.snapshots[0].loss if monitor.snapshots else None
+        self.initial_loss = before if before is not None else float(losses[0]) if len(losses) else math.nan
         self.baseline, self.baseline_words = self._baseline()
-        self.lowest = self.material.lowest
-        self.gap = self.baseline - self.lowest
-        rows_a_point = max(monitor.rows_done, 1) / max(len(self.curve), 1)
-        self.by_chance = CHANCE * self.material.lowest_deviation / math.sqrt(rows_a_point)
-        if not self.gap > 1e-9 * abs(self.baseline):
-            self.gap = math.nan
-        self.level = self.part(self.end)
-        last = monitor.looks[-1].loss if monitor.looks else None
-        self.level_of_sample = self.level if last is None else self.part(last)
-        self.learned_little = self.level > LITTLE
-        self._read_steps()
+        self.irreducible_loss = self.data_profile.irreducible_loss
+        self.reducible_loss = self.baseline - self.irreducible_loss
+        rows_of_point = max(monitor.rows_done, 1) / max(len(self.curve), 1)
+        self.chance_rise = CHANCE_STDS * self.data_profile.irreducible_std / math.sqrt(rows_of_point)
+        if not self.reducible_loss > 1e-9 * abs(self.baseline):
+            self.reducible_loss = math.nan
+        self.relative_loss = self.relative(self.final_loss)
+        after = monitor.snapshots[-1].loss if monitor.snapshots else None
+        self.relative_loss_of_sample = self.relative_loss if after is None else self.relative(after)
+        self.learned_little = self.relative_loss > LEARNED_LITTLE
 
-    def _baseline(self):
-        known = self.material.baseline
+    def _baseline(self) -> tuple[float, str]:
+        """Return the baseline, and what it is in words."""
+        known = self.data_profile.baseline
         words = "what the best constant outputs give"
-        if known is not None and self.material.n_classes is not None:
-            words = f"what the shares of {self.material.n_classes} classes alone give"
+        if known is not None and self.data_profile.n_classes is not None:
+            words = f"what the shares of {self.data_profile.n_classes} classes alone give"
         if known is None and self.monitor.loss_name == "CrossEntropy":
             n_classes = self.monitor.output_shape[0]
             known, words = math.log(n_classes), f"-ln(1/{n_classes}), what guessing gives"
         if known is None:
-            known, words = self.start, "where it began"
+            known, words = self.initial_loss, "where it began"
         return (known, words) if math.isfinite(known) else (math.nan, words)
 
-    def part(self, loss: float) -> float:
-        """A loss as a part of what there is to be learned: 1 for the baseline, 0 for the lowest loss."""
-        return float((loss - self.lowest) / self.gap)
+    def relative(self, loss: float) -> float:
+        """Return (loss - irreducible_loss) / reducible_loss: 1 for the baseline, 0 for the lowest loss."""
+        return float((loss - self.irreducible_loss) / self.reducible_loss)
 
-    def _read_steps(self):
+    def _read_steps(self) -> None:
         monitor = self.monitor
         layers = [i for i, has in enumerate(monitor.has_weights) if has]
-        self.names = [monitor.layers[i] for i in layers]
+        self.layer_names = [monitor.layers[i] for i in layers]
         ratios, norms = monitor.update_ratios[:, layers], monitor.gradient_norms[:, layers]
-        paces = [quantile(column, 0.75) for column in (*ratios.T, *ratios[:BEGINNING].T)]
-        self.pace = max((pace for pace in paces if not math.isnan(pace)), default=math.nan)
-        # Beside weights that began at 0 every update is large, and beside those that pass near 0 on their way.
+        upper_quartiles = [quantile(column, 0.75) for column in (*ratios.T, *ratios[:FIRST_STEPS].T)]
+        self.update_ratio = max((each for each in upper_quartiles if not math.isnan(each)), default=math.nan)
+        # Every update is large relative to weights that start at 0, or pass near 0.
         weights, updates = monitor.weight_norms[:, layers], monitor.update_norms[:, layers]
-        grown = np.isfinite(ratios) & (weights[:1] > 0)
-        moved = np.divide(
-            updates, np.maximum(weights, weights[:1]), out=np.full(ratios.shape, -1.0), where=grown
+        counts = np.isfinite(ratios) & (weights[:1] > 0)
+        relative_updates = np.divide(
+            updates, np.maximum(weights, weights[:1]), out=np.full(ratios.shape, -1.0), where=counts
         )
-        self.jolt = float(moved.max(initial=-1.0))
-        self.jolt_layer = self.names[int(moved.max(axis=0).argmax())] if self.jolt >= 0 else None
+        self.largest_update = float(relative_updates.max(initial=-1.0))
+        self.largest_update_layer: str | None = None
+        if self.largest_update >= 0:
+            self.largest_update_layer = self.layer_names[int(relative_updates.max(axis=0).argmax())]
         with np.errstate(over="ignore", invalid="ignore"):
             strongest = (norms * weights).max(axis=1, initial=0.0)
-        self.push = float(np.fmax(quantile(strongest, 0.5), quantile(strongest[:BEGINNING], 0.5))) / self.gap
-        self.norms = [quantile(column, 0.5) for column in norms.T]
-        self.profile, self.vanishes_from_the_start = math.nan, False
+        median = float(np.fmax(quantile(strongest, 0.5), quantile(strongest[:FIRST_STEPS], 0.5)))
+        self.relative_gradient = median / self.reducible_loss
+        self.median_gradient_norms = [quantile(column, 0.5) for column in norms.T]
+        self.gradient_ratio, self.vanishes_at_start = math.nan, False
         if len(layers) > 1 and len(norms):
             with np.errstate(all="ignore"):
-                profiles = norms[:, 0] / norms[:, -1]
-                self.profile = quantile(profiles, 0.5)
-                self.vanishes_from_the_start = bool(0 < profiles[0] < FAR_VANISHED)
+                gradient_ratios = norms[:, 0] / norms[:, -1]
+                self.gradient_ratio = quantile(gradient_ratios, 0.5)
+                self.vanishes_at_start = bool(0 < gradient_ratios[0] < VANISHED_AT_START)
 
-    def compared_with_easy(self) -> tuple[float, float] | None:
-        """How good the network is on the sample, and how good a method that needs no training is.
-
-        Returns
-        -------
-        tuple (network, method), or None
-            Scores as in `rows.scores`; the method is the better of those in `rows.easy_predictions`, which
-            predict each row from the others. For classes there are two scores; where they disagree on who is
-            better, those in which the network is nearer are returned. None if the loss is one whose outputs are
-            not understood.
-        """
-        material, trials = self.material, self.monitor.trials
-        if not trials or material.targets is None or len(material.inputs) < ENOUGH_ROWS:
-            return None
-        outputs = (trials[-1].outputs, trials[-1].outputs_in_training)
-        found = [self._beside_targets(each, material.targets) for each in outputs]
-        features = material.inputs.reshape(len(material.inputs), -1).astype(np.float64)
-        if None in found or not (features.std(axis=0) > 0).any():
-            return None
-        network = max(scores(*each) for each in found)
-        _, columns, are_classes = found[0]
-        method = max(scores(each, columns, are_classes) for each in easy_predictions(features, columns))
-        return min(zip(network, method, strict=True), key=lambda pair: pair[1] - pair[0])
-
-    def scores_on_both(self) -> tuple[float, float] | None:
-        """How good the network is on the sample of the training rows, and on that of the validation rows.
+    def network_and_reference_scores(self) -> tuple[float, float] | None:
+        """Score the network on the sample, and the better of two methods that need no training.
 
         Returns
         -------
-        tuple (trained, validated), or None
-            Scores as in `rows.scores`; the first of the two for classes. None if one of them is not known.
+        tuple (network, reference), or None
+            Scores as of `reference_scores.scores`. The reference methods predict each row from the others. Of
+            the two scores for classes, the one with the smaller lead of the reference is returned. None if the
+            outputs of this loss cannot be read as predictions, or the rows are too few.
         """
-        held_out, trials = self.material.held_out, self.monitor.trials
-        if held_out is None or len(trials) < 2 or self.material.targets is None:
+        targets, inputs, trials = self.data_profile.targets, self.data_profile.inputs, self.monitor.trials
+        if not trials or targets is None or len(inputs) < MIN_SCORED_ROWS:
             return None
-        trained = self._beside_targets(trials[-1].outputs, self.material.targets)
-        validated = self._beside_targets(trials[-1].outputs_held_out, held_out.targets)
-        if trained is None or validated is None:
+        features = inputs.reshape(len(inputs), -1).astype(np.float64)
+        predictions = [
+            self._as_predictions(outputs, targets)
+            for outputs in (trials[-1].outputs, trials[-1].outputs_in_training)
+        ]
+        known = [each for each in predictions if each is not None]
+        if len(known) < len(predictions) or not (features.std(axis=0) > 0).any():
             return None
-        return scores(*trained)[0], scores(*validated)[0]
+        network = max(scores(*each) for each in known)
+        _, columns, are_classes = known[0]
+        reference = max(scores(each, columns, are_classes) for each in reference_predictions(features, columns))
+        return min(zip(network, reference, strict=True), key=lambda pair: pair[1] - pair[0])
 
-    def _beside_targets(self, outputs, targets):
-        """Predictions, targets in as many columns, whether these are classes; None if it is not known how."""
-        predicted, columns = as_columns(outputs, targets, self.monitor.loss_name), one_column_each(targets)
+    def training_and_validation_scores(self) -> tuple[float, float] | None:
+        """Score the network on the sample of training rows, and on that of validation rows.
+
+        Returns
+        -------
+        tuple (training, validation), or None
+            Scores as of `reference_scores.scores`, for classes the accuracy. None if one of them is unknown.
+        """
+        validation, targets, trials = (
+            self.data_profile.validation,
+            self.data_profile.targets,
+            self.monitor.trials,
+        )
+        if validation is None or len(trials) < 2 or targets is None:
+            return None
+        outputs = trials[-1].validation_outputs
+        on_training = self._as_predictions(trials[-1].outputs, targets)
+        on_validation = None if outputs is None else self._as_predictions(outputs, validation.targets)
+        if on_training is None or on_validation is None:
+            return None
+        return scores(*on_training)[0], scores(*on_validation)[0]
+
+    def _as_predictions(
+        self, outputs: np.ndarray, targets: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, bool] | None:
+        """Return predictions, targets in as many columns, and whether these are classes; None if unknown."""
+        predicted = predictions_as_columns(outputs, targets, self.monitor.loss_name)
+        columns = target_columns(targets)
         if predicted is None or not np.isfinite(predicted).all():
             return None
         if predicted.shape[1] > columns.shape[1]:
             low = columns <= columns.min()
             return predicted, np.column_stack([low, ~low]).astype(float), True
-        return predicted, columns, self.material.n_classes is not None
+        return predicted, columns, self.data_profile.n_classes is not None
 
     @property
     def validation_losses(self) -> np.ndarray:
-        """After each epoch; none where the validation rows have another range, for these say nothing."""
-        if self.validation_is_apart:
+        """Validation loss of each epoch; empty if the validation rows have another range."""
+        if self.validation_is_shifted:
             return np.array([])
         return np.array(self.monitor.history.get("val_loss", []), dtype=float)
 
     @property
-    def validation_is_apart(self) -> bool:
-        """Whether inputs or targets have another range in the validation rows than in those trained on."""
-        held_out = self.material.held_out
-        return held_out is not None and bool(held_out.inputs_apart or held_out.targets_apart)
+    def validation_is_shifted(self) -> bool:
+        """Whether inputs or targets have another range in the validation rows than in the training rows."""
+        validation = self.data_profile.validation
+        return validation is not None and bool(validation.input_shift or validation.target_shift)
 
     @property
-    def end_after_training(self) -> End | None:
-        """What the layers after the last weights did to the outputs in the end."""
+    def output_activation_effect(self) -> OutputActivationEffect | None:
+        """Effect of the layers after the last weights on the outputs, after training."""
         trials = self.monitor.trials
-        return trials[-1].end if len(trials) > 1 else None
+        return trials[-1].output_activation_effect if len(trials) > 1 else None
 
     @property
-    def knows_signal(self) -> bool:
-        """Whether enough rows were seen to say if their inputs tell anything of their targets."""
-        return self.material.signal is not None and len(self.material.inputs) >= ENOUGH_ROWS
+    def has_permutation_test(self) -> bool:
+        """Whether a permutation test with enough rows says if inputs and targets are related."""
+        return self.data_profile.z_score is not None and len(self.data_profile.inputs) >= MIN_SCORED_ROWS
 
-    def outputs(self, moment: int) -> list[tuple[str, OutputSample]]:
-        """The outputs of all layers, at the first look (0) or the last (-1)."""
-        return list(self.monitor.looks[moment].outputs.items()) if self.monitor.looks else []
+    def outputs(self, moment: int) -> list[tuple[str, OutputSummary]]:
+        """Return the outputs of all layers in the first snapshot (0) or the last one (-1)."""
+        return list(self.monitor.snapshots[moment].outputs.items()) if self.monitor.snapshots else []
 
-    def dead(self, moment: int) -> list[tuple[float, str, OutputSample]]:
-        """Of each rectifier the share of units that are 0 for all rows, the largest first."""
-        found = [(s.zero_units / s.n_units, n, s) for n, s in self.outputs(moment) if s.kind in RECTIFIERS]
+    def dead_shares(self, moment: int) -> list[tuple[float, str, OutputSummary]]:
+        """For each rectifier return the share of units that are 0 for all rows, the largest first."""
+        found = [
+            (each.zero_units / each.n_units, name, each)
+            for name, each in self.outputs(moment)
+            if each.kind in RECTIFIERS
+        ]
         return sorted(found, key=lambda each: -each[0])
 
-    def saturated(self, moment: int) -> list[tuple[float, str, OutputSample]]:
-        """Of each hidden sigmoid or tanh the share of outputs near its ends, the largest first."""
-        found = [(s.saturated, n, s) for n, s in self.outputs(moment)[:-1] if s.saturated is not None]
+    def saturated_shares(self, moment: int) -> list[tuple[float, str, OutputSummary]]:
+        """For each hidden bounded activation return the share of saturated outputs, the largest first."""
+        found = [
+            (each.saturated, name, each)
+            for name, each in self.outputs(moment)[:-1]
+            if each.saturated is not None
+        ]
         return sorted(found, key=lambda each: -each[0])
 
-    def was_there_before_training(self, finding: Finding) -> bool:
-        """Whether units of a layer were dead or saturated before the first step already."""
-        shares = {name: share for share, name, _ in [*self.dead(0), *self.saturated(0)]}
-        return shares.get(finding.layer, 0.0) > BORN_SO
-
-
-def as_columns(outputs: np.ndarray, targets: np.ndarray, loss_name: str) -> np.ndarray | None:
-    """Outputs as predictions of the targets: a column for each class or number; None if it is not known how."""
-    outputs = np.asarray(outputs, np.float64).reshape(len(outputs), -1)
-    if targets.ndim == 1 and targets.dtype.kind in "iu":
-        labels = np.unique(targets)
-        return outputs[:, labels] if outputs.shape[1] > labels.max() else None
-    if loss_name in LOSSES_OF_LOGITS and outputs.shape[1] == 1:
-        return np.column_stack([-outputs, outputs]) if len(np.unique(targets)) == 2 else None
-    if loss_name in LOSSES_OF_LOGITS:
-        return 1 / (1 + np.exp(-np.clip(outputs, -50, 50)))
-    if loss_name in LOSSES_OF_LOG_RATES:
-        return np.exp(np.clip(outputs, -50, 50))
-    return outputs if loss_name in LOSSES_WITH_UNITS else None
+    def was_present_before_training(self, finding: Finding) -> bool:
+        """Return whether units of the finding's layer were dead or saturated before the first step."""
+        shares = {name: share for share, name, _ in [*self.dead_shares(0), *self.saturated_shares(0)]}
+        return finding.layer is not None and shares.get(finding.layer, 0.0) > STUCK_AT_START
 
 
 def quantile(values: np.ndarray, share: float) -> float:
-    """A quantile of the values that are finite; NaN if there are none."""
+    """Return a quantile of the finite values; NaN if there are none."""
     finite = values[np.isfinite(values)]
     return float(np.quantile(finite, share)) if finite.size else math.nan
-
-
-def counted(number: int, what: str) -> str:
-    """A number of things: 1 step, 2 steps."""
-    return f"{number} {what}" if number == 1 else f"{number:,} {what}s"
-
-
-def listed(names: list[str]) -> str:
-    """Names in a row of words."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,174 +1,100 @@
-"""A callback that watches a training from inside: gradients, updates and activations, layer by layer."""
+"""Callback that records gradients, updates and activations of every layer during training."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from layernet.layer import Layer
-from layernet.monitoring.activations import (
-    OutputSample,
-    equal_units,
-    listen,
+from layernet.losses.loss import Loss
+from layernet.monitoring.activations import summarize_activations
+from layernet.monitoring.data_profile import profile_data
+from layernet.monitoring.output_range import output_activation_of
+from layernet.monitoring.plot import draw
+from layernet.monitoring.record import (
+    MAX_RECORDED_STEPS,
+    MAX_SNAPSHOTS,
+    ActivationSnapshot,
+    StepRecord,
+    TrainingRecord,
+)
+from layernet.monitoring.row_statistics import share_between_batches
+from layernet.monitoring.trial import run_trial
+from layernet.monitoring.watched_layers import (
+    WatchedLayer,
+    layers_with_equal_units,
     named_layers,
     norm_of,
     watched_layers,
 )
-from layernet.monitoring.data_profile import DataProfile, profile_data
-from layernet.monitoring.output_range import end_of
-from layernet.monitoring.row_statistics import share_between_batches
-from layernet.monitoring.trial import Trial, try_out
 from layernet.training.callbacks import Callback
-from layernet.training.history import History
+from layernet.training.run import Run
 
-# Steps of an epoch that are looked at unless `every` says otherwise. Beside them those with the numbers 1, 2,
-# 4, 8, ...: what goes wrong at once goes wrong in the first steps.
-STEPS_AN_EPOCH = 4
-# How many of each are kept; when there are more, every second one goes, and from then on half as many come.
-KEPT_STEPS = 512
-KEPT_LOOKS = 64
-KEPT_LOSSES = 2048
-# Rows that pass through the network when its activations are looked at.
-ACTIVATION_ROWS = 256
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
-
-@dataclass(frozen=True)
-class StepSample:
-    """What a step did: norms for each layer with parameters, and the loss of its batch.
-
-    Attributes
-    ----------
-    step : int
-        Counting from 1.
-    gradients, weights, updates : tuple of float
-        The norm of the gradient as the optimizer got it, of the weights before the step, and of what the step
-        added to them.
-    pulls : tuple of float
-        How much weight decay moved the weights, divided by how much the loss did; 0 without weight decay.
-    learning_rate : float
-    """
-
-    step: int
-    gradients: tuple[float, ...]
-    weights: tuple[float, ...]
-    updates: tuple[float, ...]
-    pulls: tuple[float, ...] = ()
-    learning_rate: float = math.nan
+# Recorded steps of an epoch, unless `every` is given. The steps 1, 2, 4, 8, ... are recorded as well, because
+# training that fails at once fails in the first steps.
+RECORDED_STEPS_PER_EPOCH = 4
+# Rows that pass through the network for a snapshot of its activations.
+SNAPSHOT_ROWS = 256
 
 
-@dataclass(frozen=True)
-class ActivationSnapshot:
-    """The activations at one moment.
+class Monitor(Callback, TrainingRecord):
+    """Record gradients, updates and activations of every layer while a network trains.
 
-    Attributes
-    ----------
-    epoch : float
-        How many epochs were done; 0 before the first step.
-    loss : float or None
-        Of the rows that were passed through, if their targets are known.
-    outputs : dict of str to OutputSample
-        By the names of the layers.
-    """
-
-    epoch: float
-    loss: float | None
-    outputs: dict[str, OutputSample]
-
-
-class Means:
-    """Numbers one after the other, kept as weighted means of stretches that grow with them.
-
-    Examples
-    --------
-    >>> means = Means(at_most=4)
-    >>> for value in [1.0, 3.0, 5.0, 5.0, 2.0, 4.0]:
-    ...     means.add(value)
-    >>> means.values(), means.stretch
-    (array([2., 5., 3.]), 2)
-    """
-
-    def __init__(self, at_most: int):
-        self.at_most = at_most
-        self.stretch = 1
-        self._sums: list[tuple[float, float]] = []  # of each stretch: of weight * value, and of the weights
-        self._sum, self._weight, self._count = 0.0, 0.0, 0
-
-    def add(self, value: float, weight: float = 1.0) -> None:
-        """Take in one more number, with a weight greater than 0."""
-        self._sum += weight * value
-        self._weight += weight
-        self._count += 1
-        if self._count == self.stretch:
-            self._sums.append((self._sum, self._weight))
-            self._sum, self._weight, self._count = 0.0, 0.0, 0
-            if len(self._sums) == self.at_most:
-                pairs = zip(self._sums[::2], self._sums[1::2], strict=True)
-                self._sums = [(a[0] + b[0], a[1] + b[1]) for a, b in pairs]
-                self.stretch *= 2
-
-    def values(self) -> np.ndarray:
-        """The means of the stretches; the last may be shorter than the others."""
-        rest = [(self._sum, self._weight)] if self._count else []
-        return np.array([total / weight for total, weight in [*self._sums, *rest]])
-
-
-class Monitor(Callback):
-    """Watch gradients, updates and activations of every layer while a network trains.
-
-    It looks at a few steps of each epoch, and at the activations before training and after every epoch, and
-    changes nothing: the trained parameters are the same to the last bit. What it keeps is bounded, however
-    long the training. A new training starts it anew.
+    The monitor records some steps of each epoch, and takes a snapshot of the activations before training and
+    after every epoch. Training is not changed: the trained parameters are the same to the last bit. The record
+    has a bounded size, however long training is. A new training run replaces it.
 
     Parameters
     ----------
     X : array-like of shape (n_samples, ...), default=None
-        Rows to look at in the place of the training data. Some of them, drawn at random, show the activations
-        and the scale of the inputs.
+        Rows for the snapshots and the data profile in place of the training data. A random sample is used.
     y : array-like of shape (n_samples, ...), default=None
-        Their targets, from which follows what loss can be had without a network.
+        Targets of X, from which the loss of the best constant outputs is computed.
     every : int, default=None
-        How many steps lie between two that are looked at; None looks at up to four in an epoch. The steps 1,
-        2, 4, 8, ... are looked at in any case.
+        Record every `every`-th step; None records up to four steps of an epoch. The steps 1, 2, 4, 8, ... are
+        always recorded.
 
     Attributes
     ----------
     layers : list of str
-        The layers with parameters, by name.
+        Names of the layers with parameters.
     steps : ndarray of shape (n_steps,)
-        Which steps were looked at, counting from 1.
+        Numbers of the recorded steps, counted from 1.
     gradient_norms, weight_norms, update_norms, update_ratios : ndarray of shape (n_steps, n_layers)
-        Of the weights of each layer (of all parameters where there are no weights, as in a BatchNorm): the
-        gradient as the optimizer got it, the weights before the step, what the step added to them, and the
-        quotient of the two.
-    losses : Means
+        Norms of the gradient that the optimizer received, of the weights before the step, and of the update;
+        and update_norms / weight_norms. They are those of the weights of a layer, or of all its parameters if
+        it has no weights, as a BatchNorm.
+    losses : BlockMeans
         The loss of every step, weighted by the rows of its batch, without an estimator's penalty.
-    looks : list of Look
-        The activations, in the order in which they were taken.
-    decay_pulls : ndarray of shape (n_steps, n_layers)
-        How much weight decay moved the weights of each layer, divided by how much the loss did.
+    snapshots : list of ActivationSnapshot
+        In order.
+    decay_ratios : ndarray of shape (n_steps, n_layers)
+        Update by weight decay divided by the update by the loss.
     learning_rates : ndarray of shape (n_steps,)
-    material : Material or None
+    data_profile : DataProfile or None
         Figures of the data.
     trials : list of Trial
-        What was tried on copies of the network, before training and after it: the gradient check of the layers
-        that this package does not bring, the signal that survives noise, the outputs for the sample.
-    batch_order : float or None
-        How much of the targets' variance lies between the batches of the first epoch: about 0 for shuffled
-        rows, 1 for rows in the order of their targets.
+        Experiments on copies of the network, before and after training: the gradient check of layers that
+        users wrote, the share of the signal that noise leaves, and the outputs for the sample.
+    between_batch_share : float or None
+        Share of the targets' variance that lies between the batches of the first epoch: about 0 for shuffled
+        rows, 1 for sorted ones.
     history : History
     diverged : str
         Where and why training diverged, in words; empty if it did not.
     kept_epoch : int or None
-        The epoch that another callback went back to in the end; None for the last one.
+        The epoch whose parameters another callback restored; None if the last ones were kept.
 
     Raises
     ------
     ValueError, TypeError
-        If `every` is no whole number of at least 1, or X and y have different lengths.
+        If `every` is not a whole number of at least 1, or X and y have different lengths.
 
     Examples
     --------
@@ -195,209 +121,173 @@ class Monitor(Callback):
                 f"Monitor: X has {np.shape(X)[0]} rows and y {len(y)}; give one target for each row."
             )
         self.X, self.y, self.every = X, y, every
-        self._forget_training()
+        self._clear()
 
-    def _forget_training(self):
-        self.layers: list[str] = []
-        self.has_weights: list[bool] = []
-        self.losses = Means(KEPT_LOSSES)
-        self.looks: list[ActivationSnapshot] = []
-        self.material: DataProfile | None = None
-        self.history = History()
-        self.diverged, self.kept_epoch = "", None
-        self.equal_units: list[str] = []
-        self.trials: list[Trial] = []
-        self.batch_order: float | None = None
-        self.has_weight_decay = self.decay_is_decoupled = False
-        self.end_name = ""
-        self.steps_done = self.rows_done = self.steps_per_epoch = 0
-        self.learning_rate: float | None = None
-        self.loss_name, self.output_shape = "", ()
-        self.n_parameters = self.n_rows = 0
-        self._samples: list[StepSample] = []
-        self._before: np.ndarray | None = None
-        self._is_due = False
-        self._epochs_between = 1
+    def _clear(self) -> None:
+        """Forget the run before this one."""
+        TrainingRecord.__init__(self)
+        self._watched: list[WatchedLayer] = []
+        self._loss: Loss | None = None
+        self._parameters_before = np.empty(0)
+        self._records_next_step = False
+        self._step_interval = self._snapshot_interval = 1
 
-    # --- what fit calls ---
+    # --- calls from fit ---
 
-    def on_train_begin(self, run):
-        self._forget_training()
+    def on_train_begin(self, run: Run) -> None:
+        self._clear()
         network = run.network
         self.steps_per_epoch = run.steps_per_epoch
-        self._steps_between = self.every or -(-run.steps_per_epoch // STEPS_AN_EPOCH)
+        self._step_interval = self.every or -(-run.steps_per_epoch // RECORDED_STEPS_PER_EPOCH)
         self._watched = watched_layers(network)
         self.layers = [each.name for each in self._watched]
         self.has_weights = [each.has_weights for each in self._watched]
         self.history = run.history
-        self.loss_name, self.output_shape = type(run.loss).__name__, network.output_shape
+        self.loss_name, self.output_shape = type(run.loss).__name__, tuple(network.output_shape or ())
         self.n_parameters, self.n_rows = network.parameter_vector.size, run.data.n_samples
         self._loss = run.loss
-        end = {id(layer) for layer in end_of(network)}
-        self.end_name = next((name for name, layer in named_layers(network) if id(layer) in end), "")
-        self._before = np.empty_like(network.parameter_vector)
-        self.material = profile_data(run, self.X, self.y)
-        self._look(network, 0)
-        self._try_out(network)
+        ends = {id(layer) for layer in output_activation_of(network)}
+        self.output_activation_name = next(
+            (name for name, layer in named_layers(network) if id(layer) in ends), ""
+        )
+        self._parameters_before = np.empty_like(network.parameter_vector)
+        self.data_profile = profile_data(run, self.X, self.y)
+        self._take_snapshot(network, 0)
+        self._run_trial(network)
 
-    def on_epoch_begin(self, run):
-        # Between two epochs others may have moved the parameters, so they are copied again.
-        self._prepare(run.network)
+    def on_epoch_begin(self, run: Run) -> None:
+        # Between two epochs another callback may have moved the parameters: copy them again.
+        self._prepare_step(run.network)
 
-    def on_batch_end(self, run):
+    def on_batch_end(self, run: Run) -> None:
         self.steps_done += 1
         self.rows_done += run.batch_rows
         self.losses.add(run.batch_loss - self._penalty_of(run), run.batch_rows)
         if self.steps_done == 1:
-            self.batch_order = share_between_batches(run.data.targets, run.order, run.batch_rows)
-        if self._is_due:
-            self._take_step(run)
+            self.between_batch_share = share_between_batches(run.data.targets, run.order, run.batch_rows)
+        if self._records_next_step:
+            self._record_step(run)
             self.learning_rate = run.optimizer.last_learning_rate
-        self._prepare(run.network)
+        self._prepare_step(run.network)
 
-    def on_epoch_end(self, run):
-        if run.epoch % self._epochs_between == 0:
-            self._look(run.network, run.epoch)
+    def on_epoch_end(self, run: Run) -> None:
+        if run.epoch % self._snapshot_interval == 0:
+            self._take_snapshot(run.network, run.epoch)
 
-    def on_train_end(self, run):
+    def on_train_end(self, run: Run) -> None:
         done = len(run.history.get("epoch", []))
         self.diverged = run.stop_message if run.stop_reason == "diverged" else ""
         self.kept_epoch = run.kept_epoch
-        if not self.diverged and done and (not self.looks or self.looks[-1].epoch < done):
-            self._look(run.network, done)
-        self.equal_units = equal_units(run.network)
+        if not self.diverged and done and (not self.snapshots or self.snapshots[-1].epoch < done):
+            self._take_snapshot(run.network, done)
+        self.equal_units = layers_with_equal_units(run.network)
         if self.steps_done and not self.diverged:
-            self._try_out(run.network)
-        self._before, self._is_due, self._loss = None, False, None
+            self._run_trial(run.network)
+        self._parameters_before, self._records_next_step, self._loss = np.empty(0), False, None
 
-    # --- looking ---
+    # --- steps ---
 
-    def _prepare(self, network):
-        """Copy the parameters if the step that comes next is to be looked at."""
+    def _prepare_step(self, network: Layer) -> None:
+        """Decide whether the next step is recorded, and copy the parameters if so."""
         step = self.steps_done + 1
-        self._is_due = step & (step - 1) == 0 or (step - 1) % self._steps_between == 0
-        if self._is_due:
-            self._before[:] = network.parameter_vector
+        self._records_next_step = step & (step - 1) == 0 or (step - 1) % self._step_interval == 0
+        if self._records_next_step:
+            self._parameters_before[:] = network.parameter_vector
 
-    def _take_step(self, run):
-        before, network = self._before, run.network
-        runs = [each.runs for each in self._watched]
-        weights = tuple(norm_of(before, each) for each in runs)
-        norms = tuple(norm_of(network.gradient_vector, each) for each in runs)
-        pulls = self._pulls(run, before, norms, weights)
+    def _record_step(self, run: Run) -> None:
+        before, network = self._parameters_before, run.network
+        slices = [each.slices for each in self._watched]
+        weights = tuple(norm_of(before, each) for each in slices)
+        gradients = tuple(norm_of(network.gradient_vector, each) for each in slices)
+        decay_ratios = self._decay_ratios(run, before, gradients, weights)
         with np.errstate(all="ignore"):
             np.subtract(network.parameter_vector, before, out=before)
-        updates = tuple(norm_of(before, each) for each in runs)
+        updates = tuple(norm_of(before, each) for each in slices)
         rate = run.optimizer.last_learning_rate
         rate = math.nan if rate is None else float(rate)
-        self._samples.append(StepSample(self.steps_done, norms, weights, updates, pulls, rate))
-        if len(self._samples) > KEPT_STEPS:
-            self._samples = self._samples[::2]
-            self._steps_between *= 2
+        self.step_records.append(StepRecord(self.steps_done, gradients, weights, updates, decay_ratios, rate))
+        if len(self.step_records) > MAX_RECORDED_STEPS:
+            self.step_records = self.step_records[::2]
+            self._step_interval *= 2
 
-    def _penalty_of(self, run):
-        """The part of a batch's loss that is the penalty of an estimator: no outputs could save it."""
+    def _penalty_of(self, run: Run) -> float:
+        """Return the part of a batch's loss that is an estimator's penalty, which no outputs can reduce."""
         if not run.penalty:
             return 0.0
-        norms = (norm_of(run.network.parameter_vector, each.runs) for each in self._watched if each.has_weights)
+        vector = run.network.parameter_vector
+        norms = (norm_of(vector, each.slices) for each in self._watched if each.has_weights)
         return run.penalty / run.batch_rows / 2 * sum(norm**2 for norm in norms)
 
-    def _pulls(self, run, before, norms, weights):
-        """For each layer the pull of weight decay, divided by that of the loss."""
-        decay = float(getattr(run.optimizer, "weight_decay", 0.0) or 0.0)
+    def _decay_ratios(
+        self, run: Run, before: np.ndarray, gradients: tuple[float, ...], weights: tuple[float, ...]
+    ) -> tuple[float, ...]:
+        """For each layer divide the update by weight decay by the update by the loss.
+
+        Parameters
+        ----------
+        run : Run
+        before : ndarray of shape (n_parameters,)
+            Parameters before the step.
+        gradients, weights : tuple of float
+            Norms for each layer.
+        """
+        optimizer, vector = run.optimizer, run.network.gradient_vector
+        decay = float(getattr(optimizer, "weight_decay", 0.0) or 0.0)
         penalty = run.penalty / run.batch_rows
+        is_decoupled = bool(getattr(optimizer, "decoupled", False))
         self.has_weight_decay = decay + penalty > 0
-        self.decay_is_decoupled = decay > 0 and bool(getattr(run.optimizer, "decoupled", False))
+        self.decay_is_decoupled = decay > 0 and is_decoupled
         if not self.has_weight_decay:
             return (0.0,) * len(weights)
-        gradients, after = run.network.gradient_vector, run.network.parameter_vector
-        runs = [each.runs for each in self._watched]
+        slices = [each.slices for each in self._watched]
+        clip_norm = getattr(optimizer, "clip_norm", None)
         with np.errstate(all="ignore"):
+            by_loss = list(gradients)
             if penalty:
-                # The gradient that the optimizer got has the penalty's in it.
-                by_loss = [norm_of(gradients - penalty * before, each) for each in runs]
-            else:
-                by_loss = norms
+                # The gradient that the optimizer received contains the penalty's.
+                by_loss = [norm_of(vector - penalty * before, each) for each in slices]
             by_decay = [(decay + penalty) * norm for norm in weights]
-            if getattr(run.optimizer, "decoupled", False):
-                shrink = float(run.optimizer.last_learning_rate or 0.0) * decay
-                moved = after - (1 - shrink) * before
-                by_loss, by_decay = [norm_of(moved, each) for each in runs], [shrink * norm for norm in weights]
-            elif getattr(run.optimizer, "clip_norm", None):
-                shrink = min(1.0, run.optimizer.clip_norm / max(norm_of(gradients, (slice(None),)), 1e-300))
-                by_loss = [shrink * norm for norm in by_loss]
+            if is_decoupled:
+                shrinkage = float(optimizer.last_learning_rate or 0.0) * decay
+                moved = run.network.parameter_vector - (1 - shrinkage) * before
+                by_loss = [norm_of(moved, each) for each in slices]
+                by_decay = [shrinkage * norm for norm in weights]
+            elif clip_norm:
+                factor = min(1.0, clip_norm / max(norm_of(vector, (slice(None),)), 1e-300))
+                by_loss = [factor * norm for norm in by_loss]
             return tuple(float(np.divide(a, b)) for a, b in zip(by_decay, by_loss, strict=True))
 
-    def _try_out(self, network: Layer):
+    # --- snapshots and trials ---
+
+    def _run_trial(self, network: Layer) -> None:
+        assert self._loss is not None
+        assert self.data_profile is not None
         first = next((each.name for each in self._watched if each.has_weights), None)
-        self.trials.append(try_out(network, self._loss, self.material, first))
+        self.trials.append(run_trial(network, self._loss, self.data_profile, first))
 
-    def _look(self, network: Layer, epoch: float):
-        rows = slice(ACTIVATION_ROWS)
-        outputs, samples = listen(network, self.material.inputs[rows])
+    def _take_snapshot(self, network: Layer, epoch: float) -> None:
+        assert self._loss is not None
+        assert self.data_profile is not None
+        rows, targets = slice(SNAPSHOT_ROWS), self.data_profile.targets
+        outputs, summaries = summarize_activations(network, self.data_profile.inputs[rows])
         loss = None
-        if self.material.targets is not None:
+        if targets is not None:
             with np.errstate(all="ignore"):
-                loss = float(self._loss.losses(outputs, self.material.targets[rows]).mean())
-        self.looks.append(ActivationSnapshot(epoch, loss, samples))
-        if len(self.looks) > KEPT_LOOKS:
-            self.looks = self.looks[::2]
-            self._epochs_between *= 2
+                loss = float(self._loss.losses(outputs, targets[rows]).mean())
+        self.snapshots.append(ActivationSnapshot(epoch, loss, summaries))
+        if len(self.snapshots) > MAX_SNAPSHOTS:
+            self.snapshots = self.snapshots[::2]
+            self._snapshot_interval *= 2
 
-    # --- what was seen ---
+    # --- pictures ---
 
-    @property
-    def steps(self) -> np.ndarray:
-        """Which steps were looked at, counting from 1."""
-        return np.array([sample.step for sample in self._samples], dtype=int)
-
-    @property
-    def epochs(self) -> np.ndarray:
-        """How many epochs were done before each of these steps, with fractions."""
-        return (self.steps - 1) / max(self.steps_per_epoch, 1)
-
-    @property
-    def gradient_norms(self) -> np.ndarray:
-        """The norm of each layer's gradient, of shape (n_steps, n_layers)."""
-        return self._table("gradients")
-
-    @property
-    def weight_norms(self) -> np.ndarray:
-        """The norm of each layer's weights before the step, of shape (n_steps, n_layers)."""
-        return self._table("weights")
-
-    @property
-    def update_norms(self) -> np.ndarray:
-        """The norm of what each step added to the weights of each layer, of shape (n_steps, n_layers)."""
-        return self._table("updates")
-
-    @property
-    def update_ratios(self) -> np.ndarray:
-        """The norm of the update, divided by that of the weights; NaN where the weights were 0."""
-        weights = self.weight_norms
-        ratios = np.full(weights.shape, np.nan)
-        return np.divide(self.update_norms, weights, out=ratios, where=weights > 0)
-
-    @property
-    def decay_pulls(self) -> np.ndarray:
-        """How much weight decay moved each layer beside the loss, of shape (n_steps, n_layers)."""
-        return self._table("pulls")
-
-    @property
-    def learning_rates(self) -> np.ndarray:
-        """The learning rate of each step that was looked at."""
-        return np.array([sample.learning_rate for sample in self._samples], dtype=float)
-
-    def _table(self, what):
-        return np.array([getattr(each, what) for each in self._samples]).reshape(-1, len(self.layers))
-
-    def plot(self, axes: Any = None):
+    def plot(self, axes: Any = None) -> Figure:
         """Draw gradient norms, update ratios and activations over training.
 
         Parameters
         ----------
         axes : matplotlib.axes.Axes, default=None
-            Where to draw the gradient norms alone; None makes a new figure with all.
+            Axes for the gradient norms alone; None draws everything on a new figure.
 
         Returns
         -------
@@ -406,27 +296,25 @@ class Monitor(Callback):
         Raises
         ------
         ValueError
-            If no step of a training was seen.
+            If no step was recorded.
         ImportError
             If matplotlib is not installed.
         """
-        from layernet.monitoring.figure import draw
-
         return draw(self, axes)
 
     def __repr__(self) -> str:
-        if not self._samples:
-            return "Monitor: no step of a training was seen"
-        looks = f", activations at {len(self.looks)} moments" if self.looks else ""
-        end = " It diverged." if self.diverged else ""
-        steps = f"{len(self._samples)} of {self.steps_done} steps"
-        return f"Monitor: {len(self.layers)} layers in {steps}{looks}{end and '.'}{end}"
+        if not self.step_records:
+            return "Monitor: no training step was recorded"
+        moments = f", activations at {len(self.snapshots)} moments" if self.snapshots else ""
+        end = ". It diverged." if self.diverged else ""
+        steps = f"{len(self.step_records)} of {self.steps_done} steps"
+        return f"Monitor: {len(self.layers)} layers in {steps}{moments}{end}"
 
     def _repr_html_(self) -> str:
-        if not self._samples:
+        if not self.step_records:
             return escape(repr(self))
         cell = 'style="padding:1px 10px;text-align:right;font-variant-numeric:tabular-nums"'
-        first, last = self._samples[0], self._samples[-1]
+        first, last = self.step_records[0], self.step_records[-1]
         ratios = self.update_ratios
         head = ("layer", "first gradient", "last gradient", "last update / weights")
         rows = "".join(

@@ -1,4 +1,4 @@
-"""The reach of a network: the range of its outputs, and the lowest loss within a range."""
+"""Range of a network's outputs, and the lowest loss of outputs within a range."""
 
 from __future__ import annotations
 
@@ -10,42 +10,42 @@ from layernet.containers import chain_of
 from layernet.layer import Layer
 from layernet.losses.loss import Loss
 
-# Numbers of outputs that the lowest loss is looked for with.
-MOST_NUMBERS = 2**18
-# Halvings of an interval: its end is then a millionth of it, or less.
-HALVINGS = 24
-# Beyond this logits change no loss.
-FAR = 50.0
-# The sizes of numbers that are passed through the end of a network. Activations bend between 0.01 and 100; one
-# that still grows from the last size but one to the last has no end.
-SIZES = (0.0, 0.01, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 1e4, 1e6)
-GROWS = 10.0
-ROWS_OF_A_SIZE = 64
+# At most so many outputs are optimized for the lowest loss.
+MAX_NUMBERS = 2**18
+# Bisection steps: the last interval is below a millionth of the first.
+N_BISECTIONS = 24
+# Larger logits do not change a loss.
+LARGEST_LOGIT = 50.0
+# Sizes of the numbers that are passed through the output activation. Activations are nonlinear between 0.01 and
+# 100; an activation that still grows between the last two sizes is unbounded.
+RANGE_PROBE_SIZES = (0.0, 0.01, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 1e4, 1e6)
+UNBOUNDED_GROWTH = 10.0
+ROWS_PER_SIZE = 64
 
 
-def end_of(network: Layer) -> list[Layer]:
-    """The layers after the last one with parameters: they say which outputs there can be."""
-    end: list[Layer] = []
+def output_activation_of(network: Layer) -> list[Layer]:
+    """Return the layers after the last one with parameters, which determine the range of the outputs."""
+    layers: list[Layer] = []
     for layer in chain_of(network):
-        end = [] if layer.has_parameters else [*end, layer]
-    return end
+        layers = [] if layer.has_parameters else [*layers, layer]
+    return layers
 
 
 def range_of_outputs(network: Layer) -> tuple[np.ndarray, np.ndarray]:
-    """Between which numbers each output of a network lies, whatever its inputs and parameters are.
+    """Return the range of each output of a network, over all inputs and parameters.
 
-    Found by passing numbers of all sizes through the layers after the last one with parameters, so that it
-    holds for an activation that somebody wrote as well.
+    It is measured by passing numbers of many sizes through the layers after the last one with parameters, and
+    so includes activations that users wrote.
 
     Parameters
     ----------
     network : Layer
-        Built; copies are tried.
+        Built; it is not changed.
 
     Returns
     -------
     low, high : ndarray of the outputs' shape
-        Infinite where there is no end.
+        Infinite without a bound.
 
     Examples
     --------
@@ -55,39 +55,39 @@ def range_of_outputs(network: Layer) -> tuple[np.ndarray, np.ndarray]:
     >>> range_of_outputs(Sequential([Dense(1), ReLU()]).build(4))
     (array([0.]), array([inf]))
     """
-    end = copy.deepcopy(end_of(network))
-    shape = network.output_shape
-    if not end:
+    layers = copy.deepcopy(output_activation_of(network))
+    shape = network.output_shape or ()
+    if not layers:
         return np.full(shape, -np.inf), np.full(shape, np.inf)
     random = np.random.default_rng(0)
     lows, highs = [], []
     with np.errstate(all="ignore"):
-        for size in SIZES:
-            values = size * random.standard_normal((ROWS_OF_A_SIZE, *end[0].input_shape))
-            # All of one sign as well: what adds up all units needs it to come to its ends.
+        for size in RANGE_PROBE_SIZES:
+            values = size * random.standard_normal((ROWS_PER_SIZE, *(layers[0].input_shape or ())))
+            # Rows of one sign too: a layer that sums its units needs them to reach its bounds.
             values[::4], values[1::4] = np.abs(values[::4]), -np.abs(values[1::4])
-            values = values.astype(network.dtype)
-            for layer in end:
+            values = values.astype(network.dtype or np.float64)
+            for layer in layers:
                 values = layer.forward_pass(values)
             values = np.nan_to_num(values.astype(np.float64), nan=0.0)
             lows.append(values.min(axis=0))
             highs.append(values.max(axis=0))
     low, high = np.min(lows, axis=0), np.max(highs, axis=0)
-    # The last size but one says how far it goes without the last.
+    # The range without the last size, to tell a bound from slow growth.
     low_before, high_before = np.min(lows[:-1], axis=0), np.max(highs[:-1], axis=0)
-    low = np.where((low < 0) & (low < GROWS * low_before), -np.inf, low)
-    high = np.where((high > 0) & (high > GROWS * high_before), np.inf, high)
+    low = np.where((low < 0) & (low < UNBOUNDED_GROWTH * low_before), -np.inf, low)
+    high = np.where((high > 0) & (high > UNBOUNDED_GROWTH * high_before), np.inf, high)
     return low, high
 
 
 def lowest_loss(
     loss: Loss, targets: np.ndarray, low: np.ndarray, high: np.ndarray
 ) -> tuple[float, float] | None:
-    """The loss of the best outputs found that are free for each row, but lie in a range.
+    """Return the lowest loss of outputs within a range, chosen for each row separately.
 
-    It is 0 for most losses where all outputs can be had. It is more for targets that are probabilities, for
-    smoothed labels, and for outputs that cannot come near the targets. Tried are the targets, their logarithms
-    and log-odds, and what bisection finds for each output by the sign of the loss's derivative.
+    It is 0 for most losses with unbounded outputs. It is higher for targets that are probabilities, for
+    smoothed labels, and for targets outside the range. Candidates are the targets, their logarithms and log-
+    odds, and the zero of the loss's derivative for each output, found by bisection.
 
     Parameters
     ----------
@@ -98,9 +98,9 @@ def lowest_loss(
 
     Returns
     -------
-    tuple (mean, deviation) of two floats, or None
-        Over the rows. The deviation is 0 where the lowest loss does not depend on the target, and large for
-        counts. None if no loss is finite.
+    tuple (mean, std) of two floats, or None
+        Mean and standard deviation over the rows. The deviation is 0 if the lowest loss does not depend on the
+        target, and large for counts. None if no loss is finite.
 
     Examples
     --------
@@ -114,14 +114,17 @@ def lowest_loss(
     rows = (len(targets), *low.shape)
     dtype = targets.dtype if numbers else np.dtype(np.float64)
 
-    def within(outputs):
+    def within(outputs: np.ndarray) -> np.ndarray:
         return np.clip(outputs, low, high).astype(dtype)
 
     with np.errstate(all="ignore"):
         candidates = [_by_bisection(loss, targets, rows, low, high, dtype)]
         if numbers and targets.shape == rows:
             free = (targets, np.log(targets), np.log(targets / (1 - targets)))
-            candidates += [within(np.clip(each, -FAR, FAR) if each is not targets else each) for each in free]
+            candidates += [
+                within(np.clip(each, -LARGEST_LOGIT, LARGEST_LOGIT) if each is not targets else each)
+                for each in free
+            ]
         found = [np.asarray(loss.losses(each, targets), np.float64) for each in candidates]
         best = min(
             (rows for rows in found if np.isfinite(rows).all()), key=lambda rows: rows.mean(), default=None
@@ -129,14 +132,16 @@ def lowest_loss(
     return None if best is None else (float(best.mean()), float(best.std()))
 
 
-def _by_bisection(loss, targets, rows, low, high, dtype):
-    """For each output on its own, the place where the loss's derivative changes its sign."""
-    far = FAR
+def _by_bisection(
+    loss: Loss, targets: np.ndarray, rows: tuple[int, ...], low: np.ndarray, high: np.ndarray, dtype: np.dtype
+) -> np.ndarray:
+    """For each output separately, return the zero of the loss's derivative."""
+    limit = LARGEST_LOGIT
     if targets.dtype.kind == "f":
-        far = max(far, 2 * float(np.abs(targets).max(initial=0)))
-    below = np.broadcast_to(np.clip(-far, low, high), rows).astype(dtype)
-    above = np.broadcast_to(np.clip(far, low, high), rows).astype(dtype)
-    for _ in range(HALVINGS):
+        limit = max(limit, 2 * float(np.abs(targets).max(initial=0)))
+    below = np.broadcast_to(np.clip(-limit, low, high), rows).astype(dtype)
+    above = np.broadcast_to(np.clip(limit, low, high), rows).astype(dtype)
+    for _ in range(N_BISECTIONS):
         middle = (below + above) / 2
         rises = loss.gradient(middle, targets) > 0
         below, above = np.where(rises, below, middle), np.where(rises, middle, above)

@@ -1,4 +1,4 @@
-"""Trials on a copy of the network, before training and after it: gradients, noise, outputs."""
+"""Experiments on a copy of the network, before and after training: gradients, noise, outputs."""
 
 from __future__ import annotations
 
@@ -11,125 +11,144 @@ import numpy as np
 from layernet.checking.gradients import GradientReport
 from layernet.layer import Layer
 from layernet.losses.loss import Loss
-from layernet.monitoring.activations import hear
+from layernet.monitoring.activations import record_passes
+from layernet.monitoring.affine_pairs import AffinePair, find_affine_pairs
 from layernet.monitoring.data_profile import DataProfile
-from layernet.monitoring.linear import StraightPair, straight_pairs
-from layernet.monitoring.own_layers import check_own_layers
-from layernet.monitoring.row_statistics import SmallFeature, one_column_each, small_feature_that_matters
-from layernet.monitoring.surviving_signal import share_of_signal, surviving_signals
-from layernet.monitoring.symptoms.ends import End, what_the_end_does
+from layernet.monitoring.feature_scales import SmallFeature, informative_small_feature
+from layernet.monitoring.noise import share_of_signal, signal_shares
+from layernet.monitoring.output_activation import OutputActivationEffect, effect_of_output_activation
+from layernet.monitoring.reference_scores import target_columns
+from layernet.monitoring.user_gradients import check_user_gradients
 
 
 @dataclass(frozen=True)
 class Trial:
-    """What experiments on a copy of a network showed.
+    """Results of experiments on a copy of a network.
 
     Attributes
     ----------
     gradients : dict of str to GradientReport
-        Of the layers and the loss that this package does not bring.
+        Gradient checks of the layers and the loss that a user wrote.
     unchecked : dict of str to str
         Why others of these could not be checked.
-    signals : dict of str to float
-        The share of signal in what comes out of each layer with noise.
-    signal : float
-        The same for the outputs of the network: 1 without noise, NaN where they do not vary.
-    means, deviations : ndarray of shape (n_features,)
-        Of the features as they come to the first layer with weights.
+    signal_shares : dict of str to float
+        Share of signal in the outputs of each layer with noise.
+    signal_share : float
+        Share of signal in the outputs of the network: 1 without noise, NaN for constant outputs.
+    means, stds : ndarray of shape (n_features,)
+        Mean and standard deviation of the inputs of the first layer with weights.
     small_feature : SmallFeature or None
-        The one that says most about the targets, if it is much smaller than others.
-    outputs : ndarray of shape (n_rows, ...)
-        Of the network for these rows, in inference mode.
-    outputs_in_training : ndarray of shape (n_rows, ...)
-    outputs_held_out : ndarray of shape (n_rows, ...) or None
-        Of the network for the rows that it is validated on, in inference mode.
-    end : End or None
-        What the layers after the last weights do to the outputs.
-    straight_pairs : list of StraightPair
-        Layers with weights between which nothing bends.
+        The feature that explains the targets best, if it is much smaller than others.
+    outputs, outputs_in_training : ndarray of shape (n_rows, ...)
+        Outputs of the network for the sample, in inference mode and in training mode.
+    validation_outputs : ndarray of shape (n_rows, ...) or None
+        Outputs of the network for the validation rows, in inference mode.
+    output_activation_effect : OutputActivationEffect or None
+        Effect of the layers after the last weights on the outputs.
+    affine_pairs : list of AffinePair
+        Layers with weights without a nonlinear layer between them.
     """
 
     gradients: dict[str, GradientReport]
     unchecked: dict[str, str]
-    signals: dict[str, float]
-    signal: float
+    signal_shares: dict[str, float]
+    signal_share: float
     means: np.ndarray
-    deviations: np.ndarray
+    stds: np.ndarray
     small_feature: SmallFeature | None
     outputs: np.ndarray
     outputs_in_training: np.ndarray
-    outputs_held_out: np.ndarray | None
-    end: End | None
-    straight_pairs: list[StraightPair]
+    validation_outputs: np.ndarray | None
+    output_activation_effect: OutputActivationEffect | None
+    affine_pairs: list[AffinePair]
 
     @property
-    def sizes(self) -> np.ndarray:
-        """The root mean square of each feature as it comes to the first layer with weights."""
-        return np.hypot(self.means, self.deviations)
+    def rms(self) -> np.ndarray:
+        """Root mean square of each input of the first layer with weights."""
+        return np.hypot(self.means, self.stds)
 
 
-def try_out(network: Layer, loss: Loss, material: DataProfile, first: str | None) -> Trial:
-    """Make all experiments.
+def run_trial(network: Layer, loss: Loss, data_profile: DataProfile, first: str | None) -> Trial:
+    """Run all experiments on a copy of a network.
 
     Parameters
     ----------
     network : Layer
-        Built; left as it is.
+        Built; it is not changed.
     loss : Loss
-    material : Material
-        With the rows that are passed through it.
+    data_profile : DataProfile
+        Contains the rows that are passed through the network.
     first : str or None
-        The name of the first layer with weights.
+        Name of the first layer with weights.
 
     Returns
     -------
     Trial
     """
     network = copy.deepcopy(network)
-    inputs, targets, held_out = material.inputs, material.targets, material.held_out
+    inputs, targets, validation = data_profile.inputs, data_profile.targets, data_profile.validation
     with np.errstate(all="ignore"):
         outputs = network.forward_pass(inputs)
-        outputs_held_out = None if held_out is None else np.array(network.forward_pass(held_out.inputs))
-        end = _end_of(network, loss, material)
-        pairs = straight_pairs(network)
-        in_training, heard = hear(network, inputs)
-        reports, unchecked = check_own_layers(heard, loss, in_training, targets)
-        arriving = heard[first].inputs if first in heard else inputs
-        features = np.asarray(arriving, np.float64).reshape(len(arriving), -1)
-        means, deviations = features.mean(axis=0), features.std(axis=0)
-        signals = surviving_signals(heard)
-        signal = 1.0
-        if signals:
+        validation_outputs = None if validation is None else np.array(network.forward_pass(validation.inputs))
+        effect = _output_activation_effect(network, loss, data_profile)
+        pairs = find_affine_pairs(network)
+        in_training, passes = record_passes(network, inputs)
+        reports, unchecked = check_user_gradients(passes, loss, in_training, targets)
+        first_inputs = passes[first].inputs if first is not None and first in passes else inputs
+        features = np.asarray(first_inputs, np.float64).reshape(len(first_inputs), -1)
+        means, stds = features.mean(axis=0), features.std(axis=0)
+        shares, share = signal_shares(passes), 1.0
+        if shares:
             network.end_step()
             with network.training_mode():
                 again = network.forward_pass(inputs)
-            draws = (np.asarray(each, np.float64).reshape(len(inputs), -1) for each in (in_training, again))
-            signal = share_of_signal(*draws)
+            first_draw, second_draw = (
+                np.asarray(each, np.float64).reshape(len(inputs), -1) for each in (in_training, again)
+            )
+            share = share_of_signal(first_draw, second_draw)
         small = None
         if targets is not None and features.shape[1] == math.prod(inputs.shape[1:]):
-            small = small_feature_that_matters(features, one_column_each(targets))
+            small = informative_small_feature(features, target_columns(targets))
         if small is not None:
-            small = replace(small, heeded=heed_of(network, inputs, outputs, small.index))
+            small = replace(small, effect=effect_of_feature(network, inputs, outputs, small.index))
     return Trial(
-        reports, unchecked, signals, signal, means, deviations, small, np.array(outputs), np.array(in_training),
-        outputs_held_out, end, pairs,
-    )  # fmt: skip
+        gradients=reports,
+        unchecked=unchecked,
+        signal_shares=shares,
+        signal_share=share,
+        means=means,
+        stds=stds,
+        small_feature=small,
+        outputs=np.array(outputs),
+        outputs_in_training=np.array(in_training),
+        validation_outputs=validation_outputs,
+        output_activation_effect=effect,
+        affine_pairs=pairs,
+    )
 
 
-def _end_of(network, loss, material):
-    """What the network's end does to its outputs; None if it leaves them all, or that cannot be found."""
-    if material.targets is None or material.low is None:
+def _output_activation_effect(
+    network: Layer, loss: Loss, data_profile: DataProfile
+) -> OutputActivationEffect | None:
+    """Return the effect of the output activation; None if there is none, or it cannot be computed."""
+    targets, low, high = data_profile.targets, data_profile.output_low, data_profile.output_high
+    if targets is None or low is None or high is None:
         return None
     try:
-        return what_the_end_does(network, loss, material.inputs, material.targets, material.low, material.high)
-    except (ValueError, TypeError, ArithmeticError, IndexError):  # too much for somebody's layer or loss
+        return effect_of_output_activation(network, loss, data_profile.inputs, targets, low, high)
+    except (
+        ValueError,
+        TypeError,
+        ArithmeticError,
+        IndexError,
+    ):  # a user's layer or loss may not accept these rows
         return None
 
 
-def heed_of(network: Layer, inputs: np.ndarray, outputs: np.ndarray, feature: int) -> float:
-    """How much of the variance of the outputs goes with one feature: 0 for nothing, about 1 for all."""
-    moved = np.array(inputs).reshape(len(inputs), -1)
-    moved[:, feature] = np.random.default_rng(0).permutation(moved[:, feature])
-    others = np.asarray(network.forward_pass(moved.reshape(inputs.shape)), np.float64)
+def effect_of_feature(network: Layer, inputs: np.ndarray, outputs: np.ndarray, feature: int) -> float:
+    """Return the share of the outputs' variance that depends on one feature: 0 for none, about 1 for all."""
+    permuted = np.array(inputs).reshape(len(inputs), -1)
+    permuted[:, feature] = np.random.default_rng(0).permutation(permuted[:, feature])
+    others = np.asarray(network.forward_pass(permuted.reshape(inputs.shape)), np.float64)
     variance = np.asarray(outputs, np.float64).var(axis=0).mean()
     return float(np.divide(np.square(others - outputs).mean(), 2 * variance))

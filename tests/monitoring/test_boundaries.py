@@ -34,15 +34,8 @@ from layernet import (
 )
 from layernet.estimators import MLPClassifier, MLPRegressor
 from layernet.monitoring.boundaries import BoundaryRecorder, draw_boundary
-from layernet.monitoring.planes import (
-    blue_to_orange,
-    classes_of,
-    mosaic,
-    neurons_and_outputs,
-    plane_around,
-    shaded,
-    write_signs,
-)
+from layernet.monitoring.mosaics import blue_to_orange, mosaic, write_signs
+from layernet.monitoring.planes import classes_of, neurons_and_outputs, plane_around, shaded
 
 matplotlib.use("Agg")
 
@@ -587,7 +580,7 @@ def test_drawing_what_cannot_be_drawn(plt):
         draw_boundary(axes, network(), np.zeros((60, 3)), Y)
     with pytest.raises(ValueError, match="expects inputs of shape"):
         draw_boundary(axes, network().build(3), X, Y)
-    with pytest.raises(ValueError, match="no pictures yet"):
+    with pytest.raises(ValueError, match="has recorded no frame"):
         BoundaryRecorder(X, Y).plot()
     assert repr(BoundaryRecorder(X, Y)) == "BoundaryRecorder of 60 points, empty"
 

@@ -51,9 +51,11 @@ from layernet import (
     Tanh,
 )
 from layernet.initializers import Constant
-from layernet.monitoring.diagnosis import Diagnosis, diagnose
-from layernet.monitoring.evidence import Evidence, Finding
-from layernet.monitoring.monitor import Means, Monitor
+from layernet.monitoring.diagnosis import diagnose
+from layernet.monitoring.evidence import Evidence
+from layernet.monitoring.findings import Diagnosis, Finding
+from layernet.monitoring.monitor import Monitor
+from layernet.monitoring.record import BlockMeans
 from layernet.monitoring.symptoms.progress import last_quarter, stopped_too_early
 
 SICK = {
@@ -244,15 +246,15 @@ def test_the_illness_is_named_first(name):
     illness, sicken = SICK[name]
     diagnosis = diagnose(sicken())
     assert not diagnosis
-    assert diagnosis.findings[0].illness == illness, diagnosis
+    assert diagnosis.findings[0].symptom == illness, diagnosis
     consequences = {"dead ReLUs", "saturated activations", "training diverged"}
     if illness == "training diverged":
         consequences = {"learning rate too high"}
-    assert {finding.illness for finding in diagnosis.findings[1:]} <= consequences, diagnosis
+    assert {finding.symptom for finding in diagnosis.findings[1:]} <= consequences, diagnosis
     for finding in diagnosis:
-        assert any(character.isdigit() for character in finding.figure)
+        assert any(character.isdigit() for character in finding.measurement)
         assert finding.advice.endswith(".")
-        for text in (finding.illness, finding.figure, finding.advice):
+        for text in (finding.symptom, finding.measurement, finding.advice):
             # What diverged may be no number, and is said to be so; no figure of the doctor's own is.
             assert not re.search(r"\bnan\b", text.replace("the loss is nan", ""))
 
@@ -283,9 +285,9 @@ def test_figures_of_dead_units():
 def test_figures_of_shuffled_labels():
     monitor = train(shuffled(digits()), mlp([16], ReLU, 10), Adam(0.001), epochs=5)
     (finding,) = diagnose(monitor)
-    assert f"the loss ended at {monitor.losses.values()[-29:].mean():.4g}" in finding.figure
-    assert "2.302 is what the shares of 10 classes alone give" in finding.figure
-    assert f"({monitor.material.signal:.1f} standard deviations; 4 would tell)" in finding.figure
+    assert f"the loss ended at {monitor.losses.values()[-29:].mean():.4g}" in finding.measurement
+    assert "2.302 is what the shares of 10 classes alone give" in finding.measurement
+    assert f"(z-score {monitor.data_profile.z_score:.1f}; 4 would be significant)" in finding.measurement
 
 
 def test_figures_of_vanishing_gradients():
@@ -293,7 +295,9 @@ def test_figures_of_vanishing_gradients():
     (finding,) = diagnose(monitor)
     first, last = np.median(monitor.gradient_norms[:, [0, -1]], axis=0)
     assert finding.layer == "0 Dense(32)"
-    assert f"the gradient norm is {last:.1g} in 12 Dense(10) and {first:.1g} in 0 Dense(32)" in finding.figure
+    assert (
+        f"the gradient norm is {last:.1g} in 12 Dense(10) and {first:.1g} in 0 Dense(32)" in finding.measurement
+    )
 
 
 def nearly_noise():
@@ -318,7 +322,7 @@ def line_through_a_parabola():
 def test_what_came_to_rest_at_the_noise_is_not_slow_nor_jolted(data, widths, rate, options):
     diagnosis = diagnose(train(data, mlp(widths, Tanh, 1), SGD(rate), "mean_squared_error", **options))
     wrong = {"learning rate too low", "learning rate too high", "vanishing gradients"}
-    assert wrong.isdisjoint(finding.illness for finding in diagnosis), diagnosis
+    assert wrong.isdisjoint(finding.symptom for finding in diagnosis), diagnosis
 
 
 @pytest.mark.parametrize(
@@ -326,7 +330,7 @@ def test_what_came_to_rest_at_the_noise_is_not_slow_nor_jolted(data, widths, rat
 )
 def test_equal_targets(y, n_outputs, loss):
     diagnosis = diagnose(train((diabetes()[0][:100], y), mlp([4], ReLU, n_outputs), Adam(), loss))
-    assert diagnosis.findings[0].illness == "all targets are the same"
+    assert diagnosis.findings[0].symptom == "constant targets"
 
 
 def test_a_softmax_before_the_cross_entropy():
@@ -346,20 +350,20 @@ def test_a_weak_signal_of_use_on_other_rows_is_not_shuffled():
     (finding,) = diagnose(
         train_a_part((X, y), 16_000, mlp([16], ReLU, 2), Adam(0.001), epochs=3, batch_size=64)
     )
-    assert finding.illness == "little was learned"
+    assert finding.symptom == "little was learned"
 
 
 def test_a_dead_output():
     net = Sequential([Dense(16), ReLU(), Dense(1, bias_initializer=Constant(-9.0)), ReLU()])
     X, y = table(load_breast_cancer)
     finding = diagnose(train((X, 1.0 * y), net, SGD(0.01), "mean_squared_error")).findings[0]
-    assert (finding.illness, finding.layer) == ("dead ReLUs", "3 ReLU")
+    assert (finding.symptom, finding.layer) == ("dead ReLUs", "3 ReLU")
 
 
 def test_few_layers_are_not_to_be_fewer():
     net = mlp([8], Tanh, 10, with_variance(1e-12), weights_initializer=with_variance(1e-12))
     finding = diagnose(train(digits(), net, SGD(0.01))).findings[0]
-    assert finding.illness == "vanishing gradients"
+    assert finding.symptom == "vanishing gradients"
     assert "larger learning rate" in finding.advice
     assert "fewer layers" not in finding.advice
 
@@ -378,12 +382,12 @@ def test_without_targets_the_loss_alone_speaks():
     assert healthy
     assert str(healthy).endswith("; targets were not seen.")
     sick = diagnose(train(shuffled(digits()), mlp([16], ReLU, 10), SGD(0.05), monitor=monitor))
-    assert sick.findings[0].illness == "labels shuffled"
-    assert "2.303 is -ln(1/10), what guessing gives" in sick.findings[0].figure
+    assert sick.findings[0].symptom == "labels shuffled"
+    assert "2.303 is -ln(1/10), what guessing gives" in sick.findings[0].measurement
     low = diagnose(train(digits(), mlp([16], ReLU, 10), SGD(1e-5), monitor=monitor))
-    assert low.findings[0].illness == "learning rate too low"
+    assert low.findings[0].symptom == "learning rate too low"
     vanishing = diagnose(train(digits(), mlp([32] * 6, Sigmoid, 10), SGD(0.1), monitor=monitor))
-    assert vanishing.findings[0].illness == "vanishing gradients"
+    assert vanishing.findings[0].symptom == "vanishing gradients"
 
 
 def test_a_first_step_that_diverges():
@@ -394,7 +398,7 @@ def test_a_first_step_that_diverges():
         net.fit(X.astype(np.float32), y, loss="cross_entropy", callbacks=[monitor], random_state=0)
     assert monitor.steps_done == 0
     diagnosis = diagnose(monitor)
-    assert [finding.illness for finding in diagnosis] == ["exploding gradients", "training diverged"]
+    assert [finding.symptom for finding in diagnosis] == ["exploding gradients", "training diverged"]
     assert "after 0 steps" in str(diagnosis)
 
 
@@ -406,25 +410,25 @@ def test_an_interrupted_training_is_diagnosed_by_what_was_seen():
 
     monitor = train(digits(), mlp([32], ReLU, 10), SGD(1e-5), callbacks=[Interrupt()])
     assert monitor.history.stop_reason == "interrupted"
-    assert [finding.illness for finding in diagnose(monitor)] == ["learning rate too low"]
+    assert [finding.symptom for finding in diagnose(monitor)] == ["learning rate too low"]
 
 
 def test_no_more_than_all_of_the_way_is_made_in_a_quarter():
     # The loss rises before it falls, so that the last quarter makes up for more than what was won in all.
     X = np.random.default_rng(0).normal(size=(100, 2))
     monitor = train((X, X[:, 0]), Sequential([Dense(1)]), SGD(1e-3), "huber", epochs=4, batch_size=10)
-    monitor.losses = Means(at_most=2048)
+    monitor.losses = BlockMeans(at_most=2048)
     for value in [1.0] * 10 + [1.5] * 20 + [0.8] * 10:
         monitor.losses.add(value, 10)
     evidence = Evidence(monitor)
     assert last_quarter(evidence)[0] > 1
     (finding,) = stopped_too_early(evidence)
-    assert "100% of its way down in the last quarter" in finding.figure
+    assert "100% of its decrease in the last quarter" in finding.measurement
 
 
 def test_one_step_is_enough_for_a_diagnosis():
     diagnosis = diagnose(train(digits(), mlp([8], ReLU, 10), Adam(), epochs=1, batch_size=2000))
-    assert [finding.illness for finding in diagnosis] == ["not trained long enough"]
+    assert [finding.symptom for finding in diagnosis] == ["not trained long enough"]
 
 
 # --- how it shows itself, and what it refuses ---
@@ -452,11 +456,11 @@ def test_representations():
     assert "<strong>Healthy</strong>" in healthy._repr_html_()
     assert str(finding) == "dead ReLUs, in 1 ReLU: all <b>64</b> are 0. Use LeakyReLU."
     with pytest.raises(dataclasses.FrozenInstanceError):
-        finding.illness = "none"
+        finding.symptom = "none"
 
 
 def test_a_monitor_that_saw_nothing_is_refused():
-    with pytest.raises(ValueError, match="has seen no step of a training"):
+    with pytest.raises(ValueError, match="has recorded no training step"):
         diagnose(Monitor())
     with pytest.raises(TypeError, match="diagnose expects the Monitor"):
         diagnose("monitor")
@@ -465,7 +469,7 @@ def test_a_monitor_that_saw_nothing_is_refused():
 def test_a_network_that_cannot_bend_is_told_so_on_few_rows():
     X, y = np.array([[0.0, 0], [0, 1], [1, 0], [1, 1]]), np.array([0, 1, 1, 0])
     findings = diagnose(train((X, y), Sequential([Dense(2)]), SGD(0.5), epochs=300)).findings
-    assert [finding.illness for finding in findings] == ["nothing was learned"]
+    assert [finding.symptom for finding in findings] == ["nothing was learned"]
     assert "hidden layer with an activation" in findings[0].advice
 
 
@@ -474,10 +478,10 @@ def test_a_batch_norm_scales_inputs(first):
     X, y = load_wine(return_X_y=True)
     net = Sequential([*first, Dense(16), ReLU(), Dense(3)])
     diagnosis = diagnose(train((X, y), net, Adam(0.003), epochs=40))
-    assert "inputs not scaled" not in [finding.illness for finding in diagnosis]
+    assert "inputs not scaled" not in [finding.symptom for finding in diagnosis]
 
 
 def test_a_norm_of_rows_does_not_scale_features():
     X, y = load_wine(return_X_y=True)
     diagnosis = diagnose(train((X, y), Sequential([LayerNorm(), Dense(16), ReLU(), Dense(3)]), Adam(0.003)))
-    assert diagnosis.findings[0].illness == "inputs not scaled"
+    assert diagnosis.findings[0].symptom == "inputs not scaled"

@@ -32,12 +32,14 @@ from layernet import (
     Tanh,
 )
 from layernet.engine.choice import has_numba
-from layernet.monitoring.activations import listen, named_layers, norm_of
-from layernet.monitoring.data_profile import baseline_loss, signal_in
+from layernet.monitoring.activations import summarize_activations
+from layernet.monitoring.data_profile import baseline_loss, permutation_test
 from layernet.monitoring.diagnosis import diagnose
-from layernet.monitoring.figure import shares_in, spread
-from layernet.monitoring.monitor import KEPT_LOOKS, KEPT_STEPS, Means, Monitor
-from layernet.monitoring.symptoms.progress import SIGNAL
+from layernet.monitoring.monitor import Monitor
+from layernet.monitoring.plot import shares_in, spread
+from layernet.monitoring.record import MAX_RECORDED_STEPS, MAX_SNAPSHOTS, BlockMeans
+from layernet.monitoring.symptoms.progress import MIN_Z_SCORE
+from layernet.monitoring.watched_layers import named_layers, norm_of
 
 ENGINES = [
     "formulas",
@@ -132,7 +134,7 @@ def test_training_is_the_same_to_the_last_bit(engine, dtype, make):
 def test_a_look_leaves_nothing_on_the_layers():
     net = Sequential([network(), Rustle()]).build(6, random_state=0)
     before, count = [(layer, dict(vars(layer))) for layer in net.walk()], net[1].count.copy()
-    outputs, samples = listen(net, X)
+    outputs, samples = summarize_activations(net, X)
     for layer, attributes in before:
         assert vars(layer) == attributes
     assert net[1].count == count
@@ -140,7 +142,7 @@ def test_a_look_leaves_nothing_on_the_layers():
     assert next(iter(samples)) == "0.0 Dense(8)"
     assert list(samples)[-2:] == ["0.5 Dense(3)", "1 Rustle"]
     with pytest.raises(ValueError, match="expects inputs of shape"):
-        listen(net, X[:, :2])
+        summarize_activations(net, X[:, :2])
     assert all(vars(layer) == attributes for layer, attributes in before)
 
 
@@ -200,8 +202,8 @@ def test_what_activations_are():
     net[2].weights = 0 * net[2].weights
     net[2].bias = [50.0, 0.0]  # one unit is saturated for all rows, the other for none
     monitor = watch(net, optimizer=SGD(0.0), epochs=2)
-    assert [look.epoch for look in monitor.looks] == [0, 1, 2]
-    first = monitor.looks[0].outputs
+    assert [snapshot.epoch for snapshot in monitor.snapshots] == [0, 1, 2]
+    first = monitor.snapshots[0].outputs
     assert list(first) == ["0 Dense(4)", "1 ReLU", "2 Dense(2)", "3 Sigmoid", "4 Dense(3)"]
     relu, sigmoid = first["1 ReLU"], first["3 Sigmoid"]
     assert (relu.kind, relu.n_rows, relu.n_units, relu.zero_units) == ("ReLU", 150, 4, 2)
@@ -209,10 +211,14 @@ def test_what_activations_are():
     assert sigmoid.saturated == 0.5
     assert sigmoid.counts.sum() == 300
     assert sigmoid.counts[0] == sigmoid.counts[-1] == 150
-    assert_allclose([sigmoid.mean, sigmoid.deviation], [0.75, 0.25])
+    assert_allclose([sigmoid.mean, sigmoid.std], [0.75, 0.25])
     assert_allclose(sigmoid.edges[[0, -1]], [0.5, 1.0])
-    loss = CrossEntropy().bind(monitor.material.targets).forward_pass(net.forward_pass(monitor.material.inputs))
-    assert_allclose(monitor.looks[0].loss, loss)
+    loss = (
+        CrossEntropy()
+        .bind(monitor.data_profile.targets)
+        .forward_pass(net.forward_pass(monitor.data_profile.inputs))
+    )
+    assert_allclose(monitor.snapshots[0].loss, loss)
 
 
 def test_a_sigmoid_of_ones_own_counts():
@@ -225,7 +231,7 @@ def test_a_sigmoid_of_ones_own_counts():
             return grad_output * s * (1 - s)
 
     monitor = watch(Sequential([Dense(4), Sigmoid(), Dense(3)]))
-    assert monitor.looks[0].outputs["1 Sigmoid"].saturated == 0.0
+    assert monitor.snapshots[0].outputs["1 Sigmoid"].saturated == 0.0
 
 
 def test_names():
@@ -242,22 +248,22 @@ def test_what_is_kept_is_bounded():
     rows, targets = X[:4], Y[:4]
     monitor = watch(Sequential([Dense(3)]), X=rows, y=targets, epochs=700, batch_size=1, engine="formulas")
     assert monitor.steps_done == 2800
-    assert KEPT_STEPS / 2 <= len(monitor.steps) <= KEPT_STEPS
+    assert MAX_RECORDED_STEPS / 2 <= len(monitor.steps) <= MAX_RECORDED_STEPS
     assert monitor.steps[0] == 1
     assert monitor.steps[-1] > 2700
     assert len(monitor.losses.values()) <= 2048
-    assert KEPT_LOOKS / 2 <= len(monitor.looks) <= KEPT_LOOKS + 1
-    assert monitor.looks[0].epoch == 0
-    assert monitor.looks[-1].epoch == 700
+    assert MAX_SNAPSHOTS / 2 <= len(monitor.snapshots) <= MAX_SNAPSHOTS + 1
+    assert monitor.snapshots[0].epoch == 0
+    assert monitor.snapshots[-1].epoch == 700
     assert_allclose(monitor.losses.values().mean(), np.mean(monitor.history["loss"]), rtol=1e-9)
 
 
 def test_means():
-    means = Means(at_most=4)
+    means = BlockMeans(max_blocks=4)
     assert means.values().tolist() == []
     for value in range(11):
         means.add(float(value))
-    assert means.stretch == 4
+    assert means.block_length == 4
     assert means.values().tolist() == [1.5, 5.5, 9.0]
 
 
@@ -266,7 +272,7 @@ def test_a_second_training_starts_anew():
     watch(net, monitor=monitor, epochs=5)
     watch(net, monitor=monitor, epochs=2)
     assert monitor.steps_done == 20
-    assert [look.epoch for look in monitor.looks] == [0, 1, 2]
+    assert [snapshot.epoch for snapshot in monitor.snapshots] == [0, 1, 2]
 
 
 # --- the data ---
@@ -275,14 +281,14 @@ def test_a_second_training_starts_anew():
 def test_material():
     shifted = X * [1, 1, 1, 1, 1, 100.0] + 10
     monitor = watch(Sequential([Dense(3)]), X=shifted, monitor=Monitor(shifted, Y))
-    material = monitor.material
-    assert len(material.inputs) == len(material.targets) == 150
-    assert_allclose(material.sizes, np.sqrt((shifted**2).mean(axis=0)))
-    assert_allclose(material.deviations, shifted.std(axis=0))
-    assert (material.n_classes, material.target_size) == (3, None)
-    assert material.signal > 4
+    data_profile = monitor.data_profile
+    assert len(data_profile.inputs) == len(data_profile.targets) == 150
+    assert_allclose(data_profile.rms, np.sqrt((shifted**2).mean(axis=0)))
+    assert_allclose(data_profile.stds, shifted.std(axis=0))
+    assert (data_profile.n_classes, data_profile.target_rms) == (3, None)
+    assert data_profile.z_score > 4
     shares = np.bincount(Y) / len(Y)
-    assert_allclose(material.baseline, -(shares * np.log(shares)).sum())
+    assert_allclose(data_profile.baseline, -(shares * np.log(shares)).sum())
 
 
 def test_without_rows_of_its_own_it_looks_at_those_of_the_training():
@@ -290,10 +296,10 @@ def test_without_rows_of_its_own_it_looks_at_those_of_the_training():
     weights = np.arange(150.0)
     net = Sequential([Dense(3)])
     net.fit(X, Y, loss="cross_entropy", epochs=1, sample_weight=weights, callbacks=[monitor, given])
-    assert np.array_equal(monitor.material.inputs, given.material.inputs)
-    assert np.array_equal(monitor.material.targets, given.material.targets)
+    assert np.array_equal(monitor.data_profile.inputs, given.data_profile.inputs)
+    assert np.array_equal(monitor.data_profile.targets, given.data_profile.targets)
     shares = np.bincount(Y, weights) / weights.sum()
-    assert_allclose(monitor.material.baseline, -(shares * np.log(shares)).sum())
+    assert_allclose(monitor.data_profile.baseline, -(shares * np.log(shares)).sum())
 
 
 @pytest.mark.parametrize(
@@ -325,20 +331,20 @@ def test_a_signal_by_chance_is_rare(kind):
         "classes": lambda: np.eye(2)[random.integers(0, 2, 120)],
         "log-normal": lambda: np.exp(random.normal(size=(120, 1))),
     }[kind]
-    signals = np.array([signal_in(random.normal(size=(120, 6)), draw())[1] for _ in range(400)])
-    assert np.mean(signals > SIGNAL) < 0.04
+    signals = np.array([permutation_test(random.normal(size=(120, 6)), draw())[1] for _ in range(400)])
+    assert np.mean(signals > MIN_Z_SCORE) < 0.04
 
 
 def test_a_signal_is_told_from_none():
     random = np.random.default_rng(3)
     points = random.normal(size=(300, 4))
     straight, bent = points[:, :1], np.sign(points[:, :1] * points[:, 1:2])
-    assert signal_in(points, straight)[1] > 10
-    assert signal_in(points, bent)[1] > 4
+    assert permutation_test(points, straight)[1] > 10
+    assert permutation_test(points, bent)[1] > 4
     for _ in range(20):
-        assert signal_in(points, random.permutation(straight))[1] < 4
-    assert signal_in(points, np.ones((300, 1))) == (None, None)
-    assert signal_in(np.ones((300, 2)), straight) == (None, None)
+        assert permutation_test(points, random.permutation(straight))[1] < 4
+    assert permutation_test(points, np.ones((300, 1))) == (None, None)
+    assert permutation_test(np.ones((300, 2)), straight) == (None, None)
 
 
 def test_norms_at_any_size():
@@ -400,8 +406,8 @@ def test_a_callback_that_fails_is_no_divergence():
 @pytest.mark.parametrize("loss", ["cross_entropy", CrossEntropy(label_smoothing=0.1)])
 def test_without_targets_no_loss_is_known(loss):
     without_targets = watch(network(), monitor=Monitor(X), loss=loss)
-    assert without_targets.material.baseline is None
-    assert without_targets.looks[0].loss is None
+    assert without_targets.data_profile.baseline is None
+    assert without_targets.snapshots[0].loss is None
 
 
 @pytest.mark.parametrize("solver", ["adam", "lbfgs"])
@@ -410,7 +416,7 @@ def test_an_estimator_can_be_watched(solver):
     model = MLPClassifier((5,), solver=solver, max_iter=3, callbacks=[monitor], tol=0.0, n_iter_no_change=9)
     with pytest.warns(match=r"Stochastic|iterations|limit|converge"):
         model.fit(X, Y > 0)
-    assert len(monitor.looks) > 1
+    assert len(monitor.snapshots) > 1
     assert (len(monitor.steps) > 0) == (solver == "adam")  # L-BFGS does no steps of batches
     if solver == "lbfgs":
         with pytest.raises(ValueError, match="L-BFGS does none: use another optimizer"):
@@ -422,7 +428,7 @@ def test_an_estimator_can_be_watched(solver):
 
 def test_representations():
     monitor = Monitor(X, Y)
-    assert repr(monitor) == "Monitor: no step of a training was seen"
+    assert repr(monitor) == "Monitor: no training step was recorded"
     assert monitor._repr_html_() == repr(monitor)
     watch(network(), monitor=monitor)
     assert repr(monitor) == "Monitor: 5 layers in 12 of 30 steps, activations at 4 moments"
@@ -482,7 +488,7 @@ def test_plot_where_gradients_become_exactly_zero(tmp_path):
 
 def test_plot_needs_a_training_and_matplotlib(monkeypatch):
     monitor = Monitor()
-    with pytest.raises(ValueError, match="no step of a training was seen"):
+    with pytest.raises(ValueError, match="no training step was recorded"):
         monitor.plot()
     watch(network(), monitor=monitor)
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)

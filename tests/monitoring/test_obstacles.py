@@ -109,7 +109,7 @@ class Absolute(Loss):
 
 
 def illnesses(monitor):
-    return [finding.illness for finding in diagnose(monitor)]
+    return [finding.symptom for finding in diagnose(monitor)]
 
 
 # --- the gradient check ---
@@ -130,19 +130,19 @@ def test_a_wrong_backward_pass_is_found_in_its_layer(slope, dtype, engine):
         assert "The gradients of 1 OwnSigmoid were checked and are right, to" in str(diagnosis)
         return
     finding = diagnose(monitor).findings[0]
-    assert (finding.illness, finding.layer) == ("wrong gradient", "1 OwnSigmoid")
+    assert (finding.symptom, finding.layer) == ("wrong gradient", "1 OwnSigmoid")
     error = {"forgetful": None, "zero": 1.0, "negative": 2.0, "twice": 0.5}[slope]
     if error is not None:
         assert monitor.trials[0].gradients[name].worst.error == pytest.approx(error, rel=0.01)
-    assert ("it is exactly 0 where differences give" in finding.figure) == (slope == "zero")
+    assert ("it is exactly 0 where differences give" in finding.measurement) == (slope == "zero")
 
 
 @pytest.mark.parametrize("spoil", ["bias", "weights", "inputs"])
 def test_wrong_gradients_of_parameters_are_found(spoil):
     net = Sequential([Dense(16), ReLU(), OwnDense(10, spoil)])
     finding = diagnose(train(digits(), net, Adam(0.005), epochs=3)).findings[0]
-    assert (finding.illness, finding.layer) == ("wrong gradient", "2 OwnDense(10)")
-    assert f"for {spoil} it" in finding.figure
+    assert (finding.symptom, finding.layer) == ("wrong gradient", "2 OwnDense(10)")
+    assert f"for {spoil} it" in finding.measurement
 
 
 def test_a_wrong_layer_inside_others_is_named_and_not_those_around_it():
@@ -163,7 +163,7 @@ def test_a_wrong_layer_inside_others_is_named_and_not_those_around_it():
         inner = Sequential([Dense(16), logistic_layer(SLOPES[slope])])
         net = Sequential([Dense(16), Residual(Around(inner)), Dense(10)])
         monitor = train(digits(), net, Adam(0.005), epochs=3)
-        found = [finding.layer for finding in diagnose(monitor) if finding.illness == "wrong gradient"]
+        found = [finding.layer for finding in diagnose(monitor) if finding.symptom == "wrong gradient"]
         assert found == wrong
         assert ("1.0 Around" in monitor.trials[0].gradients) == (slope == "right")
 
@@ -171,7 +171,7 @@ def test_a_wrong_layer_inside_others_is_named_and_not_those_around_it():
 @pytest.mark.parametrize("sign", [1, -1, 0])
 def test_the_gradient_of_ones_own_loss_is_checked(sign):
     monitor = train(diabetes(), mlp([16], ReLU, 1), Adam(0.003), Absolute(sign), epochs=20)
-    found = [finding for finding in diagnose(monitor) if finding.illness == "wrong gradient"]
+    found = [finding for finding in diagnose(monitor) if finding.symptom == "wrong gradient"]
     assert [finding.layer for finding in found] == ([] if sign == 1 else ["Absolute"])
 
 
@@ -325,15 +325,15 @@ SICK = {
         lambda: train(digits(), ending_in(Tanh(), outputs=10), Adam(0.003)),
     ),
     "classes one after the other": (
-        "rows in the order of their classes",
+        "rows sorted by class",
         lambda: train(sorted_by_target(digits()), mlp([48], ReLU, 10), Adam(0.003), shuffle=False),
     ),
     "flowers as they come": (
-        "rows in the order of their classes",
+        "rows sorted by class",
         lambda: train(table(load_iris), mlp([16], Tanh, 3), Adam(0.01), shuffle=False, batch_size=10),
     ),
     "numbers in order": (
-        "rows in the order of their targets",
+        "rows sorted by target",
         lambda: train(sorted_by_target(diabetes()), mlp([32], ReLU, 1), SGD(0.05), MSE, shuffle=False),
     ),
     "a schedule that ends too early": (
@@ -348,11 +348,11 @@ SICK = {
     ),
     "a rate of 0": ("learning rate is 0", lambda: train(digits(), mlp([32], ReLU, 10), SGD(0.0), epochs=3)),
     "constant inputs": (
-        "inputs do not vary",
+        "constant inputs",
         lambda: train((np.full((300, 4), 37.5), ROWS[:300, 0]), mlp([16], ReLU, 1), Adam(0.003), MSE),
     ),
     "constant inputs, classes": (
-        "inputs do not vary",
+        "constant inputs",
         lambda: train((np.zeros((300, 4), np.float32), digits()[1][:300]), mlp([16], ReLU, 10), Adam(0.003)),
     ),
     "equal rows with different labels": (
@@ -368,7 +368,7 @@ SICK = {
         lambda: train(one_useful_column(3), mlp([128], ReLU, 3), Adam(0.01), epochs=60),
     ),
     "validation of another kind": (
-        "validation rows of another kind",
+        "validation rows differ from training rows",
         lambda: train_a_part(of_another_kind(), 700, mlp([48], ReLU, 10), Adam(0.003)),
     ),
     "little to be learned": (
@@ -383,13 +383,13 @@ def test_the_obstacle_is_named_first(name):
     illness, sicken = SICK[name]
     diagnosis = diagnose(sicken())
     assert not diagnosis
-    assert diagnosis.findings[0].illness == illness, diagnosis
+    assert diagnosis.findings[0].symptom == illness, diagnosis
     consequences = {"dead ReLUs", "saturated activations"}
-    assert {finding.illness for finding in diagnosis.findings[1:]} <= consequences, diagnosis
+    assert {finding.symptom for finding in diagnosis.findings[1:]} <= consequences, diagnosis
     for finding in diagnosis:
-        assert any(character.isdigit() for character in finding.figure)
+        assert any(character.isdigit() for character in finding.measurement)
         assert finding.advice.endswith(".")
-        assert "nan" not in finding.figure.split()
+        assert "nan" not in finding.measurement.split()
 
 
 def targets_between(low, high):
@@ -466,7 +466,7 @@ def test_an_activation_of_ones_own_is_saturated_too():
     large = {"weights_initializer": lambda shape, random: random.normal(0, 10, shape)}
     net = Sequential([Dense(32, **large), Bend(), Dense(32, **large), Bend(), Dense(10)])
     finding = diagnose(train(digits(), net, SGD(0.01))).findings[0]
-    assert (finding.illness, finding.layer) == ("saturated activations", "3 Bend")
+    assert (finding.symptom, finding.layer) == ("saturated activations", "3 Bend")
 
 
 def test_counts_with_a_negative_loss_are_measured_from_the_lowest():
@@ -476,7 +476,7 @@ def test_counts_with_a_negative_loss_are_measured_from_the_lowest():
     diagnosis = diagnose(train((X, y), mlp([32], Tanh, 1), Adam(0.01), "poisson", epochs=30))
     assert diagnosis, diagnosis
     sick = diagnose(train((X, y), mlp([32], Tanh, 1), SGD(1e-6), "poisson", epochs=3))
-    assert [finding.illness for finding in sick] == ["learning rate too low"]
+    assert [finding.symptom for finding in sick] == ["learning rate too low"]
 
 
 def test_figures_of_a_range():
@@ -484,8 +484,8 @@ def test_figures_of_a_range():
     finding, y = diagnose(monitor).findings[0], diabetes()[1]
     assert finding.layer == "3 Sigmoid"
     floor = np.mean((np.clip(y, 0, 1) - y) ** 2)
-    assert "outputs lie between 0 and 1" in finding.figure
-    assert f"the loss cannot fall below {floor:.3g}, {floor:.0%} of what the best" in finding.figure
+    assert "outputs lie between 0 and 1" in finding.measurement
+    assert f"the loss cannot fall below {floor:.3g}, {floor:.0%} of what the best" in finding.measurement
 
 
 # --- estimators ---
@@ -521,7 +521,7 @@ def test_an_estimator_that_does_not_shuffle_is_told():
     )  # fmt: skip
     with pytest.warns(match="Maximum iterations"):
         model.fit(X, y)
-    assert illnesses(monitor)[0] == "rows in the order of their classes"
+    assert illnesses(monitor)[0] == "rows sorted by class"
 
 
 # --- the figures behind it ---

@@ -1,7 +1,4 @@
-"""Illnesses that show in the course of the loss: each function looks for the signs of one.
-
-Thresholds lie, as in `illnesses`, inside the gap between sound trainings and sick ones.
-"""
+"""Symptoms in the course of the loss: nothing to learn, stopped too early, underfitting."""
 
 from __future__ import annotations
 
@@ -9,243 +6,176 @@ import math
 
 import numpy as np
 
-from layernet.monitoring.evidence import ENOUGH_ROWS, MOST, NOTHING, Evidence, Finding, counted
+from layernet.monitoring.evidence import (
+    MIN_SCORED_ROWS,
+    MOSTLY_UNLEARNED,
+    NOTHING_LEARNED,
+    Evidence,
+)
+from layernet.monitoring.findings import Finding, counted
 
-# Update ratios: about 1e-3 is right (Karpathy, 2016, CS231n lecture notes). Sound trainings lie between 3e-4
-# and 3e-2 while there is something to learn.
-TOO_SLOW = 2e-4
+# z-score of the permutation test. For 120 rows with independent targets it exceeds 4 in 1 or 2 % of draws, as
+# tests/monitoring/test_monitor.py counts. Memorized targets that do not generalize (Zhang et al., 2017,
+# Understanding deep learning requires rethinking generalization) may still be right: these need less.
+MIN_Z_SCORE = 4.0
+MIN_Z_SCORE_MEMORIZED = 2.0
+# A relative validation loss below this value shows that inputs and targets are related; by chance it varies
+# less.
+USEFUL_VALIDATION_LOSS = 0.98
+# Agreement of nearest neighbors' targets from which on a suitable network would learn them.
+MIN_NEIGHBOR_AGREEMENT = 0.3
 
-# A mean over a quarter of an epoch or more that is so many times as high as the start and the baseline: with a
-# rate that is not too high the loss goes below both within a few steps.
-JUMPED = 4.0
-# ... unless nearly all was learned after it.
-RECOVERED = 0.1
-# An end that is so much above the start and the baseline: the steps have done harm, if they were of some size.
-# Means over few rows vary as much.
-DID_HARM = 1.2
-HARMLESS_UPDATE = 0.01
-# How much of the baseline the loss had won and lost again in the end, with updates of more than a tenth of the
-# weights among them: small ones lose nothing, it is only the means that vary.
-LOST_AGAIN = 0.25
-LARGE_UPDATE = 0.1
-# The largest update ratio of all steps, times the part of the baseline that is left in the end. An update as
-# large as the weights is a mishap that a training survives if it learns something; sound ones have 0.1.
-JOLTED = 0.25
+# A score of a reference method that is worth a comparison, and the part of it that the network must reach.
+MIN_REFERENCE_SCORE = 0.25
+MIN_PART_OF_REFERENCE = 0.7
 
-# Standard deviations by which the inputs say more about the targets than about shuffled ones. For 120 rows
-# with independent targets it is more than 4 in 1 or 2 % of draws, as tests/monitoring/test_monitor.py
-# counts. Targets that were learned by heart, to no use on others (Zhang et al., 2017, Understanding deep
-# learning requires rethinking generalization), may still be right: these need less.
-SIGNAL = 4.0
-SIGNAL_OF_MEMORIZED = 2.0
-# A validation loss that is so much below the baseline shows a signal, be it weak: it varies by less.
-USEFUL = 0.98
-# How much alike the targets of nearest neighbours are where a network of the right kind would learn from it.
-NEIGHBOURS_KNOW = 0.3
+# Update ratio * number of steps bounds the distance that the weights moved, in units of their norm. Healthy
+# training that leaves more than half of the baseline has 1 and more.
+SHORT_DISTANCE = 0.5
 
-# A score of a method without training that is worth a comparison, and the part of it that a network falls short
-# of.
-EASY = 0.25
-FALLS_SHORT = 0.7
-
-# How far the weights can have come, in units of their own size: update ratio times steps. Sound trainings that
-# leave more than half of the baseline have 1 and more.
-HARDLY_MOVED = 0.5
-
-# The part of all progress that was made in the last quarter of training. A steady descent makes 0.25, one that
-# comes to rest less than 0.05.
-STILL_FALLING = 0.12
-# ... and as a part of the baseline: means over a quarter vary by less.
-FALL = 0.01
-# A training that has learned more than half is not finished if so much is left, and the loss falls as steeply
-# as in the beginning or the weights have not moved by a tenth of their size.
-MORE_TO_COME = 0.25
-STEEP = 0.2
+# Share of all progress that was made in the last quarter of training: 0.25 for a steady descent, below 0.05 at
+# convergence.
+STILL_FALLING_SHARE = 0.12
+# ... and the fall as a part of the reducible loss: means over a quarter vary by less.
+MIN_FALL = 0.01
+# Training that learned more than half is unfinished if this relative loss is left, and the loss falls as
+# steeply as at the start or the weights moved by less than a tenth of their norm.
+UNFINISHED_LOSS = 0.25
+STEEP_SHARE = 0.2
 STEEP_FALL = 0.05
-UNMOVED = 0.1
-
-SMALLER_RATE = "Divide the learning rate by 10, or let find_learning_rate look for one."
-
-
-def diverged(evidence: Evidence) -> Finding:
-    """The loss, a gradient or a parameter was no finite number any more."""
-    monitor = evidence.monitor
-    norms, grew = monitor.gradient_norms, ""
-    if len(norms) > 1:
-        grew = f" The largest gradient norm went from {norms[0].max():.2g} to {norms[-1].max():.2g}."
-    return Finding(
-        "training diverged",
-        None,
-        f"{monitor.diverged.removesuffix('.')}, after {counted(monitor.steps_done, 'step')}.{grew}",
-        "Look for the cause in the finding beside this one; the network keeps its last finite parameters.",
-    )
-
-
-def rate_of_divergence(evidence: Evidence) -> Finding:
-    """Inputs, targets and initial weights were of a sound size, so it was the steps that led away."""
-    figure = "the first step led to no finite number."
-    if evidence.monitor.steps_done:
-        figure = (
-            f"the loss began at {evidence.start:.3g}, and the largest update was "
-            f"{beside_weights(evidence.jolt)} (0.001 of them is usual)."
-        )
-    return Finding("learning rate too high", evidence.jolt_layer, figure, SMALLER_RATE)
-
-
-def rate_too_high(evidence: Evidence) -> list[Finding]:
-    """The steps are so large that the loss goes up, or does not stay down."""
-    reference = float(np.fmax(evidence.part(evidence.start), 1.0))
-    jumped = evidence.part(evidence.worst) > JUMPED * reference and not evidence.level < RECOVERED
-    jolted = evidence.jolt * evidence.level > JOLTED and evidence.level > NOTHING
-    lost = evidence.end - evidence.best - evidence.by_chance
-    lost_again = lost > LOST_AGAIN * evidence.gap and evidence.jolt > LARGE_UPDATE
-    did_harm = evidence.level > DID_HARM * reference and evidence.jolt > HARMLESS_UPDATE
-    if not (jumped or jolted or lost_again or did_harm):
-        return []
-    course = f", rose to {evidence.worst:.3g}" if evidence.worst > evidence.start else ""
-    if lost_again and evidence.best < evidence.start:
-        course += f", fell to {evidence.best:.3g}"
-    figure = (
-        f"the loss was {evidence.start:.3g} at the start{course} and ended at {evidence.end:.3g}; the largest "
-        f"update was {beside_weights(evidence.jolt)} (0.001 of them is usual)."
-    )
-    return [Finding("learning rate too high", evidence.jolt_layer, figure, SMALLER_RATE)]
-
-
-def rate_too_low(evidence: Evidence) -> list[Finding]:
-    """The weights hardly move, and the loss has hardly fallen."""
-    # Without any gradient no rate moves a weight.
-    has_gradient = max(evidence.norms, default=0.0) > 0
-    if not (evidence.learned_little and evidence.pace < TOO_SLOW and has_gradient):
-        return []
-    figure = (
-        f"updates are {evidence.pace:.1g} of the weights (0.001 is usual), and the loss went from "
-        f"{evidence.start:.3g} to {evidence.end:.3g} in {counted(evidence.monitor.steps_done, 'step')}."
-    )
-    advice = "Multiply the learning rate by 10, or let find_learning_rate look for one."
-    return [Finding("learning rate too low", None, figure, advice)]
+VERY_SHORT_DISTANCE = 0.1
 
 
 def labels_shuffled(evidence: Evidence) -> list[Finding]:
-    """The network learns at a sound pace, and there is nothing to be learned."""
-    material, validation = evidence.material, evidence.validation_losses.tolist()
-    if evidence.part(min(validation, default=math.inf)) < USEFUL:
+    """The network trains at a healthy rate, and inputs and targets are unrelated."""
+    data_profile, monitor = evidence.data_profile, evidence.monitor
+    validation, z_score = evidence.validation_losses.tolist(), data_profile.z_score
+    if evidence.relative(min(validation, default=math.inf)) < USEFUL_VALIDATION_LOSS:
         return []
-    if not evidence.knows_signal:
-        # From the loss alone: it came to rest where it is when only the targets are known.
-        says_nothing = NOTHING < evidence.level < 2 - NOTHING and not is_still_falling(evidence)
-        words = ""
+    test = ""
+    if z_score is None or not evidence.has_permutation_test:
+        # The loss alone decides: it converged to the baseline.
+        is_unrelated = NOTHING_LEARNED < evidence.relative_loss < 2 - NOTHING_LEARNED
+        is_unrelated = is_unrelated and not is_still_falling(evidence)
     else:
-        of_no_use = evidence.part(min(validation, default=-math.inf)) > NOTHING
-        by_heart = of_no_use or (not validation and evidence.monitor.n_parameters > evidence.monitor.n_rows)
-        needed = SIGNAL if evidence.learned_little else SIGNAL_OF_MEMORIZED if by_heart else -math.inf
-        says_nothing = material.signal < needed
-        words = (
-            f" In {len(material.inputs)} rows the inputs say no more about the targets than about shuffled "
-            f"ones ({material.signal:.1f} standard deviations; {SIGNAL:.0f} would tell)."
+        is_useless = evidence.relative(min(validation, default=-math.inf)) > NOTHING_LEARNED
+        memorized = is_useless or (not validation and monitor.n_parameters > monitor.n_rows)
+        needed = MIN_Z_SCORE if evidence.learned_little else MIN_Z_SCORE_MEMORIZED if memorized else -math.inf
+        is_unrelated = z_score < needed
+        test = (
+            f" In {len(data_profile.inputs)} rows the inputs say no more about the targets than about permuted "
+            f"ones (z-score {z_score:.1f}; {MIN_Z_SCORE:.0f} would be significant)."
         )
-    if not says_nothing:
+    if not is_unrelated:
         return []
     best = f" The validation loss was {min(validation):.3g} at best." if validation else ""
-    figure = (
-        f"the loss ended at {evidence.end:.4g}, and {evidence.baseline:.4g} is {evidence.baseline_words}; "
-        f"updates were {evidence.pace:.1g} of the weights (0.001 is usual).{best}{words}"
+    measurement = (
+        f"the loss ended at {evidence.final_loss:.4g}, and {evidence.baseline:.4g} is "
+        f"{evidence.baseline_words}; updates were {evidence.update_ratio:.1g} of the weights (0.001 is "
+        f"usual).{best}{test}"
     )
-    if material.signal is not None and len(material.inputs) < ENOUGH_ROWS:
+    if z_score is not None and len(data_profile.inputs) < MIN_SCORED_ROWS:
         advice = (
-            "Give the network a hidden layer with an activation if it has none. Then look at the rows: they "
-            "are too few to say whether inputs and targets belong together."
+            "Add a hidden layer with an activation if the network has none. Then check the rows: they are too "
+            "few to test whether inputs and targets belong together."
         )
-        return [Finding("nothing was learned", None, figure, advice)]
+        return [Finding("nothing was learned", None, measurement, advice)]
     advice = (
-        "Look at some rows with their targets: was one of the two put into another order? If they are right, "
-        "the inputs say nothing about the targets."
+        "Check some rows with their targets: was one of the two reordered? If they are right, the inputs say "
+        "nothing about the targets."
     )
-    return [Finding("labels shuffled", None, figure, advice)]
+    return [Finding("labels shuffled", None, measurement, advice)]
 
 
 def stopped_too_early(evidence: Evidence) -> list[Finding]:
-    """The loss was still high when training ended, and on its way, or had had no time."""
-    way, falls = evidence.pace * evidence.monitor.steps_done, is_still_falling(evidence)
-    little = evidence.learned_little and (falls or way < HARDLY_MOVED or evidence.level > 2 - NOTHING)
+    """The loss was high at the end and still falling, or the weights had not moved far."""
+    relative_loss = evidence.relative_loss
+    distance = evidence.update_ratio * evidence.monitor.steps_done
+    falls = is_still_falling(evidence)
+    not_converged = falls or distance < SHORT_DISTANCE or relative_loss > 2 - NOTHING_LEARNED
     share, fall = last_quarter(evidence)
-    unfinished = (share > STEEP and fall > STEEP_FALL) or way < UNMOVED
-    if not (little or (unfinished and evidence.level > MORE_TO_COME)):
+    unfinished = (share > STEEP_SHARE and fall > STEEP_FALL) or distance < VERY_SHORT_DISTANCE
+    if not ((evidence.learned_little and not_converged) or (unfinished and relative_loss > UNFINISHED_LOSS)):
         return []
-    part = f", {min(share, 1):.0%} of its way down in the last quarter" if falls else ""
-    figure = (
-        f"the loss went from {evidence.start:.3g} to {evidence.end:.3g} in "
+    part = f", {min(share, 1):.0%} of its decrease in the last quarter" if falls else ""
+    measurement = (
+        f"the loss went from {evidence.initial_loss:.3g} to {evidence.final_loss:.3g} in "
         f"{counted(evidence.monitor.steps_done, 'step')}{part}; {evidence.baseline:.3g} is "
         f"{evidence.baseline_words}."
     )
     advice = "Train for more epochs, or with a larger learning rate."
-    return [Finding("not trained long enough", None, figure, advice)]
+    return [Finding("not trained long enough", None, measurement, advice)]
 
 
 def underfitting(evidence: Evidence) -> list[Finding]:
-    """Little was learned, although neighbors or a linear method show that there is something."""
-    likeness, compared = evidence.material.likeness or 0, evidence.compared_with_easy()
-    if evidence.level > NOTHING and likeness > NEIGHBOURS_KNOW:
-        shown = f"targets of nearest neighbors are alike ({likeness:.2f}; 0 is chance, 1 is equal)"
-    elif compared is not None and compared[1] > EASY and compared[0] < FALLS_SHORT * compared[1]:
-        shown = (
-            f"nearest neighbors or a linear method, without training, score {compared[1]:.2f} on these rows, "
-            f"and the network {compared[0]:.2f} (0 is guessing, 1 is perfect)"
+    """Little was learned, although a reference method shows that inputs and targets are related."""
+    agreement = evidence.data_profile.neighbor_agreement or 0
+    compared = evidence.network_and_reference_scores()
+    if evidence.relative_loss > NOTHING_LEARNED and agreement > MIN_NEIGHBOR_AGREEMENT:
+        contrast = f"targets of nearest neighbors agree ({agreement:.2f}; 0 is chance, 1 is equal)"
+    elif (
+        compared is not None
+        and compared[1] > MIN_REFERENCE_SCORE
+        and compared[0] < MIN_PART_OF_REFERENCE * compared[1]
+    ):
+        contrast = (
+            f"nearest neighbors or a linear method score {compared[1]:.2f} on these rows, and the network "
+            f"{compared[0]:.2f} (0 is guessing, 1 is perfect)"
         )
     else:
         return []
-    figure = (
-        f"the loss ended at {evidence.end:.4g}, and {evidence.baseline:.4g} is {evidence.baseline_words}; "
-        f"yet {shown}."
+    measurement = (
+        f"the loss ended at {evidence.final_loss:.4g}, and {evidence.baseline:.4g} is "
+        f"{evidence.baseline_words}; yet {contrast}."
     )
     advice = (
-        "Let the network be able to bend: a hidden layer with an activation, more units, less Dropout. Then "
+        "Increase the network's capacity: a hidden layer with an activation, more units, less Dropout. Then "
         "try more epochs, and other learning rates."
     )
-    return [Finding("underfitting", None, figure, advice)]
+    return [Finding("underfitting", None, measurement, advice)]
 
 
 def little_was_learned(evidence: Evidence) -> list[Finding]:
-    """Most of the loss of guessing is left, and no reason for it was seen."""
-    if not evidence.level > MOST:
+    """Most of the baseline is left, and no other symptom explains it."""
+    if not evidence.relative_loss > MOSTLY_UNLEARNED:
         return []
-    compared, course = evidence.compared_with_easy(), ""
+    compared, contrast = evidence.network_and_reference_scores(), ""
     if compared is not None:
-        course = (
+        contrast = (
             f" Nearest neighbors or a linear method score {max(compared[1], 0):.2f} on these rows, and the "
             f"network {max(compared[0], 0):.2f} (0 is guessing, 1 is perfect)."
         )
-    figure = (
-        f"the loss went from {evidence.start:.3g} to {evidence.end:.4g}, {evidence.level:.0%} of "
-        f"{evidence.baseline_words}, and no other sign of an illness was found.{course}"
+    measurement = (
+        f"the loss went from {evidence.initial_loss:.3g} to {evidence.final_loss:.4g}, "
+        f"{evidence.relative_loss:.0%} of {evidence.baseline_words}, and no other symptom was found.{contrast}"
     )
     advice = (
-        "Either the inputs say little about the targets, and this is all there is: compare with another "
-        "model. Or the network does not see it: try more units, a hidden layer, other learning rates, more "
-        "epochs."
+        "The inputs may say little about the targets: compare with another model. Or the network is "
+        "unsuitable: try more units, a hidden layer, other learning rates, more epochs."
     )
-    return [Finding("little was learned", None, figure, advice)]
+    return [Finding("little was learned", None, measurement, advice)]
 
 
 def is_still_falling(evidence: Evidence) -> bool:
-    """Whether the last quarter of training made a part of all progress, and more than noise."""
-    part, fall = last_quarter(evidence)
-    return part > STILL_FALLING and fall > FALL
+    """Return whether the last quarter made a share of all progress, and reduced the loss by more than noise."""
+    share, fall = last_quarter(evidence)
+    return share > STILL_FALLING_SHARE and fall > MIN_FALL
 
 
 def last_quarter(evidence: Evidence) -> tuple[float, float]:
-    """What the last quarter of training brought, as a part of all progress and as one of the baseline."""
+    """Return the decrease of the loss in the last quarter of training.
+
+    Returns
+    -------
+    share : float
+        Decrease / decrease over all of training.
+    fall : float
+        Decrease / reducible loss.
+    """
     curve = evidence.curve
     quarter = len(curve) // 4
     if not quarter:
         return 0.0, 0.0
     before, after = curve[-2 * quarter : -quarter].mean(), curve[-quarter:].mean()
-    progress, fall = float(np.fmax(evidence.start, curve[0]) - after), float(before - after)
-    return (fall / progress if progress > 0 else 0.0), fall / evidence.gap
-
-
-def beside_weights(ratio: float) -> str:
-    """An update, beside the weights that it moved."""
-    if not ratio >= 1:
-        return f"{ratio:.2g} of the weights"
-    return f"{ratio:.2g} times the weights" if ratio < 100 else f"{ratio:.0e} times the weights"
+    progress, fall = float(np.fmax(evidence.initial_loss, curve[0]) - after), float(before - after)
+    return (fall / progress if progress > 0 else 0.0), fall / evidence.reducible_loss

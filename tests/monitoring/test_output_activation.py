@@ -24,10 +24,10 @@ from layernet import (
     Softplus,
     diagnose,
 )
+from layernet.monitoring.output_activation import effect_of_output_activation, slopes_of
 from layernet.monitoring.output_range import range_of_outputs
-from layernet.monitoring.symptoms.ends import slopes_of, what_the_end_does
 
-END = "activation at the end"
+BOUNDED_OUTPUTS = "bounded output activation"
 
 
 def ending_in(*end, outputs=10):
@@ -50,11 +50,11 @@ def test_logits_that_an_activation_holds_are_found(end):
     net = ending_in(end(), Flatten()).build(64, random_state=0)
     net[2].bias = np.where(np.arange(10) == 3, -60.0, 0.0)
     finding = diagnose(train((X, y), net, Adam(0.003), epochs=15)).findings[0]
-    assert (finding.illness, finding.layer) == (END, f"3 {end.__name__}")
+    assert (finding.symptom, finding.layer) == (BOUNDED_OUTPUTS, f"3 {end.__name__}")
     assert f"Leave out {end.__name__}" in finding.advice
-    numbers = finding.figure.split("(")[1].split(")")[0]
+    numbers = finding.measurement.split("(")[1].split(")")[0]
     stuck = [int(number) for number in numbers.replace(" and ", ", ").split(", ")]
-    assert finding.figure.startswith(f"{len(stuck)} of 10 outputs")
+    assert finding.measurement.startswith(f"{len(stuck)} of 10 outputs")
     assert 3 in stuck
     outputs = net.forward_pass(X)
     assert np.abs(outputs[:, 3]).max() < 1e-6
@@ -65,9 +65,9 @@ def test_a_bound_that_did_no_harm_is_noted(end):
     diagnosis = diagnose(train(table(load_iris), ending_in(end(), outputs=3), Adam(0.01), epochs=30))
     assert diagnosis, diagnosis
     (note,) = diagnosis.notes
-    assert (note.illness, note.layer) == (END, f"3 {end.__name__}")
+    assert (note.symptom, note.layer) == (BOUNDED_OUTPUTS, f"3 {end.__name__}")
     # Of the logits of 3 classes 2 are to be as low as they can.
-    assert "CrossEntropy would have 67% of them beyond" in note.figure
+    assert "CrossEntropy would have 67% of them beyond" in note.measurement
 
 
 @pytest.mark.parametrize("end", [[], [LeakyReLU()], [Flatten()]])
@@ -98,8 +98,8 @@ def test_one_dead_output_of_three_is_found():
     net = ending_in(ReLU(), outputs=3).build(X.shape[1], random_state=0)
     net[2].bias = [5.0, -400.0, 5.0]
     diagnosis = diagnose(train((X, targets), net, Adam(0.003), "mean_squared_error", epochs=60))
-    finding = next(finding for finding in diagnosis if finding.illness == END)
-    assert (finding.layer, finding.figure[:24]) == ("3 ReLU", "1 of 3 outputs (1) lies ")
+    finding = next(finding for finding in diagnosis if finding.symptom == BOUNDED_OUTPUTS)
+    assert (finding.layer, finding.measurement[:24]) == ("3 ReLU", "1 of 3 outputs (1) lies ")
     assert "bias" in finding.advice
 
 
@@ -118,17 +118,19 @@ def test_rows_that_are_right_at_a_saturated_end_are_not_stuck():
     rows = np.array([[-1.0], [-2.0], [-3.0], [1.0], [2.0], [3.0]])
     right = (rows > 0).astype(float)
     ranges = range_of_outputs(net)
-    assert what_the_end_does(net, MeanSquaredError(), rows, right, *ranges).stuck == []
-    assert what_the_end_does(net, MeanSquaredError(), rows, 1 - right, *ranges).stuck == [0]
+    assert effect_of_output_activation(net, MeanSquaredError(), rows, right, *ranges).stuck == []
+    assert effect_of_output_activation(net, MeanSquaredError(), rows, 1 - right, *ranges).stuck == [0]
 
 
 def test_an_end_is_not_blamed_for_a_divergence():
     net = ending_in(ReLU())
     diagnosis = diagnose(train((digits()[0] * 1e150, digits()[1]), net, SGD(1e3)))
-    assert END not in [finding.illness for finding in diagnosis]
+    assert BOUNDED_OUTPUTS not in [finding.symptom for finding in diagnosis]
 
 
 def test_losses_without_bounds_have_no_end():
     net = Sequential([Dense(2)]).build(1, random_state=0)
     rows = np.ones((4, 1))
-    assert what_the_end_does(net, CrossEntropy(), rows, np.zeros(4, int), *range_of_outputs(net)) is None
+    assert (
+        effect_of_output_activation(net, CrossEntropy(), rows, np.zeros(4, int), *range_of_outputs(net)) is None
+    )

@@ -25,9 +25,8 @@ from layernet import (
     Tanh,
     diagnose,
 )
-from layernet.monitoring.diagnosis import Diagnosis
-from layernet.monitoring.evidence import Finding
-from layernet.monitoring.linear import is_affine, straight_pairs
+from layernet.monitoring.affine_pairs import find_affine_pairs, is_affine
+from layernet.monitoring.findings import Diagnosis, Finding
 
 
 class OwnDense(Layer):
@@ -50,7 +49,7 @@ class OwnDense(Layer):
 
 
 def pairs(*layers, n_inputs=6, dtype=np.float64):
-    return straight_pairs(Sequential(list(layers)).build(n_inputs, random_state=0, dtype=dtype))
+    return find_affine_pairs(Sequential(list(layers)).build(n_inputs, random_state=0, dtype=dtype))
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -89,7 +88,7 @@ def test_what_one_layer_computes_is_computed_by_the_two():
     outputs = net.forward_pass(rows)
     weights = np.linalg.lstsq(with_one, outputs, rcond=None)[0]
     np.testing.assert_allclose(with_one @ weights, outputs, atol=1e-12)
-    assert len(straight_pairs(net)) == 1
+    assert len(find_affine_pairs(net)) == 1
 
 
 def test_layers_inside_others_and_of_ones_own():
@@ -120,9 +119,12 @@ def test_a_note_leaves_a_training_healthy():
     diagnosis = diagnose(train(table(load_iris), net, Adam(0.01), epochs=20))
     assert diagnosis, diagnosis
     (note,) = diagnosis.notes
-    assert (note.illness, note.layer) == ("no activation between layers", "0 Dense(16)")
-    assert "(4 to 16 to 16 numbers)" in note.figure
-    assert "what one layer from 4 to 16 computes. The same holds for 1 Dense(16) and 2 Dense(3)." in note.figure
+    assert (note.symptom, note.layer) == ("no activation between layers", "0 Dense(16)")
+    assert "(4 to 16 to 16 numbers)" in note.measurement
+    assert (
+        "what one layer from 4 to 16 computes. The same holds for 1 Dense(16) and 2 Dense(3)."
+        in note.measurement
+    )
     assert str(diagnosis).splitlines()[1] == "Note: no activation between layers, in 0 Dense(16)"
 
 

@@ -1,4 +1,4 @@
-"""The share of a signal that survives the noise of training."""
+"""Share of signal in the outputs of layers that add noise in training."""
 
 from __future__ import annotations
 
@@ -6,45 +6,45 @@ import numpy as np
 
 from layernet.layer import Layer
 from layernet.layers.noise import NoiseLayer
-from layernet.monitoring.activations import Heard
-from layernet.monitoring.own_layers import PASSES, is_own
+from layernet.monitoring.activations import LayerPass
+from layernet.monitoring.user_gradients import LAYER_PASSES, is_user_defined
 
 
-def surviving_signals(heard: dict[str, Heard]) -> dict[str, float]:
-    """For each layer with noise, the share of what comes out of it that is signal.
+def signal_shares(passes: dict[str, LayerPass]) -> dict[str, float]:
+    """Return the share of signal in the outputs of each layer with noise.
 
     With a and b the outputs of the same rows under two draws of the noise:
 
         noise = mean (a - b)**2 / 2,   signal = mean of a b,   share = signal / (signal + noise)
 
-    for a layer that silences units, as Dropout(rate) does: 1 - rate. Where noise is added, a and b are taken
-    less their means over the rows, for a constant carries no signal.
+    For a layer that sets units to 0, as Dropout(rate), the share is 1 - rate. For additive noise the means over
+    the rows are subtracted from a and b, because a constant carries no signal.
 
     Parameters
     ----------
-    heard : dict of str to Heard
-        The layers of a copy of the network, with the inputs of each; noise moves on in them.
+    passes : dict of str to LayerPass
+        Layers of a copy of the network with their inputs; their noise advances.
 
     Returns
     -------
     dict of str to float
-        Between 0 and 1; layers without noise are left out.
+        Between 0 and 1, for layers with noise.
     """
     shares = {}
-    for name, each in heard.items():
+    for name, each in passes.items():
         layer = each.layer
-        if layer.layers or not (isinstance(layer, NoiseLayer) or is_own(layer, PASSES)):
+        if layer.layers or not (isinstance(layer, NoiseLayer) or is_user_defined(layer, LAYER_PASSES)):
             continue
         first, second = two_draws(layer, each.inputs)
         if np.array_equal(first, second):
             continue
-        silences = bool(((first == 0) != (second == 0)).any())
-        shares[name] = share_of_signal(first, second, around_zero=silences)
+        sets_to_zero = bool(((first == 0) != (second == 0)).any())
+        shares[name] = share_of_signal(first, second, around_zero=sets_to_zero)
     return shares
 
 
 def two_draws(layer: Layer, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """What a layer makes of the same rows in two steps of training, as float64."""
+    """Return a layer's outputs for the same rows in two training steps, as float64."""
     draws = []
     with layer.training_mode(), np.errstate(all="ignore"):
         for _ in range(2):
@@ -54,7 +54,7 @@ def two_draws(layer: Layer, inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 
 def share_of_signal(first: np.ndarray, second: np.ndarray, around_zero: bool = False) -> float:
-    """The share of signal in two draws of the same rows: 1 if they are equal, 0 if they are unrelated.
+    """Return the share of signal in two draws of the same rows: 1 if they are equal, 0 if unrelated.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def share_of_signal(first: np.ndarray, second: np.ndarray, around_zero: bool = F
     Returns
     -------
     float
-        NaN where both are constant.
+        NaN if both are constant.
 
     Examples
     --------

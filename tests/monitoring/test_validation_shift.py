@@ -18,9 +18,9 @@ from layernet import (
     Tanh,
     diagnose,
 )
-from layernet.monitoring.held_out_data import apart
+from layernet.monitoring.validation_shift import range_shift
 
-KIND = "validation rows of another kind"
+KIND = "validation rows differ from training rows"
 RANDOM = np.random.default_rng(0)
 
 
@@ -40,7 +40,7 @@ RANDOM = np.random.default_rng(0)
 )
 @pytest.mark.parametrize(("n_rows", "n_held_out"), [(512, 512), (60, 20), (20, 300)])
 def test_rows_of_one_kind_are_not_apart(draw, n_rows, n_held_out):
-    assert all(apart(draw(n_rows), draw(n_held_out)) is None for _ in range(30))
+    assert all(range_shift(draw(n_rows), draw(n_held_out)) is None for _ in range(30))
 
 
 @pytest.mark.parametrize(
@@ -48,9 +48,9 @@ def test_rows_of_one_kind_are_not_apart(draw, n_rows, n_held_out):
 )
 def test_rows_of_another_range_are_apart(change):
     rows = RANDOM.normal(size=(150, 4))
-    found = apart(rows[:100], change(rows[100:]))
+    found = range_shift(rows[:100], change(rows[100:]))
     assert found.n_columns == 4
-    assert found.n_apart == (1 if np.array_equal(change(rows)[:, 0], rows[:, 0]) else 4)
+    assert found.n_shifted == (1 if np.array_equal(change(rows)[:, 0], rows[:, 0]) else 4)
     assert found.trained == (rows[:100, found.index].min(), rows[:100, found.index].max())
     held = change(rows[100:])[:, found.index]
     assert found.validated == (held.min(), held.max())
@@ -59,13 +59,13 @@ def test_rows_of_another_range_are_apart(change):
 @pytest.mark.parametrize("factor", [50, 1 / 50])
 def test_rows_that_are_mostly_0_are_compared_by_what_is_not(factor):
     rows = RANDOM.uniform(size=(300, 40)) * (RANDOM.uniform(size=(300, 40)) < 0.05)
-    assert apart(rows[:200], rows[200:]) is None
-    found = apart(rows[:200], factor * rows[200:])
-    assert (found.n_apart, found.index) == (40, None)
+    assert range_shift(rows[:200], rows[200:]) is None
+    found = range_shift(rows[:200], factor * rows[200:])
+    assert (found.n_shifted, found.index) == (40, None)
     assert found.trained == (rows[:200][rows[:200] > 0].min(), rows[:200].max())
     X, y = rows, (rows.sum(axis=1) > 1).astype(int)
     diagnosis = diagnose(fit((X[:200], y[:200]), (factor * X[200:], y[200:]), mlp([8], ReLU, 2), epochs=2))
-    figure = next(finding.figure for finding in diagnosis if finding.illness == KIND)
+    figure = next(finding.measurement for finding in diagnosis if finding.symptom == KIND)
     assert (
         "40 of 40 features have another range in the validation rows: values other than 0 lie between" in figure
     )
@@ -73,7 +73,7 @@ def test_rows_that_are_mostly_0_are_compared_by_what_is_not(factor):
 
 def test_few_rows_say_nothing():
     rows = RANDOM.normal(size=(19, 4))
-    assert apart(rows, 100 * rows) is None
+    assert range_shift(rows, 100 * rows) is None
 
 
 def of_digits(n_train, factor):
@@ -91,27 +91,27 @@ def test_validation_rows_that_were_not_scaled(factor):
     trained, held_out = of_digits(700, factor)
     diagnosis = diagnose(fit(trained, held_out, mlp([48], ReLU, 10)))
     (finding,) = diagnosis
-    assert finding.illness == KIND
-    assert "of 64 features have another range in the validation rows: feature " in finding.figure
-    index = int(finding.figure.split("rows: feature ")[1].split(" ")[0])
+    assert finding.symptom == KIND
+    assert "of 64 features have another range in the validation rows: feature " in finding.measurement
+    index = int(finding.measurement.split("rows: feature ")[1].split(" ")[0])
     own, others = trained[0][:, index], held_out[0][:, index]
     # A sample of 512 of the training rows is looked at, and all of the others.
-    assert f"between 0 and {own.max():.3g} in the training rows" in finding.figure
-    assert f"between {others.min():.3g} and {others.max():.3g} in the others" in finding.figure
+    assert f"between 0 and {own.max():.3g} in the training rows" in finding.measurement
+    assert f"between {others.min():.3g} and {others.max():.3g} in the others" in finding.measurement
 
 
 def test_validation_targets_that_were_not_scaled():
     X, y = diabetes()
     held_out = (X[300:], 77 * y[300:] + 150)
     diagnosis = diagnose(fit((X[:300], y[:300]), held_out, mlp([8], Tanh, 1), loss="mean_squared_error"))
-    (finding,) = [finding for finding in diagnosis if finding.illness == KIND]
-    assert finding.figure.startswith("the target has another range in the validation rows")
+    (finding,) = [finding for finding in diagnosis if finding.symptom == KIND]
+    assert finding.measurement.startswith("the target has another range in the validation rows")
 
 
 def test_what_ails_the_training_is_named_before():
     X, y = shuffled(digits())
     diagnosis = diagnose(fit((X[:700], y[:700]), (16 * X[700:], y[700:]), mlp([16], ReLU, 10), epochs=5))
-    assert [finding.illness for finding in diagnosis] == ["labels shuffled", KIND]
+    assert [finding.symptom for finding in diagnosis] == ["labels shuffled", KIND]
 
 
 def test_an_estimators_validation_rows_are_seen():
@@ -121,8 +121,8 @@ def test_an_estimators_validation_rows_are_seen():
     model = MLPRegressor(hidden_layer_sizes=(8,), callbacks=[monitor], **options)
     with pytest.warns(ConvergenceWarning):
         model.fit(X[:300], y[:300], X_val=30 * X[300:], y_val=y[300:])
-    assert monitor.material.held_out.inputs_apart.n_apart == 10
-    assert KIND in [finding.illness for finding in diagnose(monitor)]
+    assert monitor.data_profile.validation.input_shift.n_shifted == 10
+    assert KIND in [finding.symptom for finding in diagnose(monitor)]
 
 
 # --- what callbacks are told ---
@@ -156,9 +156,9 @@ def test_few_rows_that_are_learned_by_heart():
     history = monitor.history
     assert history["val_loss"][-1] < 1.2 * min(history["val_loss"])  # it has not turned
     (finding,) = diagnose(monitor)
-    assert finding.illness == "overfitting"
-    assert f"the training loss fell to {history['loss'][-1]:.3g}" in finding.figure
-    assert "the network scores 1.00 on the rows that it was trained on" in finding.figure
+    assert finding.symptom == "overfitting"
+    assert f"the training loss fell to {history['loss'][-1]:.3g}" in finding.measurement
+    assert "the network scores 1.00 on the rows that it was trained on" in finding.measurement
     assert "there were 60 rows for 2,410 parameters" in finding.advice
 
 
@@ -195,7 +195,7 @@ def test_what_comes_after_the_epoch_that_is_kept_is_no_overfitting(restore_best,
     losses = np.array(monitor.history["val_loss"])
     assert losses[-1] > 1.3 * losses.min()  # it has turned
     assert monitor.kept_epoch == (losses.argmin() + 1 if restore_best else None)
-    assert ("overfitting" in [finding.illness for finding in diagnose(monitor)]) == (not restore_best)
+    assert ("overfitting" in [finding.symptom for finding in diagnose(monitor)]) == (not restore_best)
 
 
 def test_an_estimator_that_stops_early_keeps_its_best_epoch():
