@@ -224,7 +224,7 @@ def test_a_parameter_of_a_neuron_that_does_not_act_on_the_target():
         assert derivation.gradient == 0
         assert derivation.after == derivation.before
         assert derivation.target_after == derivation.target_before
-        assert f"{name.partition('.')[0]} does not act on {of}." in str(derivation)
+        assert f"{name.partition('.')[0]} has no path to {of}." in str(derivation)
         assert f"d{of}/d{name.partition('.')[2]} = 0" in str(derivation)
     own = computation_graph(network, [0.3, -0.7, 1.2], of="h1").parameter("h1.w1")
     assert own.symbolic == "dh1/dw1"
@@ -241,13 +241,13 @@ def test_without_a_loss_there_is_a_slope_and_no_step():
         assert derivation.learning_rate == 0
         for text in (str(derivation), derivation._repr_html_()):
             assert "A step of gradient descent" not in text
-            assert "p is an output and no loss: for a step of gradient descent give a target" in text
+            assert "p is an output, not a loss: for a step of gradient descent give a target" in text
     text = str(graph.parameter("h2.w1"))
     place = graph.parameter_position("h2.w1")
     moved = target_with(graph, place, -1.0 + 0.01) - graph.node("p").value
     assert f"Adding 0.01 to w1 of h2 alone changes p by {number(moved)}; the first-order prediction is" in text
     with_loss = computation_graph(graph.network, [1.0, -0.5], 1.0, "mean_squared_error", of="p")
-    assert "no loss" in str(with_loss.parameter("h2.w1"))
+    assert "not a loss" in str(with_loss.parameter("h2.w1"))
 
 
 @pytest.mark.parametrize("units", [5, 6, 7, 8, 12, 40])
@@ -414,7 +414,7 @@ def test_at_a_kink_there_is_nothing_to_compare():
     assert verification
     nodes = verification.differences["central differences of every node"]
     assert nodes.at_kinks == 3
-    assert "central differences of every node; 3 at a kink have none" in str(verification)
+    assert "central differences of every node; 3 at a kink have no derivative" in str(verification)
     assert "kink" not in str(lecture_graph().verify())
 
 

@@ -411,7 +411,7 @@ def test_a_skip_is_an_edge_of_slope_1_around_the_body():
     assert svg.count('class="skip"') == 2
     assert "with skip connections" in svg
     assert ">z + u</text>" in svg
-    assert "u1 to h1: around the layers between, dh1/du1^skip = 1; " in svg
+    assert "u1 to h1: skip connection, dh1/du1^skip = 1; " in svg
     steps = graph.steps().steps
     summed = next(step for step in steps if step.nodes == ["h1"] and step.forward)
     assert summed.edges == ["z1-h1", "u1-h1"]
@@ -430,8 +430,8 @@ def test_the_way_through_a_body_and_the_way_around_it_have_two_symbols():
     assert graph.parameter("v1.b").symbolic == "dp/db = (dp/dv1) dv1/db"
     assert r"\frac{\partial h_{1}}{\partial v_{1}}^{\text{skip}}" in levels.latex()
     for derivation in (levels, graph.paths("v1"), graph.parameter("v1.b")):
-        assert "skip: along the edge around the body of a Residual alone." in str(derivation)
-        assert "skip: along the edge" in derivation._repr_html_()
+        assert "skip: derivative along the skip connection of a Residual alone." in str(derivation)
+        assert "skip: derivative along" in derivation._repr_html_()
     for derivation in (graph.paths("h1"), graph.parameter("p.b"), lecture_graph().levels()):
         assert "skip" not in str(derivation)
     # Where the target is the sum, its whole derivative and that along the skip have the same two names.
@@ -503,13 +503,10 @@ def test_layers_that_differ_in_training_are_said_to_be_in_inference_mode():
     plain = graph_of(Dense(2), Tanh(), Dense(1))
     for text in (plain.svg(), plain._repr_html_()):
         assert "inference" not in text
-    text = (
-        "In inference mode, not as in training: BatchNorm takes its running averages; "
-        "Dropout lets everything pass."
-    )
+    note = "In inference mode, not as in training: BatchNorm uses its running averages; Dropout drops nothing."
     graph = graph_of(Dense(2), BatchNorm(), Tanh(), Dropout(0.5), block(Dense(2), Dropout(0.1)), Dense(1))
     for text in (graph.svg(), graph._repr_html_(), graph.steps()._repr_html_()):
-        assert f"† {text}" in text
+        assert f"† {note}" in text
         assert ">BatchNorm, Tanh, Dropout†</text>" in text
     layers = graph_of(Reshape((2, 3)), block(BatchNorm(), Dropout(0.5)), Flatten(), Dense(1), inputs=6)
     for text in (layers.svg(), layers._repr_html_(), str(layers)):

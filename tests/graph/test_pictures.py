@@ -82,7 +82,7 @@ def test_what_is_written_on_edges_and_above_columns():
 
 def test_the_legend_names_the_colours_as_they_are():
     html = lecture_graph(target=1)._repr_html_()
-    assert re.search(r'solid #d55e00">Orange</span> edges add to it', html)
+    assert re.search(r'solid #d55e00">Orange</span> edges add a positive number', html)
     assert re.search(r'solid #0072b2">blue</span> edges with a bar a negative one', html)
 
 

@@ -67,7 +67,7 @@ def test_a_bound_that_did_no_harm_is_noted(end):
     (note,) = diagnosis.notes
     assert (note.symptom, note.layer) == (BOUNDED_OUTPUTS, f"3 {end.__name__}")
     # Of the logits of 3 classes 2 are to be as low as they can.
-    assert "CrossEntropy would have 67% of them beyond" in note.measurement
+    assert "CrossEntropy pulls 67% of the outputs beyond" in note.measurement
 
 
 @pytest.mark.parametrize("end", [[], [LeakyReLU()], [Flatten()]])
@@ -118,8 +118,8 @@ def test_rows_that_are_right_at_a_saturated_end_are_not_stuck():
     rows = np.array([[-1.0], [-2.0], [-3.0], [1.0], [2.0], [3.0]])
     right = (rows > 0).astype(float)
     ranges = range_of_outputs(net)
-    assert effect_of_output_activation(net, MeanSquaredError(), rows, right, *ranges).stuck == []
-    assert effect_of_output_activation(net, MeanSquaredError(), rows, 1 - right, *ranges).stuck == [0]
+    assert effect_of_output_activation(net, MeanSquaredError(), rows, right, *ranges).stuck_outputs == []
+    assert effect_of_output_activation(net, MeanSquaredError(), rows, 1 - right, *ranges).stuck_outputs == [0]
 
 
 def test_an_end_is_not_blamed_for_a_divergence():

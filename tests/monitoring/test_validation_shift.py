@@ -51,9 +51,9 @@ def test_rows_of_another_range_are_apart(change):
     found = range_shift(rows[:100], change(rows[100:]))
     assert found.n_columns == 4
     assert found.n_shifted == (1 if np.array_equal(change(rows)[:, 0], rows[:, 0]) else 4)
-    assert found.trained == (rows[:100, found.index].min(), rows[:100, found.index].max())
+    assert found.training_range == (rows[:100, found.index].min(), rows[:100, found.index].max())
     held = change(rows[100:])[:, found.index]
-    assert found.validated == (held.min(), held.max())
+    assert found.validation_range == (held.min(), held.max())
 
 
 @pytest.mark.parametrize("factor", [50, 1 / 50])
@@ -62,7 +62,7 @@ def test_rows_that_are_mostly_0_are_compared_by_what_is_not(factor):
     assert range_shift(rows[:200], rows[200:]) is None
     found = range_shift(rows[:200], factor * rows[200:])
     assert (found.n_shifted, found.index) == (40, None)
-    assert found.trained == (rows[:200][rows[:200] > 0].min(), rows[:200].max())
+    assert found.training_range == (rows[:200][rows[:200] > 0].min(), rows[:200].max())
     X, y = rows, (rows.sum(axis=1) > 1).astype(int)
     diagnosis = diagnose(fit((X[:200], y[:200]), (factor * X[200:], y[200:]), mlp([8], ReLU, 2), epochs=2))
     figure = next(finding.measurement for finding in diagnosis if finding.symptom == KIND)
@@ -97,7 +97,7 @@ def test_validation_rows_that_were_not_scaled(factor):
     own, others = trained[0][:, index], held_out[0][:, index]
     # A sample of 512 of the training rows is looked at, and all of the others.
     assert f"between 0 and {own.max():.3g} in the training rows" in finding.measurement
-    assert f"between {others.min():.3g} and {others.max():.3g} in the others" in finding.measurement
+    assert f"between {others.min():.3g} and {others.max():.3g} in the validation rows" in finding.measurement
 
 
 def test_validation_targets_that_were_not_scaled():
@@ -158,7 +158,7 @@ def test_few_rows_that_are_learned_by_heart():
     (finding,) = diagnose(monitor)
     assert finding.symptom == "overfitting"
     assert f"the training loss fell to {history['loss'][-1]:.3g}" in finding.measurement
-    assert "the network scores 1.00 on the rows that it was trained on" in finding.measurement
+    assert "the network scores 1.00 on the training rows" in finding.measurement
     assert "there were 60 rows for 2,410 parameters" in finding.advice
 
 
