@@ -18,7 +18,7 @@ assert np.isclose(levels["dp/dx1"].value, equation.value, rtol=1e-12)
 # %% level-by-level-code-3
 assert count.paths == 8 and count.edges == 10
 assert count.by_back_propagation.multiplications == 10
-assert count.by_back_propagation.most_on_an_edge == 1
+assert count.by_back_propagation.max_edge_evaluations == 1
 assert count.by_paths.multiplications == 24
 
 # %% level-by-level-code-4
