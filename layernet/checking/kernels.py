@@ -193,19 +193,18 @@ def everything_of(network: Layer, losses: list[float]) -> dict[str, np.ndarray]:
 
 def has_kernels(case: KernelCase) -> None:
     """All layers inside have kernels, for training and for inference."""
-    from layernet.engine.compiled.lowering.layers import translate
+    from layernet.engine.compiled.lowering.layers import lower
     from layernet.engine.compiled.program import Program
-    from layernet.engine.compiled.workers import Team
 
     layer = case.layer
     for is_training in (True, False):
-        program = Program(case.dtype, Team(1, case.n_rows, layer.gradient_vector), 0, is_training=is_training)
-        _, way_back = translate(layer, program, program.for_samples(math.prod(layer.input_shape)))
+        program = Program(case.dtype, case.n_rows, layer.gradient_vector, is_training=is_training)
+        _, backward = lower(layer, program, program.sample_buffer(math.prod(layer.input_shape)))
         if is_training:
-            way_back(program.for_samples(math.prod(layer.output_shape)), True)
-            program.end_way_back()
+            backward(program.sample_buffer(math.prod(layer.output_shape)), True)
+            program.end_backward()
         mode = "training" if is_training else "inference"
-        assert program.everything == program.instructions, (
+        assert program.all_steps == program.instructions, (
             f"in {mode} a layer is carried out by its formulas: its type is not translated, a pass was put on "
             "it, or its translation asks for a setting that is no single number"
         )

@@ -1,1 +1,1 @@
-"""The engine: the steps of training, computed by formulas or by kernels."""
+"""Engine: carries out the steps of training and inference, by formulas or by compiled kernels."""

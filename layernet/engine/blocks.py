@@ -1,4 +1,4 @@
-"""Blocks of rows, computed by threads of which none waits for another."""
+"""Functions of many rows, computed block by block in several threads."""
 
 from __future__ import annotations
 
@@ -6,39 +6,39 @@ import _thread
 import atexit
 import contextvars
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from layernet.engine.cores import start_elsewhere
+from layernet.engine.cores import start_on_another_core
 from layernet.engine.threads import threads_allowed
 
 Compute = Callable[[slice], np.ndarray]
 
-# Calls of `computed_in_blocks` under way, and a lock for each helping thread that runs, held until it ends.
-# Entries are added and removed in one step each.
+# The calls of `compute_in_blocks` that run, and a lock for each helper thread, held until the thread ends. To
+# add or remove an entry is atomic.
 _calls: set[object] = set()
 _helpers: set[Any] = set()
 
 
-def computed_in_blocks(
+def compute_in_blocks(
     n_rows: int,
     block_size: int,
     compute: Compute,
-    lend: Callable[[], AbstractContextManager[Compute]] | None = None,
-    waits: bool = False,
+    compute_for_helper: Callable[[], AbstractContextManager[Compute]] | None = None,
+    wait_for_helpers: bool = False,
 ) -> np.ndarray:
-    """Compute a function of many rows block by block, on several threads.
+    """Compute a function of many rows block by block, in several threads.
 
-    The calling thread and its helpers each take the next block that nobody has begun, so that a thread whose
-    core is busy computes fewer. When none is left, the caller computes those blocks itself that a helper has
-    begun and not finished: the system may have stopped that helper for milliseconds. Whatever the helper
-    computes after that is thrown away.
+    The calling thread and its helpers each take the next block that no thread has begun, so that a thread on
+    a busy core computes fewer. When no block is left to begin, the caller computes again the blocks that
+    helpers have not finished, because the system may have stopped a helper for milliseconds. A result that
+    comes later is discarded.
 
-    The arguments alone decide which rows make a block. So the number of threads does not change the result.
+    The blocks depend on the arguments alone. So the number of threads does not change the result.
 
     Parameters
     ----------
@@ -46,12 +46,12 @@ def computed_in_blocks(
     block_size : int
         Rows of each block but the last.
     compute : callable
-        The caller's function of a slice of rows; returns an array with a row for each, which nobody changes.
-    lend : callable, default=None
-        Returns a context manager that gives a helper its own such function. There are as many helpers as
-        `threads_allowed` says, less the threads of other calls; none if this is None.
-    waits : bool, default=False
-        Whether to wait until all helpers have ended, so that nobody uses the rows after the return.
+        Returns an array with a row for each row of a slice; called by the calling thread.
+    compute_for_helper : callable, default=None
+        Returns a context manager that gives a helper such a function of its own. The number of helpers is
+        `threads_allowed()` minus the threads of other calls; 0 if this is None.
+    wait_for_helpers : bool, default=False
+        Whether to return only when all helpers have ended, so that none reads the rows afterwards.
 
     Returns
     -------
@@ -60,26 +60,26 @@ def computed_in_blocks(
     Raises
     ------
     Exception
-        What the function raises. A block at which a helper fails is computed again by the caller, whose
-        traceback shows the error.
+        An error of the function. A block at which a helper fails is computed again by the caller, which then
+        raises the error.
     """
     if n_rows <= block_size:
         return compute(slice(0, n_rows))
-    ahead = list(range(0, n_rows, block_size))[::-1]
+    pending = list(range(0, n_rows, block_size))[::-1]
 
-    def compute_next(compute, start):
+    def compute_block(compute: Compute, start: int) -> None:
         finished[start] = compute(slice(start, min(start + block_size, n_rows)))
 
     finished: dict[int, np.ndarray] = {}
-    missing, results, own = set(ahead), None, []
+    missing, locks = set(pending), []
+    results: np.ndarray | None = None
     call = object()
     _calls.add(call)
     try:
-        n_helpers = 0
-        if lend is not None:
-            n_helpers = min(len(ahead) - 1, threads_allowed() - len(_calls) - len(_helpers))
-        for _ in range(n_helpers):
-            own += _start(ahead, compute_next, lend)
+        if compute_for_helper is not None:
+            n_helpers = min(len(pending) - 1, threads_allowed() - len(_calls) - len(_helpers))
+            for _ in range(n_helpers):
+                locks += _start_helper(pending, compute_block, compute_for_helper)
         while True:
             for start in list(finished):
                 block = finished.pop(start)
@@ -88,32 +88,36 @@ def computed_in_blocks(
                         results = np.empty((n_rows, *block.shape[1:]), block.dtype)
                     results[start : start + len(block)] = block
                     missing.discard(start)
-            if not missing:
+            if not missing and results is not None:
                 return results
             try:
-                start = ahead.pop()
+                start = pending.pop()
             except IndexError:
                 start = next(iter(missing))
-            compute_next(compute, start)
+            compute_block(compute, start)
     finally:
-        ahead.clear()  # where an error or Ctrl-C ends the call, helpers end after the blocks that they are at
+        pending.clear()  # after an error or Ctrl-C, helpers end with the blocks that they have begun
         _calls.discard(call)
-        if waits:
-            _wait_for(own)
+        if wait_for_helpers:
+            _wait_for(locks)
 
 
-def _start(ahead, compute_next, lend):
-    """Start a helper in the caller's context. Returns its lock in a list, empty if no thread can be started."""
+def _start_helper(
+    pending: list[int],
+    compute_block: Callable[[Compute, int], None],
+    compute_for_helper: Callable[[], AbstractContextManager[Compute]],
+) -> list[Any]:
+    """Start a helper in the caller's context; return its lock in a list, empty if no thread can be started."""
     lock = _thread.allocate_lock()
     lock.acquire()
     _helpers.add(lock)
 
-    def help_out():
+    def help_out() -> None:
         try:
-            with lend() as compute:
+            with compute_for_helper() as compute:
                 while True:
-                    compute_next(compute, ahead.pop())
-        except BaseException:  # nothing is left; or an error, which the caller meets at the same block
+                    compute_block(compute, pending.pop())
+        except BaseException:  # no block is left; or an error, which the caller gets at the same block
             pass
         finally:
             _helpers.discard(lock)
@@ -121,21 +125,21 @@ def _start(ahead, compute_next, lend):
 
     try:
         # NumPy's error state is a part of the context.
-        start_elsewhere(partial(contextvars.copy_context().run, help_out))
+        start_on_another_core(partial(contextvars.copy_context().run, help_out))
     except RuntimeError:
         _helpers.discard(lock)
         return []
     return [lock]
 
 
-def _wait_for(locks, seconds=-1.0):
+def _wait_for(locks: Iterable[Any], seconds: float = -1.0) -> None:
     for lock in list(locks):
         if lock.acquire(timeout=seconds):
             lock.release()
 
 
 def _wait_for_all() -> None:
-    """Wait for helpers that no call waits for, before a fork or the end of the process."""
+    """Wait for all helpers, before a fork or the end of the process."""
     _wait_for(_helpers, seconds=1.0)
 
 

@@ -1,7 +1,6 @@
-"""A plan: what one step of training does, for one network, loss and optimizer.
+"""Plan by formulas: a step calls the methods of the layers, the loss and the optimizer.
 
-The training loop knows only a plan's `step`. This one calls the formulas of the layers, and is the reference
-for any other.
+It is the reference for every other plan.
 """
 
 from __future__ import annotations
@@ -11,42 +10,19 @@ import math
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from itertools import pairwise
-from typing import Any, NamedTuple
 
 import numpy as np
 
-from layernet.engine.threads import MANY_WEIGHTS, blas_on_one_thread, has_small_products, share
+from layernet.engine.plan import DataSource, NotFiniteError, Steps
+from layernet.engine.threads import MANY_WEIGHTS, blas_on_one_thread, for_each_in_threads, has_small_products
 from layernet.interrupts import uninterrupted
 from layernet.layer import Layer
 from layernet.losses.loss import Loss, weight_factors, weighted_gradient, weighted_sum
 from layernet.optimizers.optimizer import BLOCK_SIZE, Optimizer
 
 
-class NotFiniteError(ArithmeticError):
-    """The loss or a gradient of a step is no finite number; nothing was updated."""
-
-
-class Steps(NamedTuple):
-    """What some steps of an epoch, done one after the other, came to.
-
-    Attributes
-    ----------
-    losses : list of float
-        The loss of each step.
-    sizes : list of int
-        How many samples each saw.
-    targets, outputs : ndarray or None
-        Of a single step, if steps were to be done one by one.
-    """
-
-    losses: list[float]
-    sizes: list[int]
-    targets: np.ndarray | None
-    outputs: np.ndarray | None
-
-
 class FormulaPlan:
-    """A step of training by the layers' own formulas.
+    """Steps of training by the methods of the layers, the loss and the optimizer.
 
     Parameters
     ----------
@@ -54,14 +30,14 @@ class FormulaPlan:
         Built, and in training mode while `step` runs.
     loss : Loss
     optimizer : Optimizer
-        What moves the parameters in `step`; None for one that is only asked for gradients.
-    data : TrainingData, default=None
-        What `epoch` goes through.
+        Moves the parameters in `step`; None if only `gradients_of` is called.
+    data : DataSource, default=None
+        The data of `epoch`.
     batch_size : int, default=None
-        How many rows each step of `epoch` sees.
+        The number of rows of each step of `epoch`.
     penalty : float, default=0.0
-        penalty / 2 |weights|**2 is added to the sum of a batch's losses (before the division by the
-        normalizer); biases and the scales of normalisations are left out.
+        penalty / 2 * |weights|**2 is added to the sum of a batch's losses, before the division by the
+        normalizer. Biases and the scales of normalizations are left out.
     """
 
     engine = "formulas"
@@ -71,57 +47,46 @@ class FormulaPlan:
         network: Layer,
         loss: Loss,
         optimizer: Optimizer | None,
-        data: Any = None,
+        data: DataSource | None = None,
         batch_size: int | None = None,
         penalty: float = 0.0,
-    ):
+    ) -> None:
         self.network = network
         self.loss = loss
         self.optimizer = optimizer
         self.data = data
         self._batch_size = batch_size
         self.penalty = penalty
-        # Looked up once: finding them walks through the whole network.
+        # Each of these properties walks through the whole network, so they are read once.
         self.parameters = network.parameter_vector
         self.gradients = network.gradient_vector
         self.decay_mask = network.decay_mask
-        self.penalized = runs_of_ones(network.decay_mask) if penalty else []
+        self.penalized = slices_of_ones(network.decay_mask) if penalty else []
         self.layers_with_batch_info = [layer for layer in network.walk() if layer.uses_batch_info]
 
     @property
-    def batch_size(self) -> int | None:
-        """The rows of a full batch: all there are, if these are fewer than were asked for."""
-        return self._batch_size if self.data is None else min(self._batch_size, self.data.n_samples)
+    def batch_size(self) -> int:
+        """Rows of a full batch: all rows of the data, if these are fewer than were asked for."""
+        data = self._required_data()
+        return data.n_samples if self._batch_size is None else min(self._batch_size, data.n_samples)
 
-    def ready(self) -> AbstractContextManager:
-        """A context for all epochs of a training: matrix products get as many threads as suit them."""
-        has_sparse_batches = self.data is not None and self.data.has_sparse_batches
+    def _required_data(self) -> DataSource:
+        if self.data is None:
+            raise ValueError("This plan has no data. It computes gradients of batches that are given to it.")
+        return self.data
+
+    def ready(self) -> AbstractContextManager[None]:
+        """Return the context of a training: BLAS has one thread within it if all products are small."""
+        has_sparse_batches = self._required_data().has_sparse_batches
         return blas_on_one_thread(has_small_products(self.network, self.batch_size, has_sparse_batches))
 
     def epoch(self, order: np.ndarray | None, step_by_step: bool) -> Iterator[Steps]:
-        """See the rows of an epoch, a batch a step.
-
-        Parameters
-        ----------
-        order : ndarray of shape (n_rows,), int64, or None
-            Numbers of the rows in the order in which they are seen, from 0 to n_samples - 1; None for all rows
-            in the order of the data.
-        step_by_step : bool
-            Whether somebody wants to look after every step. If not, a plan may do several in one go.
-
-        Yields
-        ------
-        Steps
-
-        Raises
-        ------
-        NotFiniteError
-            As in `gradients_of`, after what was done before was yielded.
-        """
-        n_rows, batch_size = self.data.n_samples if order is None else len(order), self.batch_size
+        """Do the steps of one epoch; as in `Plan`. Each step is yielded, whatever `step_by_step` says."""
+        data, batch_size = self._required_data(), self.batch_size
+        n_rows = data.n_samples if order is None else len(order)
         for start in range(0, n_rows, batch_size):
             stop = min(start + batch_size, n_rows)
-            inputs, targets, *rest = self.data.batch(slice(start, stop) if order is None else order[start:stop])
+            inputs, targets, *rest = data.batch(slice(start, stop) if order is None else order[start:stop])
             loss, outputs = self.step(inputs, targets, *rest)
             yield Steps([loss], [inputs.shape[0]], targets, outputs)
 
@@ -135,12 +100,14 @@ class FormulaPlan:
     ) -> tuple[float, np.ndarray]:
         """Compute the loss of a batch and its gradients, and move the parameters.
 
-        Takes and returns what `gradients_of` does.
+        Parameters and results are those of `gradients_of`.
         """
         value, outputs, scale = self._gradients_without_penalty(inputs, targets, weights, normalizer, rows)
         optimizer = self.optimizer
+        if optimizer is None:
+            raise ValueError("This plan has no optimizer: it computes gradients only.")
         complete = functools.partial(self._add_penalty, scale) if self.penalty else None
-        if complete is not None and not takes_blocks(optimizer):
+        if complete is not None and not supports_block_updates(optimizer):
             self._add_penalty(scale)
             complete = None
         with uninterrupted:
@@ -149,24 +116,16 @@ class FormulaPlan:
                 self.gradients,
                 optimizer.effective_decay_mask(self.decay_mask),
                 complete,
-                share if len(self.parameters) > MANY_WEIGHTS else None,
+                for_each_in_threads if len(self.parameters) > MANY_WEIGHTS else None,
             )
             try:
                 self.network.end_step()
-            finally:  # all have moved, but for a layer whose own end_step has failed
+            finally:  # the step counts even if a layer's own end_step has failed
                 self.after_steps(1, len(outputs))
         return value, outputs
 
     def after_steps(self, n_steps: int, n_rows: int) -> None:
-        """Called when steps were done, before anything may interrupt; training puts a function here.
-
-        Parameters
-        ----------
-        n_steps : int
-            How many were done.
-        n_rows : int
-            How many rows the last of them saw.
-        """
+        """Do nothing; training replaces this method. As in `Plan`."""
 
     def gradients_of(
         self,
@@ -186,9 +145,9 @@ class FormulaPlan:
             As `loss.prepare` returned them.
         weights : ndarray of shape (n_samples,), default=None
         normalizer : float, default=None
-            What the weighted sum of losses is divided by; None for the total weight of the batch.
+            The number that the weighted sum of losses is divided by; None for the total weight of the batch.
         rows : ndarray of shape (n_samples,), uint32, default=None
-            A number for each sample, for layers with noise; None counts the rows of the batch.
+            A number for each sample, for layers with noise; None to number the rows of the batch.
 
         Returns
         -------
@@ -199,20 +158,29 @@ class FormulaPlan:
         Raises
         ------
         NotFiniteError
-            If the loss or a gradient is not finite; the parameters are left as they were.
+            If the loss or a gradient is not finite; the parameters are unchanged.
         """
         value, outputs, scale = self._gradients_without_penalty(inputs, targets, weights, normalizer, rows)
         self._add_penalty(scale)
         return value, outputs
 
-    def _gradients_without_penalty(self, inputs, targets, weights, normalizer, rows):
-        """The loss, the outputs, and what the weights are multiplied by to give the penalty's gradient.
+    def _gradients_without_penalty(
+        self,
+        inputs: np.ndarray,
+        targets: np.ndarray,
+        weights: np.ndarray | None,
+        normalizer: float | None,
+        rows: np.ndarray | None,
+    ) -> tuple[float, np.ndarray, float]:
+        """Return the loss, the outputs, and the factor of the penalty: penalty / normalizer.
 
-        That gradient is finite where the loss is, which has the squares of the weights in it.
+        The penalty's gradient, factor * weights, is finite wherever the loss is, because the loss contains
+        the squares of the weights.
         """
         if self.layers_with_batch_info:
             mean_weight = None if self.data is None or weights is None else self.data.mean_weight
-            set_batch_info(self.layers_with_batch_info, weights, rows, self.batch_size, mean_weight)
+            full_rows = None if self.data is None else self.batch_size
+            set_batch_info(self.layers_with_batch_info, weights, rows, full_rows, mean_weight)
         outputs, record = self.network.record(inputs)
         losses, loss_record = self.loss.record(outputs, targets)
         factors = weight_factors(weights, normalizer, len(outputs), outputs.dtype)
@@ -227,8 +195,10 @@ class FormulaPlan:
             raise NotFiniteError("a gradient is not finite")
         return value, outputs, scale
 
-    def _with_penalty(self, value, weights, normalizer, n_samples):
-        """The loss of a batch with the penalty, and what the weights are multiplied by to give its gradient."""
+    def _with_penalty(
+        self, value: float, weights: np.ndarray | None, normalizer: float | None, n_samples: int
+    ) -> tuple[float, float]:
+        """Return the loss of a batch with the penalty, and the factor of the penalty."""
         if not self.penalty:
             return value, 0.0
         total = (n_samples if weights is None else weights.sum()) if normalizer is None else normalizer
@@ -236,8 +206,8 @@ class FormulaPlan:
         weights_only = [self.parameters[run] for run in self.penalized]
         return value + scale / 2 * sum(float(np.vdot(part, part)) for part in weights_only), scale
 
-    def _add_penalty(self, scale, block=None):
-        """Add the penalty's gradient to that of a block of parameters, or of all, a block at a time."""
+    def _add_penalty(self, scale: float, block: slice | None = None) -> None:
+        """Add the penalty's gradient to the gradients of a block of parameters, by default of all."""
         if block is None:
             for start in range(0, len(self.parameters) if self.penalty else 0, BLOCK_SIZE):
                 self._add_penalty(scale, slice(start, start + BLOCK_SIZE))
@@ -248,8 +218,8 @@ class FormulaPlan:
                 self.gradients[start:stop] += scale * self.parameters[start:stop]
 
 
-def takes_blocks(optimizer: Optimizer) -> bool:
-    """Whether an optimizer can be given gradients that are completed block by block."""
+def supports_block_updates(optimizer: Optimizer) -> bool:
+    """Return whether an optimizer can be given gradients that are completed block by block."""
     has_own_step = type(optimizer).step is not Optimizer.step or "step" in vars(optimizer)
     return optimizer.clip_norm is None and not has_own_step
 
@@ -261,26 +231,29 @@ def set_batch_info(
     full_rows: int | None,
     mean_weight: float | None,
 ) -> None:
-    """Tell layers that see the batch what belongs to it and not to its inputs; see `Layer`."""
+    """Set the attributes that tell layers with `uses_batch_info` about the batch; see `Layer`."""
     for layer in layers:
         layer.batch_weights, layer.batch_rows = weights, numbers
         layer.batch_full_rows, layer.batch_mean_weight = full_rows, mean_weight
 
 
-def runs_of_ones(mask: np.ndarray) -> list[slice]:
-    """Where a mask of 0 and 1 has its ones, as slices: a few views where indices would be a copy."""
+def slices_of_ones(mask: np.ndarray) -> list[slice]:
+    """Return the runs of ones in a mask, as slices, which give views where indices would copy."""
     edges = np.flatnonzero(mask[1:] != mask[:-1]) + 1
-    places = [0, *edges.tolist(), len(mask)]
-    return [slice(start, stop) for start, stop in pairwise(places) if start < stop and mask[start]]
+    ends = [0, *edges.tolist(), len(mask)]
+    return [slice(start, stop) for start, stop in pairwise(ends) if start < stop and mask[start]]
 
 
 def all_finite(vector: np.ndarray) -> bool:
-    """Whether all entries are finite, found by one product that only overflow makes us look at twice."""
+    """Return whether every entry is finite.
+
+    Tests the vector's dot product with itself, and the entries only if that overflows.
+    """
     return math.isfinite(np.vdot(vector, vector)) or bool(np.isfinite(vector).all())
 
 
-def refuse_not_finite(losses: np.ndarray) -> None:
-    """Go no way back from a loss that is not finite, where a layer's own formula might stumble over it."""
+def require_finite_losses(losses: np.ndarray) -> None:
+    """Raise an error for a loss that is not finite, before a layer's own backward pass is called with it."""
     total = float(losses.sum())
     if not math.isfinite(total):
         raise NotFiniteError(f"the loss is {total}")

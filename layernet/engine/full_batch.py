@@ -1,52 +1,62 @@
-"""The gradients of all rows at once, computed in blocks of rows by several threads: for L-BFGS."""
+"""Gradients of all rows at once, for L-BFGS: computed in blocks of rows by several threads."""
 
 from __future__ import annotations
 
 import copy
 import math
 from contextlib import ExitStack
+from typing import Any
 
 import numpy as np
 
-from layernet.engine.formulas import FormulaPlan, NotFiniteError, all_finite
-from layernet.engine.inference import is_own
-from layernet.engine.threads import blas_on_one_thread, share, threads_allowed
+from layernet.engine.dependencies import Dependencies, NotASettingError, plain_values
+from layernet.engine.formulas import FormulaPlan, all_finite
+from layernet.engine.inference_worker import is_package_layer
+from layernet.engine.plan import NotFiniteError
+from layernet.engine.threads import blas_on_one_thread, for_each_in_threads, threads_allowed
 from layernet.layer import Layer
-from layernet.losses.loss import weight_factors, weighted_gradient, weighted_sum
+from layernet.losses.loss import Loss, weight_factors, weighted_gradient, weighted_sum
 from layernet.parameters import ParameterVector, Segment
 
-# The values inside of so many rows of a hundred units stay in a core's own cache.
-ROWS_OF_A_BLOCK = 512
-# To add the gradients of a block to those before takes as long as a row for about so many parameters.
-PARAMETERS_OF_A_ROW = 100
-# Fewer rows are computed at once, as scikit-learn does: sums over them are its to the last digit.
+# The values of so many rows in layers of a hundred units fit into a core's own cache.
+BLOCK_ROWS = 512
+# To add up the gradients of about so many parameters takes as long as to compute a row.
+PARAMETERS_PER_ROW = 100
+# Fewer rows are computed at once, as scikit-learn does, so that sums agree with its own to the last digit.
 MANY_ROWS = 2048
 
 
 class FullBatchPlan(FormulaPlan):
-    """`gradients_of` many rows, to rounding: each worker takes an equal part, block by block.
+    """Plan whose `gradients_of` shares many rows among workers; each computes an equal part, block by block.
 
-    The values inside the network are those of a block, and not of all rows, and fit into the cache. Each worker
-    has gradients of its own, which are added up in the end. The number of workers is that of threads allowed at
-    first, so that the bits depend on it, and on nothing else.
+    A block's values fit into the cache. Each worker has gradients of its own, which are added up at the end.
+    The number of workers is that of the threads allowed at the first call, so the last digits depend on it
+    alone.
 
-    Third-party layers and losses, and layers that somebody listens to, are given all rows at once.
+    Third-party layers and losses, and layers on which a hook is set, are given all rows at once.
 
     Parameters
     ----------
     network : Layer
-        Built, and without layers that see the batch.
+        Built, without layers that use batch info.
     loss : Loss
     penalty : float, default=0.0
         As in `FormulaPlan`.
     """
 
-    def __init__(self, network: Layer, loss, penalty: float = 0.0):
+    def __init__(self, network: Layer, loss: Loss, penalty: float = 0.0) -> None:
         super().__init__(network, loss, None, penalty=penalty)
         self._workers: list[Layer] = []
-        self._drawn_up_for = ""
+        self._dependencies = Dependencies()
 
-    def _gradients_without_penalty(self, inputs, targets, weights, normalizer, rows):
+    def _gradients_without_penalty(
+        self,
+        inputs: np.ndarray,
+        targets: np.ndarray,
+        weights: np.ndarray | None,
+        normalizer: float | None,
+        rows: np.ndarray | None,
+    ) -> tuple[float, np.ndarray, float]:
         n_rows = inputs.shape[0]
         if n_rows <= MANY_ROWS or not self._can_be_shared():
             return super()._gradients_without_penalty(inputs, targets, weights, normalizer, rows)
@@ -54,14 +64,14 @@ class FullBatchPlan(FormulaPlan):
         factors = weight_factors(weights, normalizer, n_rows, dtype)
         losses, outputs = np.empty(n_rows, dtype), np.empty((n_rows, *self.network.output_shape), dtype)
         ends = [n_rows * index // len(workers) for index in range(len(workers) + 1)]
-        of_block = max(ROWS_OF_A_BLOCK, len(self.parameters) // PARAMETERS_OF_A_ROW)
+        block_rows = max(BLOCK_ROWS, len(self.parameters) // PARAMETERS_PER_ROW)
         sums = [self.gradients] * len(workers)
 
-        def work(index):
+        def compute_part(index: int) -> None:
             worker, first, last = workers[index], ends[index], ends[index + 1]
             gradients = worker.gradient_vector if index else self.gradients
-            for start in range(first, last, of_block):
-                block = slice(start, min(start + of_block, last))
+            for start in range(first, last, block_rows):
+                block = slice(start, min(start + block_rows, last))
                 outputs[block], record = worker.record(inputs[block])
                 losses[block], loss_record = self.loss.record(outputs[block], targets[block])
                 grad_output = weighted_gradient(
@@ -83,7 +93,7 @@ class FullBatchPlan(FormulaPlan):
             stack.enter_context(blas_on_one_thread())
             for worker in workers[1:]:
                 stack.enter_context(worker.training_mode())
-            share(work, range(len(workers)))
+            for_each_in_threads(compute_part, range(len(workers)))
         value, scale = self._with_penalty(float(weighted_sum(losses, factors)), weights, normalizer, n_rows)
         if not math.isfinite(value):
             raise NotFiniteError(f"the loss is {value}")
@@ -95,22 +105,33 @@ class FullBatchPlan(FormulaPlan):
             raise NotFiniteError("a gradient is not finite")
         return value, outputs, scale
 
-    def _can_be_shared(self):
+    def _can_be_shared(self) -> bool:
         is_of_the_package = type(self.loss).__module__.startswith("layernet.losses.")
-        return is_of_the_package and all(map(is_own, self.network.walk()))
+        return is_of_the_package and all(map(is_package_layer, self.network.walk()))
 
-    def _up_to_date_workers(self, n_rows):
-        """The network, and a twin of it for every other worker, as the network's settings are now."""
-        now = repr(self.network)
-        if not self._workers or self._drawn_up_for != now:
-            n_workers = len(self._workers) or min(threads_allowed(), n_rows // ROWS_OF_A_BLOCK)
+    def _up_to_date_workers(self, n_rows: int) -> list[Layer]:
+        """Return the network, and a twin of it for every other worker, with the network's present settings."""
+        if not self._workers or not self._dependencies.are_unchanged():
+            n_workers = len(self._workers) or min(threads_allowed(), n_rows // BLOCK_ROWS)
             self._workers = [self.network, *(twin_of(self.network) for _ in range(n_workers - 1))]
-            self._drawn_up_for = now
+            self._dependencies = Dependencies()
+            self._dependencies.add_structure(self.network)
+            for layer in self.network.walk():
+                for name in layer.configuration():
+                    self._dependencies.add_setting(layer, name, plain_values_or_repr)
         return self._workers
 
 
+def plain_values_or_repr(value: Any) -> Any:
+    """Return numbers as `plain_values` does, and anything else as its text."""
+    try:
+        return plain_values(value)
+    except NotASettingError:
+        return repr(value)
+
+
 def twin_of(network: Layer) -> Layer:
-    """A copy of a network that has the same parameters, in the same memory, and gradients of its own.
+    """Return a copy of a network that shares its parameters and has gradients of its own.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The number of threads that share a step: for small steps a second one costs more than it helps."""
+"""Number of threads of a step, functions called in several threads, and the limit of BLAS's threads."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from layernet.containers import first_layers
 from layernet.interrupts import uninterrupted
 from layernet.layer import Layer
 
-# Multiplications in the largest product of a step, below which one thread is as fast or faster: 200 x 64 x 100
-# gains a tenth on two idle cores. On busy ones threads wait for each other, and a fit takes several times as
+# A step whose largest product has at most so many multiplications runs on one thread. With two, 200 x 64 x
+# 100 gains a tenth on idle cores; on busy ones threads wait for each other, and a fit takes several times as
 # long (benchmarks/estimators.py).
-SMALL_PRODUCT = 4_000_000
-# An update of so many parameters takes a millisecond or more: as much as two workers can share.
+SMALL_MULTIPLICATIONS = 4_000_000
+# An update of so many parameters takes a millisecond or more, which is worth a second thread.
 MANY_WEIGHTS = 500_000
-# A product of fewer rows is not worth a worker of its own: all of them read all the weights.
-ROWS_OF_A_WORKER = 32
+# Each worker reads all weights, which is not worth it for fewer rows.
+MIN_ROWS_PER_WORKER = 32
 
 
 def has_small_products(network: Layer, batch_size: int, is_sparse: bool = False) -> bool:
-    """Whether no matrix product of a step is worth a second thread.
+    """Return whether no matrix product of a step is worth a second thread.
 
     Parameters
     ----------
@@ -35,24 +35,24 @@ def has_small_products(network: Layer, batch_size: int, is_sparse: bool = False)
         Built.
     batch_size : int
     is_sparse : bool, default=False
-        Whether the network is given sparse rows; what multiplies these is not BLAS.
+        Whether the network is given sparse rows, which BLAS does not multiply.
 
     Returns
     -------
     bool
     """
-    apart = {id(layer) for layer in first_layers(network)} if is_sparse else set()
+    sparse_layers = {id(layer) for layer in first_layers(network)} if is_sparse else set()
     sizes = [
         math.prod(shape)
         for layer in network.walk()
-        if id(layer) not in apart
+        if id(layer) not in sparse_layers
         for shape in layer.parameter_shapes.values()
     ]
-    return batch_size * max(sizes, default=0) <= SMALL_PRODUCT
+    return batch_size * max(sizes, default=0) <= SMALL_MULTIPLICATIONS
 
 
 def n_workers_for(network: Layer, batch_size: int, is_sparse: bool = False) -> int:
-    """How many workers share a batch: as many as are allowed, if products are large.
+    """Return the number of workers that share a batch: the number of threads allowed, if products are large.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def n_workers_for(network: Layer, batch_size: int, is_sparse: bool = False) -> i
         Built.
     batch_size : int
     is_sparse : bool, default=False
-        Whether the network is given sparse rows. Then most of a step may be the update of its many weights.
+        Whether the network is given sparse rows. Then the update of many weights may be most of a step.
 
     Returns
     -------
@@ -70,41 +70,42 @@ def n_workers_for(network: Layer, batch_size: int, is_sparse: bool = False) -> i
     has_many_weights = is_sparse and network.parameter_vector.size > MANY_WEIGHTS
     if has_small_products(network, batch_size, is_sparse) and not has_many_weights:
         return 1
-    return max(1, min(threads_allowed(), batch_size // ROWS_OF_A_WORKER))
+    return max(1, min(threads_allowed(), batch_size // MIN_ROWS_PER_WORKER))
 
 
-def share(function: Callable[[Any], None], items: Sequence[Any]) -> None:
-    """Call a function for each of some items, on as many threads as are allowed, and wait until all are done.
+def for_each_in_threads(function: Callable[[Any], None], items: Sequence[Any]) -> None:
+    """Call a function for each item, in as many threads as are allowed, and wait for all calls.
 
-    Each thread takes the next item that nobody has taken. The calls must not depend on their order, nor write
-    where another one reads or writes.
+    Each thread takes the next item that no thread has taken. The calls must not depend on their order, and
+    none may write memory that another reads or writes.
 
     Parameters
     ----------
     function : callable
-        Of an item. It gains from several threads where it computes in NumPy or SciPy, with Python's lock free.
+        Called with an item. Threads help where it computes in NumPy or SciPy, which release Python's lock.
     items : sequence
 
     Raises
     ------
     BaseException
-        The first that a call raised, when no thread is at work any more; items that nobody had taken are left.
+        The first error of a call, raised when all threads have ended. Items not yet taken are left.
     """
-    ahead, errors = list(items)[::-1], []
+    errors: list[BaseException] = []
+    pending = list(items)[::-1]
 
-    def work():
+    def work() -> None:
         try:
-            while ahead:
+            while pending:
                 try:
-                    item = ahead.pop()
+                    item = pending.pop()
                 except IndexError:  # another thread has taken the last
                     return
                 function(item)
         except BaseException as error:
-            ahead.clear()
+            pending.clear()
             errors.append(error)
 
-    n_helpers = max(0, min(threads_allowed(), len(ahead)) - 1)
+    n_helpers = max(0, min(threads_allowed(), len(pending)) - 1)
     # NumPy's error state is a part of the context.
     helpers = [threading.Thread(target=contextvars.copy_context().run, args=(work,)) for _ in range(n_helpers)]
     started = []
@@ -123,10 +124,10 @@ def share(function: Callable[[Any], None], items: Sequence[Any]) -> None:
 
 @contextmanager
 def blas_on_one_thread(condition: bool = True) -> Iterator[None]:
-    """A context in which matrix products run on one thread, if a condition holds.
+    """Limit matrix products to one thread within this context, if a condition holds.
 
-    The limit is the whole process's. Where several contexts overlap, in threads that train at the same time,
-    the last to end lifts it.
+    The limit holds for the whole process. Where several contexts overlap, in threads that train at the same
+    time, the last one to end lifts it.
     """
     if not condition:
         yield
@@ -139,12 +140,12 @@ def blas_on_one_thread(condition: bool = True) -> Iterator[None]:
 
 
 class _Limiter:
-    """One limit for all who want it, and what held before it.
+    """Limit of BLAS's threads that overlapping contexts share, and the numbers of threads before it.
 
     Signals wait while the lock is held: an exception between two lines could leave it locked for ever.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.lock = threading.Lock()
         self._users = 0
         self._threads_before: list[tuple[Any, int]] = []
@@ -163,28 +164,28 @@ class _Limiter:
                 self._set(self._threads_before)
 
     def threads(self) -> int:
-        """How many threads BLAS may have where no step limits them."""
+        """Return the number of threads that BLAS may have outside of all such contexts."""
         with uninterrupted, self.lock:
             if self._users:
                 return min((count for _, count in self._threads_before), default=1)
         return blas_threads()
 
-    def _set(self, counts):
+    def _set(self, counts: list[tuple[Any, int]]) -> None:
         for (library, count), (_, before) in zip(counts, self._threads_before, strict=True):
             if before != 1:
                 library.set_num_threads(count)
 
 
 def blas_threads() -> int:
-    """How many threads matrix products may have now, in whichever library has the fewest."""
+    """Return the number of threads of matrix products now, in the BLAS library that has the fewest."""
     return min((library.num_threads for library in _blas_libraries()), default=1)
 
 
 def threads_allowed() -> int:
-    """How many threads may compute at once: as many as BLAS may have where no step limits them.
+    """Return the number of threads that may compute at once: that of BLAS, outside of `blas_on_one_thread`.
 
-    So all that tells BLAS how many threads to use tells us: OPENBLAS_NUM_THREADS and the like, joblib's
-    workers, and `threadpoolctl.threadpool_limits`.
+    So every limit of BLAS's threads holds here too: OPENBLAS_NUM_THREADS and the like, joblib's workers, and
+    `threadpoolctl.threadpool_limits`.
 
     Returns
     -------
@@ -200,7 +201,7 @@ def _blas_libraries() -> list[Any]:
 
 @functools.cache
 def _blas_libraries_of(with_scipy: bool) -> list[Any]:
-    """Libraries are found once: that takes milliseconds. SciPy brings a BLAS of its own."""
+    """Return the loaded BLAS libraries. The search takes milliseconds. SciPy has a library of its own."""
     from threadpoolctl import ThreadpoolController
 
     libraries = ThreadpoolController().lib_controllers

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from layernet.engine.formulas import runs_of_ones
+from layernet.engine.formulas import slices_of_ones
 from layernet.layer import Layer
 from layernet.parameters import segment_of
 
@@ -86,7 +86,7 @@ def watched_layers(network: Layer) -> list[WatchedLayer]:
         segment = layer.segment
         if layer.parameter_shapes and segment is not None:
             start, stop = segment.start - first, segment.stop - first
-            weights = runs_of_ones(network.decay_mask[start:stop])
+            weights = slices_of_ones(network.decay_mask[start:stop])
             parts = weights or [slice(0, stop - start)]
             slices = tuple(slice(start + part.start, start + part.stop) for part in parts)
             found.append(WatchedLayer(name, slices, bool(weights)))

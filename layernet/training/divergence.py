@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from layernet.engine.formulas import NotFiniteError
+from layernet.engine.plan import NotFiniteError
 from layernet.training.data import TrainingData
 from layernet.training.history import History
 from layernet.training.run import Run, note, note_end

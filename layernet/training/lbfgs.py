@@ -7,7 +7,8 @@ from contextlib import ExitStack
 
 import numpy as np
 
-from layernet.engine.formulas import FormulaPlan, NotFiniteError
+from layernet.engine.formulas import FormulaPlan
+from layernet.engine.plan import NotFiniteError
 from layernet.training.callbacks import Callback, call
 from layernet.training.data import TrainingData
 from layernet.training.divergence import divergence

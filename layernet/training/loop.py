@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from layernet.engine.formulas import NotFiniteError, all_finite
+from layernet.engine.formulas import all_finite
+from layernet.engine.plan import NotFiniteError
 from layernet.guards.read_only import read_only
 from layernet.interrupts import signals_can_wait
 from layernet.schedules import observing_schedule

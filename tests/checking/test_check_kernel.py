@@ -20,9 +20,9 @@ from layernet import (
 pytest.importorskip("numba", reason="kernels need Numba, which is not installed")
 
 from layernet.checking import kernels
-from layernet.engine.compiled.kernel import arrays, kernel, number
-from layernet.engine.compiled.lowering.layers import translates
-from layernet.engine.compiled.lowering.registry import _translations
+from layernet.engine.compiled.kernel import cast_like, kernel, matrices
+from layernet.engine.compiled.lowering.layers import lowers
+from layernet.engine.compiled.lowering.registry import _lowerings
 
 
 @pytest.mark.parametrize(
@@ -70,16 +70,16 @@ class Scale(Layer):
 
 
 @kernel
-def scale(batch, operands, sizes):
-    inputs, factor, slope, outputs = arrays(batch, operands, sizes, 4)
+def scale(control, operands, sizes):
+    inputs, factor, slope, outputs = matrices(control, operands, sizes, 4)
     for row in range(len(inputs)):
         for unit in range(inputs.shape[1]):
             outputs[row, unit] = slope[0, 0] * inputs[row, unit] * factor[0, unit]
 
 
 @kernel
-def scale_backward(batch, operands, sizes):
-    inputs, factor, slope, gradient, grad_factor, grad_inputs = arrays(batch, operands, sizes, 6)
+def scale_backward(control, operands, sizes):
+    inputs, factor, slope, gradient, grad_factor, grad_inputs = matrices(control, operands, sizes, 6)
     for row in range(len(inputs)):
         for unit in range(inputs.shape[1]):
             grad_factor[0, unit] += slope[0, 0] * inputs[row, unit] * gradient[row, unit]
@@ -87,9 +87,9 @@ def scale_backward(batch, operands, sizes):
 
 
 @kernel
-def adding_backward(batch, operands, sizes):
+def adding_backward(control, operands, sizes):
     """Adds to the gradient of the inputs, which nobody sets to zero."""
-    inputs, factor, slope, gradient, grad_factor, grad_inputs = arrays(batch, operands, sizes, 6)
+    inputs, factor, slope, gradient, grad_factor, grad_inputs = matrices(control, operands, sizes, 6)
     for row in range(len(inputs)):
         for unit in range(inputs.shape[1]):
             grad_factor[0, unit] += slope[0, 0] * inputs[row, unit] * gradient[row, unit]
@@ -97,60 +97,60 @@ def adding_backward(batch, operands, sizes):
 
 
 @kernel
-def overwriting_backward(batch, operands, sizes):
+def overwriting_backward(control, operands, sizes):
     """Overwrites the inputs, which the layer before reads."""
-    inputs, factor, slope, gradient, grad_factor, grad_inputs = arrays(batch, operands, sizes, 6)
+    inputs, factor, slope, gradient, grad_factor, grad_inputs = matrices(control, operands, sizes, 6)
     for row in range(len(inputs)):
         for unit in range(inputs.shape[1]):
             grad_factor[0, unit] += slope[0, 0] * inputs[row, unit] * gradient[row, unit]
             grad_inputs[row, unit] = slope[0, 0] * gradient[row, unit] * factor[0, unit]
-            inputs[row, unit] = number(inputs, 0)
+            inputs[row, unit] = cast_like(inputs, 0)
 
 
 @kernel
-def last_row_backward(batch, operands, sizes):
+def last_row_backward(control, operands, sizes):
     """Keeps the gradient of the last row in the place of the sum over rows."""
-    inputs, factor, slope, gradient, grad_factor, grad_inputs = arrays(batch, operands, sizes, 6)
+    inputs, factor, slope, gradient, grad_factor, grad_inputs = matrices(control, operands, sizes, 6)
     for row in range(len(inputs)):
         for unit in range(inputs.shape[1]):
             grad_factor[0, unit] = slope[0, 0] * inputs[row, unit] * gradient[row, unit]
             grad_inputs[row, unit] = slope[0, 0] * gradient[row, unit] * factor[0, unit]
 
 
-def translation_with(backward=scale_backward, slope=None, parameter=None):
-    """How a scale is translated, with one mistake."""
+def lowering_with(backward_kernel=scale_backward, slope=None, parameter=None):
+    """The lowering of a scale, with one mistake."""
 
-    def translation(layer, program, inputs):
+    def lowering(layer, program, inputs):
         of_layer = program.setting(layer, "slope") if slope is None else slope(layer)
-        factor = program.vector(layer.factor if parameter is None else parameter(layer))
-        constants, outputs = program.constants(of_layer), program.for_samples(inputs.shape[1])
-        program.do(scale, inputs, factor, constants, outputs)
+        factor = program.as_matrix(layer.factor if parameter is None else parameter(layer))
+        constants, outputs = program.constants(of_layer), program.sample_buffer(inputs.shape[1])
+        program.emit(scale, inputs, factor, constants, outputs)
 
-        def way_back(grad_output, wanted):
-            grad_inputs, gradient = program.for_samples(inputs.shape[1]), program.gradient(layer.grad_factor)
-            program.do(backward, inputs, factor, constants, grad_output, gradient, grad_inputs)
+        def backward(grad_output, wanted):
+            grad_inputs, gradient = program.sample_buffer(inputs.shape[1]), program.gradient(layer.grad_factor)
+            program.emit(backward_kernel, inputs, factor, constants, grad_output, gradient, grad_inputs)
             return grad_inputs
 
-        return outputs, way_back
+        return outputs, backward
 
-    return translation
+    return lowering
 
 
 INFERENCE, STEP, TRAINING, CHANGES = (law.__doc__.splitlines()[0] for law in kernels.LAWS[1:])
 MISTAKES = {
-    "none": (translation_with(), set()),
-    "adds to grad_inputs": (translation_with(adding_backward), {STEP, TRAINING, CHANGES}),
-    "overwrites inputs": (translation_with(overwriting_backward), {STEP, TRAINING, CHANGES}),
-    "the last row": (translation_with(last_row_backward), {STEP, TRAINING, CHANGES}),
-    "another slope": (translation_with(slope=lambda layer: 1.4), {INFERENCE, STEP, TRAINING, CHANGES}),
-    "a copy": (translation_with(parameter=lambda layer: layer.factor.copy()), {TRAINING, CHANGES}),
+    "none": (lowering_with(), set()),
+    "adds to grad_inputs": (lowering_with(adding_backward), {STEP, TRAINING, CHANGES}),
+    "overwrites inputs": (lowering_with(overwriting_backward), {STEP, TRAINING, CHANGES}),
+    "the last row": (lowering_with(last_row_backward), {STEP, TRAINING, CHANGES}),
+    "another slope": (lowering_with(slope=lambda layer: 1.4), {INFERENCE, STEP, TRAINING, CHANGES}),
+    "a copy": (lowering_with(parameter=lambda layer: layer.factor.copy()), {TRAINING, CHANGES}),
 }
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 def test_a_mistake_breaks_the_laws_that_it_should(mistake):
-    translation, broken = MISTAKES[mistake]
-    translates(Scale)(translation)
+    lowering, broken = MISTAKES[mistake]
+    lowers(Scale)(lowering)
     try:
         if not broken:
             assert check_kernel(Scale(), 3, n_samples=4)
@@ -158,16 +158,16 @@ def test_a_mistake_breaks_the_laws_that_it_should(mistake):
         with pytest.raises(AssertionError) as error:
             check_kernel(Scale(), 3, n_samples=4)
     finally:
-        del _translations[Scale]
+        del _lowerings[Scale]
     lines = str(error.value).splitlines()
     assert {line.removeprefix("  BROKEN ") for line in lines if line.startswith("  BROKEN ")} == broken
     assert "differ by up to" in str(error.value)
 
 
 def test_an_operand_that_does_not_fit_is_in_the_report():
-    translates(Scale)(translation_with(parameter=lambda layer: layer.factor[:2]))
+    lowers(Scale)(lowering_with(parameter=lambda layer: layer.factor[:2]))
     try:
         with pytest.raises(AssertionError, match=r"scale> reads or writes outside of its operands"):
             check_kernel(Scale(), 3, n_samples=4)
     finally:
-        del _translations[Scale]
+        del _lowerings[Scale]

@@ -13,9 +13,9 @@ import pytest
 from numpy.testing import assert_allclose
 
 from layernet import DivergenceError, Layer
-from layernet.engine.compiled.lowering.layers import translate
+from layernet.engine.compiled.lowering.layers import lower
 from layernet.engine.compiled.machine import Machine
-from layernet.engine.compiled.program import Program, Team
+from layernet.engine.compiled.program import Program
 from layernet.optimizers import Optimizer
 from layernet.training import History
 
@@ -105,11 +105,11 @@ def assert_close(found, expected, tolerance, name):
 
 def passes_by_kernels(layer, inputs, grad_output):
     """Both passes of a built layer in training by kernels: outputs, grad_inputs, gradients of parameters."""
-    program = Program(layer.dtype, Team(1, len(inputs), layer.gradient_vector), 0)
-    program.row_numbers[:, 0] = np.arange(len(inputs))
-    outputs, way_back = translate(layer, program, filled(program, inputs))
-    grad_inputs = way_back(filled(program, grad_output), True)
-    program.end_way_back()
+    program = Program(layer.dtype, len(inputs), layer.gradient_vector)
+    program.sample_numbers[:, 0] = np.arange(len(inputs))
+    outputs, backward = lower(layer, program, filled(program, inputs))
+    grad_inputs = backward(filled(program, grad_output), True)
+    program.end_backward()
     run(program)
     shape = layer.output_shape
     return outputs.reshape(len(inputs), *shape), grad_inputs.reshape(inputs.shape), layer.gradient_vector.copy()
@@ -117,18 +117,18 @@ def passes_by_kernels(layer, inputs, grad_output):
 
 def filled(program, values):
     """A buffer of a program, with the values of some samples."""
-    buffer = program.for_samples(math.prod(values.shape[1:]), values.dtype)
+    buffer = program.sample_buffer(math.prod(values.shape[1:]), values.dtype)
     buffer[:] = values.reshape(len(values), -1)
     return buffer
 
 
 def run(program, n_rows=None):
     """Carry out one step of a program that has instructions only; the machine, which says how it went."""
-    assert program.everything == program.instructions
-    n_rows = program.team.part if n_rows is None else n_rows
-    for begin in program.beginnings:
+    assert program.all_steps == program.instructions
+    n_rows = program.n_rows if n_rows is None else n_rows
+    for begin in program.on_call_start:
         begin()
-    machine = Machine(program.instructions, program.dtype, 0, 1, program.team.part)
+    machine = Machine(program.instructions, program.dtype, 0, 1, program.n_rows)
     machine.run(0, machine.n_instructions, 0, 1, n_rows, n_rows)
     return machine
 

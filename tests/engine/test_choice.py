@@ -85,19 +85,19 @@ def test_kernels_without_numba_are_an_error_that_says_what_to_install(without_nu
 def test_kernels_pay_after_so_many_layers_in_all_steps(n_layers, epochs, batch_size, monkeypatch):
     layers_in_all_steps = (n_layers + 1) * epochs * -(-40 // batch_size)  # the Sequential is a layer too
     training = {"network": network_of(n_layers), "epochs": epochs, "batch_size": batch_size}
-    monkeypatch.setattr(choice, "WORTH_LOADING", layers_in_all_steps + 1)
+    monkeypatch.setattr(choice, "MIN_LAYERS_OF_ALL_STEPS", layers_in_all_steps + 1)
     assert chosen("auto", **training) == "formulas"
-    monkeypatch.setattr(choice, "WORTH_LOADING", layers_in_all_steps)
+    monkeypatch.setattr(choice, "MIN_LAYERS_OF_ALL_STEPS", layers_in_all_steps)
     assert chosen("auto", **training) == ("compiled" if choice.has_numba() else "formulas")
 
 
 @pytest.mark.parametrize("units", [1, 700, 2000])
 def test_many_parameters_count_as_layers(units, monkeypatch):
     network = Sequential([Dense(units), Dense(1)]).build(5, random_state=0)
-    work = 10 * (3 + network.parameter_vector.size // choice.PARAMETERS_OF_A_LAYER)  # of 10 steps of 4 rows
-    monkeypatch.setattr(choice, "WORTH_LOADING", work + 1)
+    work = 10 * (3 + network.parameter_vector.size // choice.PARAMETERS_PER_LAYER)  # of 10 steps of 4 rows
+    monkeypatch.setattr(choice, "MIN_LAYERS_OF_ALL_STEPS", work + 1)
     assert chosen("auto", network=network, batch_size=4) == "formulas"
-    monkeypatch.setattr(choice, "WORTH_LOADING", work)
+    monkeypatch.setattr(choice, "MIN_LAYERS_OF_ALL_STEPS", work)
     expected = "compiled" if choice.has_numba() else "formulas"
     assert chosen("auto", network=network, batch_size=4) == expected
 
@@ -109,7 +109,7 @@ def test_without_numba_formulas_are_chosen_however_long_it_takes(without_numba):
 @needs_numba
 def test_the_choice_depends_on_the_network_and_the_data_alone(monkeypatch):
     """Not on what else the machine does, on who looks on, or on what was chosen before."""
-    monkeypatch.setattr(choice, "WORTH_LOADING", 1000)
+    monkeypatch.setattr(choice, "MIN_LAYERS_OF_ALL_STEPS", 1000)
     long, short = {"epochs": 1000}, {"epochs": 1}
     expected = {"long": "compiled", "short": "formulas"}
     for weights in (None, np.ones(40)):

@@ -9,8 +9,9 @@ from scipy import sparse
 
 from layernet import Concat, Dense, Identity, LayerNorm, LeakyReLU, ReLU, Residual, Sequential, Tanh
 from layernet.engine import full_batch
-from layernet.engine.formulas import FormulaPlan, NotFiniteError
+from layernet.engine.formulas import FormulaPlan
 from layernet.engine.full_batch import FullBatchPlan, twin_of
+from layernet.engine.plan import NotFiniteError
 from layernet.losses import CrossEntropy, Loss, MeanSquaredError
 
 RANDOM = np.random.default_rng(0)
@@ -22,7 +23,7 @@ CLASSES, WEIGHTS = RANDOM.integers(0, 3, 300), RANDOM.uniform(0, 2, 300)
 def workers(request, monkeypatch):
     """So many workers, and blocks of 32 rows."""
     monkeypatch.setattr(full_batch, "MANY_ROWS", 100)
-    monkeypatch.setattr(full_batch, "ROWS_OF_A_BLOCK", 32)
+    monkeypatch.setattr(full_batch, "BLOCK_ROWS", 32)
     monkeypatch.setattr(full_batch, "threads_allowed", lambda: request.param)
     monkeypatch.setattr("layernet.engine.threads.threads_allowed", lambda: request.param)
     return request.param
@@ -71,7 +72,7 @@ def test_weights_and_their_normalizer(workers):
 
 
 def test_a_block_for_each_worker(workers, monkeypatch):
-    monkeypatch.setattr(full_batch, "PARAMETERS_OF_A_ROW", 1)
+    monkeypatch.setattr(full_batch, "PARAMETERS_PER_ROW", 1)
     assert_same_gradients(network(), sparse.csr_array(X), n_workers=workers)
 
 

@@ -283,7 +283,7 @@ def test_blocks_of_rows_come_to_the_same(n_rows, way):
 @pytest.mark.parametrize("sizes", [(5, 7, 3), (300, 600, 200)])
 @pytest.mark.parametrize("n_workers", [1, 2, 3])
 def test_threads_share_the_blocks(sizes, n_workers, monkeypatch, way):
-    monkeypatch.setattr(inference, "WORTH_A_THREAD", 0)
+    monkeypatch.setattr(inference, "MIN_MULTIPLICATIONS_FOR_HELPERS", 0)
     monkeypatch.setattr(blocks, "threads_allowed", lambda: n_workers)
     network = Sequential([Dense(sizes[1]), GELU(), LayerNorm(), Dense(sizes[2])]).build(sizes[0], 0)
     predict = network.compile_for_inference(way)
@@ -548,7 +548,7 @@ def test_every_row_is_computed_in_its_place(n_threads, monkeypatch):
         yield np.arange(1003)[:, np.newaxis].__getitem__
 
     for block_size in (1, 7, 1002, 1003, 2000):
-        rows = blocks.computed_in_blocks(1003, block_size, np.arange(1003)[:, np.newaxis].__getitem__, lend)
+        rows = blocks.compute_in_blocks(1003, block_size, np.arange(1003)[:, np.newaxis].__getitem__, lend)
         np.testing.assert_array_equal(rows[:, 0], np.arange(1003))
 
 
@@ -572,7 +572,7 @@ def test_nobody_waits_for_a_thread_that_does_not_get_on(monkeypatch):
         yield compute_in_vain
 
     try:
-        rows = blocks.computed_in_blocks(100, 10, compute, lend)
+        rows = blocks.compute_in_blocks(100, 10, compute, lend)
         assert began.is_set()
         assert not rows.any()
         assert len(blocks._helpers) == 1
@@ -593,7 +593,7 @@ def test_a_thread_starts_on_another_core():
         found.append(os.sched_getaffinity(0))
         has_ended.set()
 
-    cores.start_elsewhere(look)
+    cores.start_on_another_core(look)
     goes_on.set()
     assert has_ended.wait(10)
     assert found[0] <= allowed
@@ -616,10 +616,10 @@ def test_an_error_in_a_helper_reaches_the_caller(monkeypatch):
         yield refuse
 
     with pytest.raises(ZeroDivisionError, match="block 50") as caught:
-        blocks.computed_in_blocks(1000, 10, refuse, lend)
+        blocks.compute_in_blocks(1000, 10, refuse, lend)
     assert "refuse" in [entry.name for entry in caught.traceback]
     blocks._wait_for_all()
-    assert blocks.computed_in_blocks(400, 10, refuse, lend).shape == (400,)
+    assert blocks.compute_in_blocks(400, 10, refuse, lend).shape == (400,)
 
 
 def test_ctrl_c_ends_a_call_and_its_helpers(monkeypatch):
@@ -639,7 +639,7 @@ def test_ctrl_c_ends_a_call_and_its_helpers(monkeypatch):
         yield compute_slowly
 
     with pytest.raises(KeyboardInterrupt):
-        blocks.computed_in_blocks(1000, 1, compute, lend)
+        blocks.compute_in_blocks(1000, 1, compute, lend)
     blocks._wait_for_all()
     assert len(done) <= 3
     assert not blocks._helpers
@@ -659,7 +659,7 @@ def test_calls_at_the_same_time_share_the_threads_that_are_allowed(monkeypatch):
         return np.zeros(rows.stop - rows.start)
 
     def call():
-        blocks.computed_in_blocks(1000, 10, compute, lend)
+        blocks.compute_in_blocks(1000, 10, compute, lend)
 
     threads = [threading.Thread(target=call) for _ in range(6)]
     for thread in threads:
@@ -670,7 +670,7 @@ def test_calls_at_the_same_time_share_the_threads_that_are_allowed(monkeypatch):
 
 
 def test_numpy_is_as_strict_in_helpers_as_in_the_caller(monkeypatch, way):
-    monkeypatch.setattr(inference, "WORTH_A_THREAD", 0)
+    monkeypatch.setattr(inference, "MIN_MULTIPLICATIONS_FOR_HELPERS", 0)
     monkeypatch.setattr(blocks, "threads_allowed", lambda: 2)
     seen = []
     predict = small_network().compile_for_inference(way)
@@ -682,7 +682,7 @@ def test_numpy_is_as_strict_in_helpers_as_in_the_caller(monkeypatch, way):
 
 
 def test_third_party_layers_run_in_the_thread_of_the_caller(monkeypatch, way):
-    monkeypatch.setattr(inference, "WORTH_A_THREAD", 0)
+    monkeypatch.setattr(inference, "MIN_MULTIPLICATIONS_FOR_HELPERS", 0)
     monkeypatch.setattr(blocks, "threads_allowed", lambda: 4)
     seen = []
 
@@ -703,7 +703,7 @@ def test_third_party_layers_run_in_the_thread_of_the_caller(monkeypatch, way):
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_the_number_of_threads_does_not_change_a_bit(dtype, monkeypatch, way):
-    monkeypatch.setattr(inference, "WORTH_A_THREAD", 0)
+    monkeypatch.setattr(inference, "MIN_MULTIPLICATIONS_FOR_HELPERS", 0)
     network = Sequential([Dense(40), Tanh(), BatchNorm(), Dense(3), Softmax()]).build(30, 0, dtype)
     X, predict = samples(network, 7000), network.compile_for_inference(way)
     outputs = []
@@ -720,7 +720,7 @@ def test_a_forked_process_predicts(way):
 import os, numpy as np
 from layernet import Dense, Sequential, Tanh
 from layernet.engine import blocks, inference
-inference.WORTH_A_THREAD, blocks.threads_allowed = 0, lambda: 2
+inference.MIN_MULTIPLICATIONS_FOR_HELPERS, blocks.threads_allowed = 0, lambda: 2
 network = Sequential([Dense(60), Tanh(), Dense(3)]).build(30, random_state=0)
 predict, X = network.compile_for_inference({way!r}), np.ones((20_000, 30))
 expected = predict(X)

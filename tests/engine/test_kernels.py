@@ -15,14 +15,14 @@ from engine.comparing import filled, passes_by_kernels, run
 from layernet.engine.compiled.intrinsics import GRADIENT_NOT_FINITE, LOSS_NOT_FINITE, vectors
 from layernet.engine.compiled.kernel import Kernel
 from layernet.engine.compiled.kernels import elementary, losses, optimizers, products
-from layernet.engine.compiled.lowering.losses import add_loss
-from layernet.engine.compiled.program import Program, Team
+from layernet.engine.compiled.lowering.losses import emit_loss
+from layernet.engine.compiled.program import Program
 
 DTYPES = [np.float32, np.float64]
 
 
 def program_for(n_rows, dtype):
-    return Program(dtype, Team(1, n_rows, np.zeros(0, dtype)), 0)
+    return Program(dtype, n_rows, np.zeros(0, dtype))
 
 
 # --- elementary functions ---
@@ -31,8 +31,8 @@ def program_for(n_rows, dtype):
 def of_each_entry(function):
     """The kernel that applies a function to all entries of its operand."""
 
-    def formula(batch, operands, sizes):
-        (values,) = vectors(batch, operands, sizes, 1)
+    def formula(control, operands, sizes):
+        (values,) = vectors(control, operands, sizes, 1)
         for place in range(len(values)):
             values[place] = function(values[place])
 
@@ -58,7 +58,7 @@ KERNELS = {function: of_each_entry(function) for function in FUNCTIONS}
 def by_kernel(function, arguments):
     program = program_for(1, arguments.dtype)
     values = arguments.reshape(1, -1).copy()
-    program.do(KERNELS[function], values)
+    program.emit(KERNELS[function], values)
     run(program)
     return values[0]
 
@@ -209,7 +209,7 @@ def test_a_gradient_of_weights_is_the_same_in_parts(n_rows, dtype, monkeypatch):
     """Large products are summed up in parts of the batch, which may not divide it evenly."""
     random = np.random.default_rng(0)
     inputs, grad_output = (random.standard_normal((n_rows, width)).astype(dtype) for width in (70, 60))
-    assert n_rows < 1000 or inputs.shape[1] * n_rows * 60 > products.SMALL_PRODUCT
+    assert n_rows < 1000 or inputs.shape[1] * n_rows * 60 > products.UNPACKED_PRODUCT
     dense = Dense(60, use_bias=False).build(70, random_state=0, dtype=dtype)
     eps = np.finfo(dtype).eps
     assert_same_passes(dense, inputs, grad_output, rtol=0, atol=eps * 200 * np.sqrt(n_rows))
@@ -251,8 +251,8 @@ def test_losses_of_outputs_of_all_sizes(loss, targets, scale, dtype):
 
     program = program_for(SAMPLES, dtype)
     places = filled(program, outputs), filled(program, targets)
-    of_samples = filled(program, factors[:, None]), program.for_samples(1)
-    found = add_loss(loss, program, places[0], (n_outputs,), places[1], *of_samples)
+    of_samples = filled(program, factors[:, None]), program.sample_buffer(1)
+    found = emit_loss(loss, program, places[0], (n_outputs,), places[1], *of_samples)
     run(program)
     eps = np.finfo(dtype).eps
     assert_allclose(of_samples[1][:, 0], values, rtol=100 * eps, atol=20 * eps * (1 + scale))
@@ -280,11 +280,11 @@ def test_the_verdict_on_a_step(loss, gradients, expected, dtype):
     large = np.sqrt(np.finfo(dtype).max) * 100
     loss, *gradients = (large if number == "large" else number for number in (loss, *gradients))
     program = program_for(1, dtype)
-    totals, verdicts = program.shared(1), program.shared(1, np.int64)
-    record = program.fixed(1, 3)
-    program.do(losses.sum_losses, np.full((1, 1), loss, dtype), totals, verdicts)
-    program.do(losses.judge_gradients, np.array([gradients], dtype), verdicts)
-    program.do(losses.conclude, totals, record, verdicts)
+    totals, statuses = program.worker_rows(1), program.worker_rows(1, np.int64)
+    record = program.zeros(1, 3)
+    program.emit(losses.sum_losses, np.full((1, 1), loss, dtype), totals, statuses)
+    program.emit(losses.check_gradients, np.array([gradients], dtype), statuses)
+    program.emit(losses.finish_step, totals, record, statuses)
     machine = run(program)
     assert machine.status == expected
     assert_array_equal(record[0, 0], dtype(loss))
@@ -295,11 +295,11 @@ def test_the_verdict_on_a_step(loss, gradients, expected, dtype):
 def test_gradients_are_clipped_by_norm_where_their_squares_overflow_too(size, dtype):
     gradients = (size * np.array([[1.0, -2.0, 0.5]])).astype(dtype)
     program = program_for(1, dtype)
-    lengths, constants = program.shared(1), program.constants(np.inf, 1e-30, 0.0)
+    lengths, constants = program.worker_rows(1), program.constants(np.inf, 1e-30, 0.0)
     zeros, prepared = np.zeros_like(gradients), np.zeros_like(gradients)
-    program.do(optimizers.start_measuring, lengths)
-    program.do(optimizers.measure, gradients, lengths, constants)
-    program.do(optimizers.prepare, gradients, zeros, zeros, prepared, lengths, constants)
+    program.emit(optimizers.reset_norms, lengths)
+    program.emit(optimizers.measure_norm, gradients, lengths, constants)
+    program.emit(optimizers.clip_and_decay, gradients, zeros, zeros, prepared, lengths, constants)
     run(program)
     wide = gradients.astype(np.float64)
     expected = wide * (1e-30 / np.linalg.norm(wide))

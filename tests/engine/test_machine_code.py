@@ -15,7 +15,7 @@ pytest.importorskip("numba", reason="kernels need Numba, which is not installed"
 from engine.comparing import run_python, run_python_and_listen
 
 from layernet.engine.compiled import machine_code
-from layernet.engine.compiled.kernel import Kernel, number, vectors
+from layernet.engine.compiled.kernel import Kernel, cast_like, vectors
 from layernet.engine.compiled.machine import Machine
 
 FLOAT = np.dtype(np.float64)
@@ -56,16 +56,16 @@ def fresh_cache(tmp_path, monkeypatch):
     machine_code.cache_folder.cache_clear()
 
 
-def double(batch, operands, sizes):
-    (values,) = vectors(batch, operands, sizes, 1)
+def double(control, operands, sizes):
+    (values,) = vectors(control, operands, sizes, 1)
     for place in range(len(values)):
         values[place] += values[place]
 
 
-def add_one(batch, operands, sizes):
-    (values,) = vectors(batch, operands, sizes, 1)
+def add_one(control, operands, sizes):
+    (values,) = vectors(control, operands, sizes, 1)
     for place in range(len(values)):
-        values[place] += number(values, 1)
+        values[place] += cast_like(values, 1)
 
 
 def doubled(kernel, dtype=np.float64):
@@ -127,7 +127,7 @@ def test_what_was_damaged_on_disk_is_compiled_again(damage, kept, tmp_path):
     (tmp_path / "layernet").mkdir(mode=0o700)
     for file in (folder / "layernet").iterdir():
         content = file.read_bytes()
-        if "optimizers.descend" in file.name:
+        if "optimizers.sgd" in file.name:
             content, damaged = DAMAGES[damage](content), tmp_path / "layernet" / file.name
         copied = tmp_path / "layernet" / file.name
         copied.write_bytes(content)
@@ -314,7 +314,7 @@ def test_the_name_of_a_file_tells_kernel_type_and_all_that_it_depends_on(fresh_c
     assert file_of(kernel) == file
     others = [file_of(kernel, np.dtype(np.float32)), file_of(Kernel(double, "other"))]
     others.append(file_of(Kernel(add_one, "double")))
-    monkeypatch.setattr(machine_code, "stamp_of_compiler", lambda: "another stamp")
+    monkeypatch.setattr(machine_code, "compiler_digest", lambda: "another stamp")
     others.append(file_of(kernel))
     monkeypatch.undo()
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(fresh_cache.parent))
@@ -327,8 +327,8 @@ def test_a_stamp_is_of_the_compilers_sources_and_of_the_versions_of_numba_and_ll
     version, stamps = importlib.metadata.version, []
 
     def stamp():
-        machine_code.stamp_of_compiler.cache_clear()
-        stamps.append(machine_code.stamp_of_compiler())
+        machine_code.compiler_digest.cache_clear()
+        stamps.append(machine_code.compiler_digest())
 
     stamp()
     stamp()
@@ -346,7 +346,7 @@ def test_a_stamp_is_of_the_compilers_sources_and_of_the_versions_of_numba_and_ll
         )
         stamp()
     monkeypatch.undo()
-    machine_code.stamp_of_compiler.cache_clear()
+    machine_code.compiler_digest.cache_clear()
     assert len(set(stamps)) == len(stamps) - 1
 
 
@@ -363,8 +363,8 @@ from layernet.engine.compiled.kernel import kernel, vectors
 from layernet.engine.compiled.machine import Machine
 
 @kernel
-def change(batch, operands, sizes):
-    (values,) = vectors(batch, operands, sizes, 1)
+def change(control, operands, sizes):
+    (values,) = vectors(control, operands, sizes, 1)
     for place in range(len(values)):
         values[place] = changed(values[place])
 
@@ -440,10 +440,10 @@ def test_a_kernel_that_was_typed_in_is_kept_as_well(kept):
 def times(factor):
     """A kernel that its factory's argument makes a kernel of its own."""
 
-    def formula(batch, operands, sizes):
-        (values,) = vectors(batch, operands, sizes, 1)
+    def formula(control, operands, sizes):
+        (values,) = vectors(control, operands, sizes, 1)
         for place in range(len(values)):
-            values[place] *= number(values, factor)
+            values[place] *= cast_like(values, factor)
 
     return Kernel(formula)
 
@@ -466,8 +466,8 @@ def test_a_kernel_that_reads_what_has_no_fingerprint_is_compiled_and_not_kept(fr
 def test_a_kernel_that_makes_arrays_is_refused_and_not_kept(fresh_cache):
     """Numba's runtime, which it would need, is not there when it is loaded; and LLVM would end the process."""
 
-    def with_an_array(batch, operands, sizes):
-        (values,) = vectors(batch, operands, sizes, 1)
+    def with_an_array(control, operands, sizes):
+        (values,) = vectors(control, operands, sizes, 1)
         values[0] = np.ones(len(values)).sum()
 
     with pytest.raises(NotImplementedError, match="A kernel makes no arrays: write into its operands"):

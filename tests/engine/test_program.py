@@ -45,11 +45,11 @@ pytest.importorskip("numba", reason="kernels need Numba, which is not installed"
 from engine.comparing import assert_same_training, run_python, train, workers
 
 from layernet.engine.compiled.kernels import structure
-from layernet.engine.compiled.lowering.layers import translate
+from layernet.engine.compiled.lowering.layers import lower
 from layernet.engine.compiled.machine import Machine
-from layernet.engine.compiled.plan import CompiledPlan, segments_of
-from layernet.engine.compiled.program import Formula, Instruction, Program
-from layernet.engine.compiled.workers import Team, aligned, intersections, merged
+from layernet.engine.compiled.plan import CompiledPlan, sections_of
+from layernet.engine.compiled.program import Instruction, Program, PythonCall, aligned
+from layernet.engine.compiled.workers import Team, WorkerProgram, intersections, merged
 from layernet.training.data import TrainingData
 
 RANDOM = np.random.default_rng(0)
@@ -65,7 +65,7 @@ def plan_of(network, loss, optimizer, X, y, batch_size=8):
 
 def formulas_in(plan):
     """What of a plan's step Python does."""
-    return [step for program in plan._programs for step in program.everything if isinstance(step, Formula)]
+    return [step for program in plan._programs for step in program.all_steps if isinstance(step, PythonCall)]
 
 
 # --- what there are kernels for ---
@@ -76,13 +76,13 @@ OF_THE_LAST_AXIS = (BatchNorm, LayerNorm, RMSNorm, Softmax, LogSoftmax, Concat)
 @pytest.mark.parametrize(("layer", "shape"), CASES, ids=lambda value: repr(value))
 def test_every_layer_has_kernels_but_noise_and_what_looks_at_the_last_of_two_axes(layer, shape):
     network = Sequential([copy.deepcopy(layer)]).build(shape, random_state=0)
-    program = Program(np.float64, Team(1, 8, network.gradient_vector), 0)
-    _, way_back = translate(network, program, program.for_samples(math.prod(network.input_shape)))
-    way_back(program.for_samples(math.prod(network.output_shape)), True)
-    by_formula = isinstance(layer, GaussianNoise) or (
+    program = Program(np.float64, 8, network.gradient_vector)
+    _, backward = lower(network, program, program.sample_buffer(math.prod(network.input_shape)))
+    backward(program.sample_buffer(math.prod(network.output_shape)), True)
+    calls_python = isinstance(layer, GaussianNoise) or (
         isinstance(layer, OF_THE_LAST_AXIS) and np.size(shape) == 2
     )
-    assert (program.everything == program.instructions) is not by_formula
+    assert (program.all_steps == program.instructions) is not calls_python
 
 
 @pytest.mark.parametrize("loss", [loss for loss, _ in LOSSES], ids=repr)
@@ -104,7 +104,7 @@ def test_what_has_no_kernel_is_called_between_the_kernels_of_the_others():
     with workers(3):  # there is but one where Python has to be asked
         plan = plan_of(network, MeanSquaredError(), SGD(), X, NUMBERS)
     kinds = [
-        "python" if callable(segment) else "machine" for segment in segments_of(plan._programs[0].everything)
+        "python" if callable(section) else "machine" for section in sections_of(plan._programs[0].all_steps)
     ]
     # Between the ways there and back the loss is looked at: no formula is to stumble over infinity.
     there_and_back = ["machine", "python"] * 5 + ["machine"]
@@ -112,22 +112,22 @@ def test_what_has_no_kernel_is_called_between_the_kernels_of_the_others():
     assert len(plan._programs) == 1
 
 
-# --- places in vectors ---
+# --- segments of vectors ---
 
 PLACES = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 6))).map(
     lambda pairs: [slice(start, start + size) for start, size in pairs]
 )
 
 
-def entries(places):
-    return [entry for place in places for entry in range(place.start, place.stop)]
+def entries(segments):
+    return [entry for segment in segments for entry in range(segment.start, segment.stop)]
 
 
 @given(st.lists(st.integers(0, 5)), st.randoms(use_true_random=False))
-def test_merged_places_hold_the_same_in_fewer_slices(sizes, random):
+def test_merged_segments_hold_the_same_in_fewer_slices(sizes, random):
     ends = np.cumsum([0, *sizes])
-    places = [slice(int(a), int(b)) for a, b in pairwise(ends)]
-    kept = [place for place in places if random.random() < 0.7]
+    segments = [slice(int(a), int(b)) for a, b in pairwise(ends)]
+    kept = [segment for segment in segments if random.random() < 0.7]
     random.shuffle(kept)
     whole = merged(kept)
     assert entries(whole) == sorted(entries(kept))
@@ -145,15 +145,15 @@ def test_every_parameter_is_moved_by_one_worker(shapes, n_workers):
     network = Sequential([Dense(units) for _, units in shapes]).build(shapes[0][0], random_state=0)
     team = Team(n_workers, 8, network.gradient_vector)
     for worker in range(n_workers):
-        program = Program(np.float64, team, worker)
+        program = WorkerProgram(np.float64, team, worker)
         for layer in network:
-            rows, first = program.gradient_for_all(layer.grad_weights)
+            rows, first = program.owned_gradient(layer.grad_weights)
             assert np.shares_memory(rows, layer.grad_weights) or not rows.size
             assert_array_equal(rows, layer.grad_weights[first : first + len(rows)])
-    owned = [entry for worker in range(n_workers) for entry in entries(team.owned_by(worker))]
+    owned = [entry for worker in range(n_workers) for entry in entries(team.segments_of_worker(worker))]
     assert sorted(owned) == list(range(network.parameter_vector.size))
-    assert sorted(entries(team.left_over())) == sorted(
-        entry for layer in network for entry in entries([program._place_of(layer.grad_bias)])
+    assert sorted(entries(team.unowned_segments())) == sorted(
+        entry for layer in network for entry in entries([program._segment_in_vector(layer.grad_bias)])
     )
 
 
@@ -169,13 +169,13 @@ def test_buffers_begin_where_a_cache_line_does(shape, dtype):
 
 def test_workers_share_what_they_ask_for_in_turn():
     team = Team(2, 5, np.zeros(0))
-    first, second = (Program(np.float64, team, worker) for worker in range(2))
-    mine, others = first.for_samples(2), second.for_samples(2)
+    first, second = (WorkerProgram(np.float64, team, worker) for worker in range(2))
+    mine, others = first.sample_buffer(2), second.sample_buffer(2)
     assert mine.shape == others.shape == (3, 2)  # half of five rows, rounded up
-    assert first.of_all(mine) is second.of_all(others)
+    assert first.whole_batch(mine) is second.whole_batch(others)
     mine[:], others[:] = 1, 2
-    assert_array_equal(first.of_all(mine)[:, 0], [1, 1, 1, 2, 2, 2])
-    assert first.shared(4) is second.shared(4)
+    assert_array_equal(first.whole_batch(mine)[:, 0], [1, 1, 1, 2, 2, 2])
+    assert first.worker_rows(4) is second.worker_rows(4)
 
 
 # --- instructions ---
@@ -193,29 +193,28 @@ def test_workers_share_what_they_ask_for_in_turn():
     ids=["a vector", "three axes", "columns first", "some columns", "another type"],
 )
 def test_operands_that_a_kernel_would_misread_are_refused(operand):
-    program = Program(np.float64, Team(1, 4, np.zeros(0)), 0)
+    program = Program(np.float64, 4, np.zeros(0))
     with pytest.raises(ValueError, match=r"copy> expects contiguous matrices of float64 or int64"):
-        program.do(structure.copy, operand, np.zeros((2, 2)))
+        program.emit(structure.copy, operand, np.zeros((2, 2)))
 
 
-def test_a_program_is_out_of_date_when_a_watched_array_was_replaced():
-    program = Program(np.float64, Team(1, 4, np.zeros(0)), 0)
-    holder = {"array": np.zeros(3)}
-    assert program.watch(lambda: holder["array"]) is holder["array"]
-    holder["array"][:] = 1
-    assert program.is_up_to_date()
-    holder["array"] = holder["array"].copy()
-    assert not program.is_up_to_date()
+def test_a_program_is_out_of_date_when_a_piece_of_state_was_replaced():
+    program, layer = Program(np.float64, 4, np.zeros(0)), BatchNorm().build(3)
+    assert np.shares_memory(program.state(layer, "running_mean"), layer.running_mean)
+    layer.running_mean[:] = 1
+    assert program.dependencies.are_unchanged()
+    vars(layer)["running_mean"] = layer.running_mean.copy()
+    assert not program.dependencies.are_unchanged()
 
 
-def test_segments_alternate_between_the_machine_and_python():
+def test_sections_alternate_between_the_machine_and_python():
     def python(rows):
         pass
 
     machine = Instruction(structure.copy, [], [])
-    steps = [machine, machine, Formula(python), Formula(python), machine]
-    assert segments_of(steps) == [(0, 2), python, python, (2, 3)]
-    assert segments_of([]) == []
+    steps = [machine, machine, PythonCall(python), PythonCall(python), machine]
+    assert sections_of(steps) == [(0, 2), python, python, (2, 3)]
+    assert sections_of([]) == []
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -432,7 +431,7 @@ from layernet import SGD, Dense, Dropout, Sequential
 from layernet.engine.compiled import plan as compiled_plan
 
 moment, n_workers = sys.argv[1], int(sys.argv[2])
-compiled_plan.n_workers_for, compiled_plan.LONGEST_RUN = lambda network, batch_size: n_workers, 20
+compiled_plan.n_workers_for, compiled_plan.MAX_STEPS_PER_CALL = lambda network, batch_size: n_workers, 20
 calls, run = [], compiled_plan.CompiledPlan._run_machines
 
 def interrupted(self, *arguments):
@@ -513,7 +512,7 @@ def test_looking_on_changes_nothing(n_workers):
 def test_how_many_steps_are_done_in_one_go_changes_nothing(monkeypatch):
     expected = bits()
     for longest in (1, 5, 17):
-        monkeypatch.setattr("layernet.engine.compiled.plan.LONGEST_RUN", longest)
+        monkeypatch.setattr("layernet.engine.compiled.plan.MAX_STEPS_PER_CALL", longest)
         assert bits() == expected
 
 
@@ -527,8 +526,8 @@ def test_threads_that_train_at_once_have_as_many_workers_as_alone(monkeypatch):
     """How many follows from how many threads BLAS may have, and each training limits these while it runs."""
     from threadpoolctl import threadpool_limits
 
-    monkeypatch.setattr("layernet.engine.threads.SMALL_PRODUCT", 0)
-    monkeypatch.setattr("layernet.engine.threads.ROWS_OF_A_WORKER", 1)
+    monkeypatch.setattr("layernet.engine.threads.SMALL_MULTIPLICATIONS", 0)
+    monkeypatch.setattr("layernet.engine.threads.MIN_ROWS_PER_WORKER", 1)
     with threadpool_limits(2, user_api="blas"):
         alone = bits()
         with ThreadPoolExecutor(4) as threads:

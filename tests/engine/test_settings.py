@@ -51,10 +51,10 @@ pytest.importorskip("numba", reason="kernels need Numba, which is not installed"
 
 from engine.comparing import assert_same_training
 
-from layernet.engine.compiled.kernel import arrays, kernel
-from layernet.engine.compiled.lowering.layers import translates
-from layernet.engine.compiled.lowering.registry import _translations
-from layernet.engine.compiled.settings import NotASettingError, has_value, plain_value
+from layernet.engine.compiled.kernel import kernel, matrices
+from layernet.engine.compiled.lowering.layers import lowers
+from layernet.engine.compiled.lowering.registry import _lowerings
+from layernet.engine.dependencies import NotASettingError, has_value, plain_value
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.standard_normal((45, 5))
@@ -390,16 +390,16 @@ class Scaled(Layer):
 
 
 @kernel
-def scale_backward(batch, operands, sizes):
-    gradient, constants = arrays(batch, operands, sizes, 2)
+def scale_backward(control, operands, sizes):
+    gradient, constants = matrices(control, operands, sizes, 2)
     for row in range(len(gradient)):
         for unit in range(gradient.shape[1]):
             gradient[row, unit] *= constants[0, 0]
 
 
 @kernel
-def scale_forward(batch, operands, sizes):
-    inputs, outputs, constants = arrays(batch, operands, sizes, 3)
+def scale_forward(control, operands, sizes):
+    inputs, outputs, constants = matrices(control, operands, sizes, 3)
     for row in range(len(inputs)):
         for unit in range(inputs.shape[1]):
             outputs[row, unit] = constants[0, 0] * inputs[row, unit]
@@ -413,23 +413,23 @@ def test_a_layer_with_a_kernel_of_its_own(by_setting, values):
     if not by_setting and np.ndim(values[0]):
         pytest.skip("an attribute that is read without asking must be a number")
 
-    @translates(Scaled)
-    def translate_scaled(layer, program, inputs):
+    @lowers(Scaled)
+    def lower_scaled(layer, program, inputs):
         constants = program.constants(program.setting(layer, "scale") if by_setting else layer.scale)
-        outputs = program.for_samples(inputs.shape[1])
-        program.do(scale_forward, inputs, outputs, constants)
+        outputs = program.sample_buffer(inputs.shape[1])
+        program.emit(scale_forward, inputs, outputs, constants)
 
-        def way_back(grad_output, wanted):
-            program.do(scale_backward, grad_output, constants)
+        def backward(grad_output, wanted):
+            program.emit(scale_backward, grad_output, constants)
             return grad_output
 
-        return outputs, way_back
+        return outputs, backward
 
     try:
         network = Sequential([Dense(6), marked(Scaled({"scale": 1.0})), Dense(3)])
         assert_changes_are_seen(network, CLASSES, CrossEntropy(), SGD(0.1), layer_of, "scale", values)
     finally:
-        del _translations[Scaled]
+        del _lowerings[Scaled]
 
 
 # --- containers that are carried out by their formula, and those that are opened up ---

@@ -24,13 +24,13 @@ def n_threads(request, monkeypatch):
 @pytest.mark.parametrize("n_items", [0, 1, 2, 50])
 def test_every_item_is_done_once(n_items, n_threads):
     done = []
-    threads.share(done.append, range(n_items))
+    threads.for_each_in_threads(done.append, range(n_items))
     assert sorted(done) == list(range(n_items))
 
 
 def test_as_many_threads_as_are_allowed(n_threads):
     together = threading.Barrier(n_threads)  # which nobody passes alone
-    threads.share(lambda item: together.wait(timeout=60), range(n_threads))
+    threads.for_each_in_threads(lambda item: together.wait(timeout=60), range(n_threads))
 
 
 def test_an_error_is_raised_when_nobody_is_at_work(n_threads):
@@ -43,7 +43,7 @@ def test_an_error_is_raised_when_nobody_is_at_work(n_threads):
         ended.append(item)
 
     with pytest.raises(ZeroDivisionError):
-        threads.share(work, range(1000))
+        threads.for_each_in_threads(work, range(1000))
     assert sorted(begun) == sorted([*ended, 3])
 
 
@@ -56,7 +56,7 @@ def test_helpers_keep_the_error_state(n_threads):
         np.ones(3) / np.zeros(3)
 
     with np.errstate(divide="ignore"):
-        threads.share(work, range(n_threads))
+        threads.for_each_in_threads(work, range(n_threads))
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_optimizers_move_the_same_bits(optimizer, n_threads):
     for _ in range(3):
         gradients = RANDOM.standard_normal(size)
         alone.step(expected, gradients, decay_mask)
-        shared.step(found, gradients, decay_mask, share=threads.share)
+        shared.step(found, gradients, decay_mask, share=threads.for_each_in_threads)
         assert np.array_equal(found, expected)
     assert alone.steps == shared.steps
     for name, slot in alone.state().items():

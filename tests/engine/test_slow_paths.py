@@ -65,12 +65,12 @@ def with_own_method(callback):
 
 @pytest.fixture
 def runs(monkeypatch):
-    """The number of steps of each run of the machine."""
+    """The number of steps of each call of the machine."""
     counts = []
-    original = CompiledPlan._run
+    original = CompiledPlan._call
     monkeypatch.setattr(
         CompiledPlan,
-        "_run",
+        "_call",
         lambda self, start, n_steps: counts.append(n_steps) or original(self, start, n_steps),
     )
     return counts

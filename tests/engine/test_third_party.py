@@ -10,14 +10,13 @@ pytest.importorskip("numba", reason="kernels need Numba, which is not installed"
 
 from engine.comparing import assert_same_training, passes_by_kernels, run, train
 
-from layernet.engine.compiled.intrinsics import PRODUCT
-from layernet.engine.compiled.kernel import arrays, inline, kernel, matrix_product, whole_numbers
+from layernet.engine.compiled.intrinsics import GEMM_ADDRESS
+from layernet.engine.compiled.kernel import inline, int64_matrix, kernel, matrices, matrix_product
 from layernet.engine.compiled.kernels import losses, products, structure
-from layernet.engine.compiled.lowering.layers import translates
-from layernet.engine.compiled.lowering.registry import _translations
+from layernet.engine.compiled.lowering.layers import lowers
+from layernet.engine.compiled.lowering.registry import _lowerings
 from layernet.engine.compiled.program import Program, shape_of_matrix
 from layernet.engine.compiled.trial import try_kernel
-from layernet.engine.compiled.workers import Team
 
 FLOAT = np.dtype(np.float64)
 X = np.random.default_rng(0).standard_normal((45, 6))
@@ -41,8 +40,8 @@ class Mix(Layer):
 
 
 @kernel
-def mix(batch, operands, sizes):
-    inputs, scale, factor, shift, outputs = arrays(batch, operands, sizes, 5)
+def mix(control, operands, sizes):
+    inputs, scale, factor, shift, outputs = matrices(control, operands, sizes, 5)
     width = factor.shape[1]
     for row in range(len(inputs)):
         for i in range(len(factor)):
@@ -52,9 +51,9 @@ def mix(batch, operands, sizes):
 
 
 @kernel
-def mix_backward(batch, operands, sizes):
+def mix_backward(control, operands, sizes):
     """Adds to the gradients, and sets nothing to zero."""
-    inputs, scale, factor, gradient, grad_factor = arrays(batch, operands, sizes, 5)
+    inputs, scale, factor, gradient, grad_factor = matrices(control, operands, sizes, 5)
     width = factor.shape[1]
     for row in range(len(inputs)):
         for i in range(len(factor)):
@@ -63,8 +62,8 @@ def mix_backward(batch, operands, sizes):
 
 
 @kernel
-def mix_shift_backward(batch, operands, sizes):
-    scale, factor, gradient, grad_shift = arrays(batch, operands, sizes, 4)
+def mix_shift_backward(control, operands, sizes):
+    scale, factor, gradient, grad_shift = matrices(control, operands, sizes, 4)
     width = factor.shape[1]
     for row in range(len(gradient)):
         for i in range(len(factor)):
@@ -73,20 +72,20 @@ def mix_shift_backward(batch, operands, sizes):
                 gradient[row, i * width + j] *= scale[0, 0] * factor[i, j]
 
 
-@translates(Mix)
-def translate_mix(layer, program, inputs):
-    factor, shift = program.vector(layer.factor), program.vector(layer.shift)
-    scale = program.vector(layer.scale)
-    outputs = program.for_samples(inputs.shape[1])
-    program.do(mix, inputs, scale, factor, shift, outputs)
+@lowers(Mix)
+def lower_mix(layer, program, inputs):
+    factor, shift = program.as_matrix(layer.factor), program.as_matrix(layer.shift)
+    scale = program.as_matrix(layer.scale)
+    outputs = program.sample_buffer(inputs.shape[1])
+    program.emit(mix, inputs, scale, factor, shift, outputs)
 
-    def way_back(grad_output, wanted):
+    def backward(grad_output, wanted):
         grad_factor, grad_shift = program.gradient(layer.grad_factor), program.gradient(layer.grad_shift)
-        program.do(mix_backward, inputs, scale, factor, grad_output, grad_factor)
-        program.do(mix_shift_backward, scale, factor, grad_output, grad_shift)
+        program.emit(mix_backward, inputs, scale, factor, grad_output, grad_factor)
+        program.emit(mix_shift_backward, scale, factor, grad_output, grad_shift)
         return grad_output
 
-    return outputs, way_back
+    return outputs, backward
 
 
 def network_with(*layers):
@@ -94,17 +93,17 @@ def network_with(*layers):
 
 
 @pytest.fixture
-def translated():
-    """Says how layers of a type are translated, in this test only."""
+def lowered():
+    """Says how layers of a type are lowered, in this test only."""
     kinds = []
 
-    def say(kind, translation):
+    def say(kind, lowering):
         kinds.append(kind)
-        translates(kind)(translation)
+        lowers(kind)(lowering)
 
     yield say
     for kind in kinds:
-        del _translations[kind]
+        del _lowerings[kind]
 
 
 # --- parameters of two axes, and gradients that are added to ---
@@ -121,8 +120,8 @@ def test_parameters_of_all_shapes_train_as_by_formulas(shape, n_workers):
 @pytest.mark.parametrize("shape", [(6,), (2, 3), (6, 1), (1, 2, 3)])
 def test_a_parameter_and_its_gradient_are_matrices_of_one_shape(shape):
     layer = Mix().build(shape)
-    program = Program(FLOAT, Team(1, 4, layer.gradient_vector), 0)
-    parameter, gradient = program.vector(layer.factor), program.gradient(layer.grad_factor)
+    program = Program(FLOAT, 4, layer.gradient_vector)
+    parameter, gradient = program.as_matrix(layer.factor), program.gradient(layer.grad_factor)
     assert parameter.shape == gradient.shape == shape_of_matrix(layer.factor)
     assert np.shares_memory(parameter, layer.factor)
     assert np.shares_memory(gradient, layer.grad_factor)
@@ -130,13 +129,13 @@ def test_a_parameter_and_its_gradient_are_matrices_of_one_shape(shape):
 
 def test_a_gradient_is_set_to_zero_once_a_step_and_only_for_kernels_of_others():
     layer = Dense(3).build(2)
-    program = Program(FLOAT, Team(1, 4, layer.gradient_vector), 0)
+    program = Program(FLOAT, 4, layer.gradient_vector)
     weights, bias = program.gradient(layer.grad_weights), program.gradient(layer.grad_bias)
     ones = np.ones((2, 3))
-    program.do(structure.copy, ones, weights)
-    program.do(add_ones, weights)  # what the package has written stays
-    program.do(add_ones, bias)
-    program.do(add_ones, bias)
+    program.emit(structure.copy, ones, weights)
+    program.emit(add_ones, weights)  # what the package has written stays
+    program.emit(add_ones, bias)
+    program.emit(add_ones, bias)
     layer.gradient_vector[:] = 7
     for _ in range(2):
         run(program)
@@ -145,8 +144,8 @@ def test_a_gradient_is_set_to_zero_once_a_step_and_only_for_kernels_of_others():
 
 
 @kernel
-def add_ones(batch, operands, sizes):
-    (values,) = arrays(batch, operands, sizes, 1)
+def add_ones(control, operands, sizes):
+    (values,) = matrices(control, operands, sizes, 1)
     for row in range(len(values)):
         for unit in range(values.shape[1]):
             values[row, unit] += 1
@@ -176,13 +175,13 @@ def test_an_array_of_a_layer_that_is_replaced_is_noticed():
 
 
 def program_for(n_rows=4):
-    return Program(FLOAT, Team(1, n_rows, np.zeros(0)), 0)
+    return Program(FLOAT, n_rows, np.zeros(0))
 
 
 @pytest.mark.parametrize("values", [np.zeros((3, 2)).T, np.zeros(6)[::2], [1.0, 2.0], 0.5])
 def test_a_vector_shares_memory_or_is_refused(values):
-    with pytest.raises(ValueError, match=r"program\.vector expects a contiguous array"):
-        program_for().vector(values)
+    with pytest.raises(ValueError, match=r"program\.as_matrix expects a contiguous array"):
+        program_for().as_matrix(values)
 
 
 @pytest.mark.parametrize("view", [lambda b: b[:], lambda b: b.reshape(2, 6), lambda b: b[:2]])
@@ -190,13 +189,13 @@ def test_a_view_of_a_buffer_of_samples_is_refused(view):
     """A kernel would see all its rows, those of an earlier batch among them."""
     program = program_for()
     with pytest.raises(ValueError, match="got a view of one, of shape"):
-        program.do(add_ones, view(program.for_samples(3)))
+        program.emit(add_ones, view(program.sample_buffer(3)))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.int32, np.bool_])
 def test_operands_of_other_types_are_refused(dtype):
     with pytest.raises(ValueError, match="expects contiguous matrices of float64 or int64"):
-        program_for().do(add_ones, np.zeros((2, 2), dtype))
+        program_for().emit(add_ones, np.zeros((2, 2), dtype))
 
 
 @inline
@@ -205,66 +204,66 @@ def put(values, column, value):
 
 
 @kernel
-def copy_first(batch, operands, sizes):
-    source, target = arrays(batch, operands, sizes, 2)
+def copy_first(control, operands, sizes):
+    source, target = matrices(control, operands, sizes, 2)
     for unit in range(source.shape[1]):
         put(target, unit, source[0, unit])
 
 
 @kernel
-def multiply(batch, operands, sizes):
-    first, second, total = arrays(batch, operands, sizes, 3)
-    matrix_product(batch[PRODUCT], first, second, total, 0, False)
+def multiply(control, operands, sizes):
+    first, second, total = matrices(control, operands, sizes, 3)
+    matrix_product(control[GEMM_ADDRESS], first, second, total, 0, False)
 
 
 @kernel
-def take_numbers(batch, operands, sizes):
-    (values,) = arrays(batch, operands, sizes, 1)
-    numbers = whole_numbers(batch, operands, sizes, 1)
+def take_numbers(control, operands, sizes):
+    (values,) = matrices(control, operands, sizes, 1)
+    numbers = int64_matrix(control, operands, sizes, 1)
     values[0, 0] = numbers[0, 0]
 
 
 @kernel
-def read_by_sample(batch, operands, sizes):
-    inputs, table = arrays(batch, operands, sizes, 2)
+def read_by_sample(control, operands, sizes):
+    inputs, table = matrices(control, operands, sizes, 2)
     for row in range(len(inputs)):
         inputs[row, 0] += table[row, 0]
 
 
-def matrices(*shapes):
+def filled_matrices(*shapes):
     return [np.ones(shape) for shape in shapes]
 
 
 RIGHT = [
-    (copy_first, matrices((1, 3), (1, 3))),
-    (copy_first, matrices((2, 3), (1, 4))),
-    (multiply, matrices((2, 3), (3, 4), (2, 4))),
+    (copy_first, filled_matrices((1, 3), (1, 3))),
+    (copy_first, filled_matrices((2, 3), (1, 4))),
+    (multiply, filled_matrices((2, 3), (3, 4), (2, 4))),
     (take_numbers, [np.ones((1, 1)), np.ones((1, 1), np.int64)]),
 ]
 WRONG_NUMBERS = [
-    (copy_first, matrices((1, 3)), "takes 2 operands, got 1"),
-    (copy_first, matrices((1, 3), (1, 3), (1, 3)), "takes 2 operands, got 3"),
-    (multiply, matrices((2, 3), (3, 4)), "takes 3 operands, got 2"),
-    (take_numbers, matrices((1, 1)), "takes 2 operands, got 1"),
+    (copy_first, filled_matrices((1, 3)), "takes 2 operands, got 1"),
+    (copy_first, filled_matrices((1, 3), (1, 3), (1, 3)), "takes 2 operands, got 3"),
+    (multiply, filled_matrices((2, 3), (3, 4)), "takes 3 operands, got 2"),
+    (take_numbers, filled_matrices((1, 1)), "takes 2 operands, got 1"),
     (copy_first, [], "takes 2 operands, got 0"),
 ]
 WRONG_SHAPES = [
-    (copy_first, matrices((1, 3), (1, 2))),
-    (copy_first, matrices((0, 3), (1, 3))),
-    (multiply, matrices((2, 3), (3, 4), (3, 4))),
-    (multiply, matrices((2, 3), (2, 4), (2, 4))),
-    (multiply, matrices((2, 3), (3, 4), (2, 5))),
-    (take_numbers, matrices((1, 1), (1, 1))),
+    (copy_first, filled_matrices((1, 3), (1, 2))),
+    (copy_first, filled_matrices((0, 3), (1, 3))),
+    (multiply, filled_matrices((2, 3), (3, 4), (3, 4))),
+    (multiply, filled_matrices((2, 3), (2, 4), (2, 4))),
+    (multiply, filled_matrices((2, 3), (3, 4), (2, 5))),
+    (take_numbers, filled_matrices((1, 1), (1, 1))),
 ]
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize(("tried", "operands"), RIGHT)
 def test_operands_that_fit(tried, operands, dtype):
-    program = Program(dtype, Team(1, 4, np.zeros(0)), 0)
+    program = Program(dtype, 4, np.zeros(0))
     operands = [array if array.dtype == np.int64 else array.astype(dtype) for array in operands]
     before = [array.copy() for array in operands]
-    program.do(tried, *operands)
+    program.emit(tried, *operands)
     assert len(program.steps) == 1
     for array, copy in zip(operands, before, strict=True):  # a trial runs on copies
         assert_array_equal(array, copy)
@@ -275,7 +274,7 @@ def test_another_number_of_operands_is_refused(tried, operands, message):
     tried.address(FLOAT)  # without checks, in whose code the trial must not end up
     program = program_for()
     with pytest.raises(ValueError, match=message):
-        program.do(tried, *operands)
+        program.emit(tried, *operands)
     assert not program.steps
 
 
@@ -286,31 +285,31 @@ def test_operands_of_other_shapes_are_refused(tried, operands):
     with pytest.raises(
         ValueError, match=r"> reads or writes outside of its operands, which have the shapes \("
     ):
-        program.do(tried, *operands)
+        program.emit(tried, *operands)
     assert not program.steps
 
 
 @pytest.mark.parametrize("n_rows", [1, 2, 3, 4])
 def test_operands_must_have_a_row_for_each_sample_where_a_kernel_reads_one(n_rows):
     program = program_for(4)
-    inputs, table = program.for_samples(1), np.ones((n_rows, 1))
+    inputs, table = program.sample_buffer(1), np.ones((n_rows, 1))
     if n_rows == 4:
-        program.do(read_by_sample, inputs, table)
+        program.emit(read_by_sample, inputs, table)
         return
     with pytest.raises(ValueError, match="outside of its operands"):
-        program.do(read_by_sample, inputs, table)
+        program.emit(read_by_sample, inputs, table)
 
 
 def test_kernels_of_the_package_stay_within_their_operands():
     """Some that index by more than their own rows and columns."""
     for own, operands in (
-        (losses.add_gradients, matrices((1, 5), (1, 5))),
-        (products.multiply, matrices((4, 3), (3, 2), (4, 2))),
-        (structure.add, matrices((4, 3), (4, 3), (4, 3))),
+        (losses.add_gradients, filled_matrices((1, 5), (1, 5))),
+        (products.multiply, filled_matrices((4, 3), (3, 2), (4, 2))),
+        (structure.add, filled_matrices((4, 3), (4, 3), (4, 3))),
     ):
         try_kernel(own, operands, [len(each) for each in operands], FLOAT, 4, 4)
     with pytest.raises(ValueError, match="outside of its operands"):
-        try_kernel(structure.add, matrices((4, 3), (4, 2), (4, 3)), [4, 4, 4], FLOAT, 4, 4)
+        try_kernel(structure.add, filled_matrices((4, 3), (4, 2), (4, 3)), [4, 4, 4], FLOAT, 4, 4)
 
 
 class Wrong(Mix):
@@ -323,15 +322,15 @@ class Wrong(Mix):
         return grad_output * 1
 
 
-def test_a_mistake_is_an_error_of_fit_which_changes_nothing(translated):
-    def translation(layer, program, inputs):
-        outputs = program.for_samples(inputs.shape[1])
-        program.do(
-            mix, inputs, program.constants(1.0), program.vector(layer.factor), program.fixed(1, 3), outputs
+def test_a_mistake_is_an_error_of_fit_which_changes_nothing(lowered):
+    def lowering(layer, program, inputs):
+        outputs = program.sample_buffer(inputs.shape[1])
+        program.emit(
+            mix, inputs, program.constants(1.0), program.as_matrix(layer.factor), program.zeros(1, 3), outputs
         )
         return outputs, lambda grad_output, wanted: grad_output
 
-    translated(Wrong, translation)
+    lowered(Wrong, lowering)
     network = network_with(Reshape((2, 3)), Wrong())
     before = network.parameter_vector.copy()
     with pytest.raises(

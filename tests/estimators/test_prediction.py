@@ -49,7 +49,7 @@ def engine(request):
 @pytest.fixture(autouse=True)
 def several_threads(monkeypatch):
     """Few rows are shared too."""
-    monkeypatch.setattr(inference, "WORTH_A_THREAD", 0)
+    monkeypatch.setattr(inference, "MIN_MULTIPLICATIONS_FOR_HELPERS", 0)
     monkeypatch.setattr(blocks, "threads_allowed", lambda: 2)
 
 

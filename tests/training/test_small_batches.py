@@ -79,16 +79,16 @@ def test_a_small_last_batch_does_not_spoil_the_averages(n, expected, engine):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("left_over", [1, 2, 3])
+@pytest.mark.parametrize("unowned_segments", [1, 2, 3])
 @pytest.mark.parametrize("index", range(4))
-def test_the_averages_are_those_of_all_rows_in_every_estimator(index, left_over, engine):
+def test_the_averages_are_those_of_all_rows_in_every_estimator(index, unowned_segments, engine):
     estimator = normalized_estimators(batch_size=16, max_iter=60, n_iter_no_change=np.inf, engine=engine)[index]
-    rows = slice(48 + left_over)
+    rows = slice(48 + unowned_segments)
     with pytest.warns(match="Maximum iterations"):
         estimator.fit(X[rows], targets_for(estimator, Y)[rows])
     dense, norm = estimator.network_[:2]
     hidden = dense.forward_pass(X[rows])
-    # The averages remember some ten batches of 16, each of which scatters by a quarter of the deviation.
+    # The averages store_state some ten batches of 16, each of which scatters by a quarter of the deviation.
     assert_allclose(norm.running_mean, hidden.mean(axis=0), atol=0.25 * hidden.std(axis=0).max())
     assert_allclose(norm.running_variance, hidden.var(axis=0), rtol=0.3)
 

@@ -1,4 +1,4 @@
-"""The compiler of kernels: what Numba has to be told of their words. Imported only to compile something."""
+"""Compiler of kernels: implements the intrinsics for Numba. It is imported only when a kernel is compiled."""
 
 from __future__ import annotations
 
@@ -11,125 +11,125 @@ from numba import carray, njit, types
 from numba.core import cgutils, config, imputils
 from numba.extending import intrinsic, overload, register_jitable
 
-from layernet.engine.compiled import intrinsics as words
+from layernet.engine.compiled import intrinsics
 
-ORDINARY = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-_known: set[Callable] = set()
+OPTIONS = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+_registered: set[Callable] = set()
 
 
 def compile_kernel(formula: Callable, dtype: np.dtype, is_checked: bool = False) -> tuple[str, str]:
-    """Translate a kernel into LLVM's language.
+    """Translate a kernel to LLVM's intermediate language.
 
     Parameters
     ----------
     formula : callable
-        Of (batch, operands, sizes).
+        A function of (control, operands, sizes).
     dtype : float32 or float64
     is_checked : bool, default=False
         Whether every index is checked; see `trial`. The sizes are an array then, and the operands are arrays of
-        a type of their own: functions that kernels call are compiled for each type of their arguments, so that
-        those with and those without checks do not get mixed up.
+        another type. Functions that kernels call are compiled for each type of their arguments, so those with
+        checks and those without stay apart.
 
     Returns
     -------
     symbol : str
-        The name of the function in the text. It takes two more arguments in front, for Numba's own use: an
-        address that something may be written to, and one that is left alone.
+        The name of the function in the text. It takes two more arguments in front, which Numba uses: an address
+        that it may write to, and one that it does not use.
     text : str
     """
-    for function in set(words.inlined) - _known:
-        # A division by zero is no exception, as in NumPy.
-        register_jitable(error_model="numpy", fastmath=set(words.inlined[function]))(function)
-        _known.add(function)
-    number = types.float32 if dtype == np.float32 else types.float64
+    for function in set(intrinsics.inlined) - _registered:
+        # As in NumPy, a division by zero raises no exception.
+        register_jitable(error_model="numpy", fastmath=set(intrinsics.inlined[function]))(function)
+        _registered.add(function)
+    value_type = types.float32 if dtype == np.float32 else types.float64
     integers = types.CPointer(types.int64)
     sizes = types.Array(types.int64, 1, "C") if is_checked else integers
-    signature = types.void(integers, types.CPointer(types.CPointer(number)), sizes)
+    signature = types.void(integers, types.CPointer(types.CPointer(value_type)), sizes)
     before, config.BOUNDSCHECK = config.BOUNDSCHECK, int(is_checked)
     try:
-        dispatcher = njit(signature, fastmath=set(words.FAST), **ORDINARY)(formula)
+        dispatcher = njit(signature, fastmath=set(intrinsics.ANY_ORDER), **OPTIONS)(formula)
         (result,) = dispatcher.overloads.values()
         return result.fndesc.llvm_func_name, dispatcher.inspect_llvm(result.signature.args)
     finally:
         config.BOUNDSCHECK = before
 
 
-@overload(words.arrays, prefer_literal=True)
-def _arrays(batch, operands, sizes, count):
+@overload(intrinsics.matrices, prefer_literal=True)
+def _matrices(control, operands, sizes, count):
     def view(index):
         return f"carray(operands[{index}], ({rows_of(index)}, sizes[{2 * index + 1}]))"
 
     return _views(view, sizes, count)
 
 
-@overload(words.vectors, prefer_literal=True)
-def _vectors(batch, operands, sizes, count):
+@overload(intrinsics.vectors, prefer_literal=True)
+def _vectors(control, operands, sizes, count):
     def view(index):
         return f"carray(operands[{index}], ({rows_of(index)} * sizes[{2 * index + 1}],))"
 
     return _views(view, sizes, count)
 
 
-@overload(words.whole_numbers, prefer_literal=True)
-def _whole_numbers(batch, operands, sizes, index):
+@overload(intrinsics.int64_matrix, prefer_literal=True)
+def _int64_matrix(control, operands, sizes, index):
     return _view_of(index.literal_value, types.int64, sizes)
 
 
-@overload(words.short_numbers, prefer_literal=True)
-def _short_numbers(batch, operands, sizes, index):
+@overload(intrinsics.int32_matrix, prefer_literal=True)
+def _int32_matrix(control, operands, sizes, index):
     return _view_of(index.literal_value, types.int32, sizes)
 
 
-@overload(words.doubles, prefer_literal=True)
-def _doubles(batch, operands, sizes, index):
+@overload(intrinsics.float64_matrix, prefer_literal=True)
+def _float64_matrix(control, operands, sizes, index):
     return _view_of(index.literal_value, types.float64, sizes)
 
 
 def _view_of(index, kind, sizes):
-    """A function that returns one operand as a matrix of another type than the plan's."""
+    """Return the implementation of an intrinsic that returns one operand as a matrix of another type."""
     carray_of, note = _making_of_arrays(sizes)
     names = {"carray": carray_of, "note": note, "as_other": _POINTERS[kind]}
     shape = f"({rows_of(index)}, sizes[{2 * index + 1}])"
     exec(
-        f"def view(batch, operands, sizes, index):\n"
-        f"    note(batch, sizes, {index + 1}, {words.CODES[str(kind)]})\n"
+        f"def view(control, operands, sizes, index):\n"
+        f"    note(control, sizes, {index + 1}, {intrinsics.CODES[str(kind)]})\n"
         f"    return carray(as_other(operands[{index}]), {shape})",
         names,
     )
     return names["view"]
 
 
-@overload(words.number)
-def _number(like, value):
+@overload(intrinsics.cast_like)
+def _cast_like(like, value):
     to_type = np.float32 if getattr(like, "dtype", like) == types.float32 else np.float64
     return lambda like, value: to_type(value)
 
 
-@overload(words.is_single)
+@overload(intrinsics.is_single)
 def _is_single(like):
     single = getattr(like, "dtype", like) == types.float32
     return (lambda like: True) if single else (lambda like: False)
 
 
-@overload(words.power_of_two)
+@overload(intrinsics.power_of_two)
 def _power_of_two(exponent):
     return lambda exponent: _exponent_bits(exponent)
 
 
 def rows_of(index):
-    """The text for how many rows an operand has: a number of its own, or that of the worker or the batch."""
+    """Return the source text of an operand's number of rows: fixed, or that of the worker or the batch."""
     size = f"sizes[{2 * index}]"
-    return f"(batch[-1 - {size}] if {size} < 0 else {size})"
+    return f"(control[-1 - {size}] if {size} < 0 else {size})"
 
 
 def _views(view, sizes, count):
-    """A function that returns so many views, written out: a compiler needs to see each."""
+    """Return a function that returns several views. Its source is generated, because Numba unrolls no loop."""
     carray_of, note = _making_of_arrays(sizes)
     names = {"carray": carray_of, "note": note}
     views = "".join(f"{view(index)}, " for index in range(count.literal_value))
     exec(
-        f"def views(batch, operands, sizes, count):\n"
-        f"    note(batch, sizes, {count.literal_value}, 0)\n"
+        f"def views(control, operands, sizes, count):\n"
+        f"    note(control, sizes, {count.literal_value}, 0)\n"
         f"    return ({views})",
         names,
     )
@@ -137,20 +137,20 @@ def _views(view, sizes, count):
 
 
 def _making_of_arrays(sizes):
-    """What makes an array of an address and a shape, and what is called before that, with checks or without."""
+    """Return the function that makes an array from an address and a shape, and the one that is called first."""
     return (_checked_array, _note_operands) if isinstance(sizes, types.Array) else (carray, _note_nothing)
 
 
 @register_jitable
-def _note_nothing(batch, sizes, count, code):
+def _note_nothing(control, sizes, count, code):
     pass
 
 
 @register_jitable
-def _note_operands(batch, sizes, count, code):
-    """Note how many operands a kernel asks for, and stop it if there are fewer, or one has another type."""
+def _note_operands(control, sizes, count, code):
+    """Store the number of operands that a kernel reads; stop it if there are fewer, or one has another type."""
     n_operands = len(sizes) // 3  # two sizes of each, and then the types of all
-    batch[words.LAST] = max(batch[words.LAST], count)
+    control[intrinsics.N_OPERANDS] = max(control[intrinsics.N_OPERANDS], count)
     if count > n_operands or (code and sizes[2 * n_operands + count - 1] != code):
         raise IndexError
 
@@ -162,7 +162,7 @@ def _checked_array(address, shape):
 
 @intrinsic
 def _as_checked(typing_context, array):
-    """The same array as one of a type that only kernels with checks have."""
+    """Return the same array with a type that only kernels with checks have."""
 
     def generate(context, builder, signature, arguments):
         return imputils.impl_ret_borrowed(context, builder, signature.return_type, arguments[0])
@@ -175,7 +175,7 @@ def _is_checked(array):
 
 
 def _other_pointer(kind):
-    """An intrinsic that takes an address for that of something else."""
+    """Return an intrinsic that casts an address to that of another type."""
 
     @intrinsic
     def reinterpret(typing_context, pointer):
@@ -192,7 +192,7 @@ _POINTERS = {kind: _other_pointer(kind) for kind in (types.int64, types.int32, t
 
 @intrinsic
 def _exponent_bits(typing_context, exponent):
-    """A floating-point number made by its bits: an exponent, and a fraction of zero."""
+    """Return the floating-point number with an exponent and a fraction of 0, made from its bits."""
 
     def generate(context, builder, signature, arguments):
         bits, bias, digits = (32, 127, 23) if exponent == types.float32 else (64, 1023, 52)
@@ -204,38 +204,46 @@ def _exponent_bits(typing_context, exponent):
 
 
 @intrinsic
-def _call(typing_context, place, batch, operands, sizes):
-    """Call a kernel: what Numba makes of a function takes two addresses more, and returns a number."""
+def _call(typing_context, address, control, operands, sizes):
+    """Call a kernel at an address. Numba's functions take two more addresses, and return a status."""
 
     def generate(context, builder, signature, arguments):
-        place, batch, operands, sizes = arguments
-        address = ir.IntType(8).as_pointer()
-        integer = ir.IntType(64).as_pointer()
-        kind = ir.FunctionType(ir.IntType(32), [address, address, integer, address, integer])
+        address, control, operands, sizes = arguments
+        byte_pointer = ir.IntType(8).as_pointer()
+        integer_pointer = ir.IntType(64).as_pointer()
+        kind = ir.FunctionType(
+            ir.IntType(32), [byte_pointer, byte_pointer, integer_pointer, byte_pointer, integer_pointer]
+        )
         with builder.goto_entry_block():
             unused = builder.alloca(ir.IntType(64), 2)
-        unused = builder.bitcast(unused, address)
+        unused = builder.bitcast(unused, byte_pointer)
         builder.call(
-            builder.inttoptr(place, kind.as_pointer()),
-            [unused, unused, batch, builder.inttoptr(operands, address), builder.inttoptr(sizes, integer)],
+            builder.inttoptr(address, kind.as_pointer()),
+            [
+                unused,
+                unused,
+                control,
+                builder.inttoptr(operands, byte_pointer),
+                builder.inttoptr(sizes, integer_pointer),
+            ],
         )
         return context.get_dummy_value()
 
-    return types.void(place, batch, operands, sizes), generate
+    return types.void(address, control, operands, sizes), generate
 
 
-@overload(words.call)
-def _call_kernel(place, batch, operands, sizes):
-    return lambda place, batch, operands, sizes: _call(place, batch, operands, sizes)
+@overload(intrinsics.call)
+def _call_kernel(address, control, operands, sizes):
+    return lambda address, control, operands, sizes: _call(address, control, operands, sizes)
 
 
 @intrinsic
-def _gemm(typing_context, place, transpose_a, transpose_b, m, n, k, a, lda, b, ldb, beta, c, ldc):
-    """Call BLAS's gemm at an address, with all arguments by reference as in Fortran, and alpha = 1."""
+def _gemm(typing_context, address, transpose_a, transpose_b, m, n, k, a, lda, b, ldb, beta, c, ldc):
+    """Call BLAS's gemm at an address with alpha = 1, with all arguments by reference as in Fortran."""
 
     def generate(context, builder, signature, arguments):
-        place, transpose_a, transpose_b, m, n, k, a, lda, b, ldb, beta, c, ldc = arguments
-        number = context.get_value_type(a_type.dtype)
+        address, transpose_a, transpose_b, m, n, k, a, lda, b, ldb, beta, c, ldc = arguments
+        value_type = context.get_value_type(a_type.dtype)
         byte, integer = ir.IntType(8), ir.IntType(32)
 
         def by_reference(value, kind):
@@ -255,11 +263,11 @@ def _gemm(typing_context, place, transpose_a, transpose_b, m, n, k, a, lda, b, l
 
         arguments = [
             letter(transpose_a), letter(transpose_b), whole(m), whole(n), whole(k),
-            by_reference(number(1.0), number), data(a_type, a), whole(lda), data(b_type, b), whole(ldb),
-            by_reference(beta, number), data(c_type, c), whole(ldc),
+            by_reference(value_type(1.0), value_type), data(a_type, a), whole(lda), data(b_type, b), whole(ldb),
+            by_reference(beta, value_type), data(c_type, c), whole(ldc),
         ]  # fmt: skip
         kind = ir.FunctionType(ir.VoidType(), [argument.type for argument in arguments])
-        builder.call(builder.inttoptr(place, kind.as_pointer()), arguments)
+        builder.call(builder.inttoptr(address, kind.as_pointer()), arguments)
         return context.get_dummy_value()
 
     a_type, b_type, c_type = a, b, c
@@ -270,19 +278,19 @@ def _gemm(typing_context, place, transpose_a, transpose_b, m, n, k, a, lda, b, l
     return signature, generate
 
 
-@overload(words.matrix_product)
-def _matrix_product(place, first, second, out, form, add):
-    # BLAS counts columns first: what it takes for the product is the transpose of second' x first'.
-    number, is_checked = words.number, _is_checked(out)
+@overload(intrinsics.matrix_product)
+def _matrix_product(address, first, second, out, form, add):
+    # BLAS stores matrices by columns, so it is given the transposed product: out' = second' first'.
+    cast_like, is_checked = intrinsics.cast_like, _is_checked(out)
 
-    def multiply(place, first, second, out, form, add):
+    def multiply(address, first, second, out, form, add):
         rows, columns = out.shape
         if is_checked:
             _check_product(first, second, out, form)
         inner = first.shape[0] if form == 1 else first.shape[1]
-        beta = number(out, 1.0) if add else number(out, 0.0)
+        beta = cast_like(out, 1.0) if add else cast_like(out, 0.0)
         _gemm(
-            place, form == 2, form == 1, columns, rows, inner, second, second.strides[0] // second.itemsize,
+            address, form == 2, form == 1, columns, rows, inner, second, second.strides[0] // second.itemsize,
             first, first.strides[0] // first.itemsize, beta, out, columns,
         )  # fmt: skip
 
@@ -298,31 +306,31 @@ def _check_product(first, second, out, form):
 
 
 @intrinsic
-def _arrive(typing_context, gate):
-    """Add 1 to a shared whole number; who sees the new value also sees all that was written before."""
+def _arrive(typing_context, counter):
+    """Add 1 to a shared int64. A thread that reads the new value also reads all that was written before."""
 
     def generate(context, builder, signature, arguments):
-        place = context.make_array(gate)(context, builder, arguments[0]).data
-        builder.atomic_rmw("add", place, ir.IntType(64)(1), "acq_rel")
+        address = context.make_array(counter)(context, builder, arguments[0]).data
+        builder.atomic_rmw("add", address, ir.IntType(64)(1), "acq_rel")
         return context.get_dummy_value()
 
-    return types.void(gate), generate
+    return types.void(counter), generate
 
 
 @intrinsic
-def _seen(typing_context, gate):
-    """The value of a shared whole number."""
+def _seen(typing_context, counter):
+    """Return the value of a shared int64."""
 
     def generate(context, builder, signature, arguments):
-        place = context.make_array(gate)(context, builder, arguments[0]).data
-        return builder.load_atomic(place, "acquire", 8)
+        address = context.make_array(counter)(context, builder, arguments[0]).data
+        return builder.load_atomic(address, "acquire", 8)
 
-    return types.int64(gate), generate
+    return types.int64(counter), generate
 
 
 @intrinsic
-def _prefetch(typing_context, values, place):
-    """LLVM's prefetch, to write, into the nearest cache."""
+def _prefetch(typing_context, values, index):
+    """Prefetch an entry into the nearest cache, to write it."""
 
     def generate(context, builder, signature, arguments):
         data = context.make_array(values)(context, builder, arguments[0]).data
@@ -336,18 +344,18 @@ def _prefetch(typing_context, values, place):
     return types.void(values, types.int64), generate
 
 
-@overload(words.fetch_to_write)
+@overload(intrinsics.fetch_to_write)
 def _fetch_to_write(values, start, stop):
-    a_line = 64 // (4 if values.dtype == types.float32 else 8)
+    entries_per_line = 64 // (4 if values.dtype == types.float32 else 8)
 
     def fetch(values, start, stop):
-        for place in range(start, min(stop, len(values)), a_line):
-            _prefetch(values, place)
+        for index in range(start, min(stop, len(values)), entries_per_line):
+            _prefetch(values, index)
 
     return fetch
 
 
-# Bits of a control register: results, and operands, that are too small are 0.
+# Bits of the control register that replace subnormal results and operands by 0.
 FLUSH_TO_ZERO = 0x8040
 HAS_CONTROL_REGISTER = platform.machine().lower() in ("x86_64", "amd64")
 
@@ -362,8 +370,8 @@ def _read_mode(typing_context):
     def generate(context, builder, signature, arguments):
         with builder.goto_entry_block():
             slot = builder.alloca(ir.IntType(32))
-        place = builder.bitcast(slot, ir.IntType(8).as_pointer())
-        _control_register(builder, "st", place)
+        address = builder.bitcast(slot, ir.IntType(8).as_pointer())
+        _control_register(builder, "st", address)
         return builder.zext(builder.load(slot), ir.IntType(64))
 
     return types.int64(), generate
@@ -381,7 +389,7 @@ def _write_mode(typing_context, mode):
     return types.void(types.int64), generate
 
 
-@overload(words.flush_tiny_numbers)
+@overload(intrinsics.flush_tiny_numbers)
 def _flush_tiny_numbers():
     if not HAS_CONTROL_REGISTER:
         return lambda: 0
@@ -394,13 +402,13 @@ def _flush_tiny_numbers():
     return flush
 
 
-@overload(words.restore_mode)
+@overload(intrinsics.restore_mode)
 def _restore_mode(mode):
     return (lambda mode: _write_mode(mode)) if HAS_CONTROL_REGISTER else (lambda mode: None)
 
 
 @intrinsic
-def _call_plain(typing_context, place):
+def _call_plain(typing_context, address):
     """Call a C function without arguments."""
 
     def generate(context, builder, signature, arguments):
@@ -408,21 +416,21 @@ def _call_plain(typing_context, place):
         builder.call(builder.inttoptr(arguments[0], kind.as_pointer()), [])
         return context.get_dummy_value()
 
-    return types.void(place), generate
+    return types.void(address), generate
 
 
-@overload(words.wait_for_all)
-def _wait_for_all(batch, gate):
-    workers, waits, let_others_go_first = words.N_WORKERS, words.WAITS, words.YIELD
+@overload(intrinsics.wait_for_all)
+def _wait_for_all(control, counter):
+    workers, barriers, yield_address = intrinsics.N_WORKERS, intrinsics.BARRIERS, intrinsics.YIELD_ADDRESS
 
-    def wait(batch, gate):
-        batch[waits] += 1
-        arrived = batch[waits] * batch[workers]
-        _arrive(gate)
-        patience = 2000  # some microseconds; after that the others may need this processor to get here
-        while _seen(gate) < arrived:
+    def wait(control, counter):
+        control[barriers] += 1
+        arrived = control[barriers] * control[workers]
+        _arrive(counter)
+        patience = 2000  # some microseconds; then the others may need this processor to arrive
+        while _seen(counter) < arrived:
             patience -= 1
             if patience < 0:
-                _call_plain(batch[let_others_go_first])
+                _call_plain(control[yield_address])
 
     return wait

@@ -1,30 +1,32 @@
-"""Fingerprint of a function: a digest of all that its machine code is made of."""
+"""Fingerprint of a function: a digest of everything that determines its machine code."""
 
 from __future__ import annotations
 
 import hashlib
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
 
-from layernet.engine.compiled import intrinsics as words
+from layernet.engine.compiled import intrinsics
 
-# What the compiler has formulas of its own for. Their names say all; attributes of other modules are constants.
+# Modules whose functions the compiler implements; a name identifies each. Attributes of other modules are
+# constants.
 KNOWN_MODULES = frozenset({"math", "numpy"})
 PLAIN = (bool, int, float, complex, str, bytes, type(None), type(...))
 
 
 class _UnknownValueError(Exception):
-    """A function reads something whose value no digest can be made of."""
+    """Raised when a function reads a value that has no digest."""
 
 
 def fingerprint(function: Callable) -> str | None:
-    """Digest of a function's code, of what its closure holds, and of all globals that it reads.
+    """Return a digest of a function's code, of its closure, and of all globals that it reads.
 
-    Functions that it calls are a part of it. Names, files and lines are not, so that equal functions have equal
-    fingerprints wherever they were written, and two functions of one factory differ if their closures do.
+    The digest includes the functions that it calls, but no names of functions, files or lines. So equal
+    functions have equal fingerprints wherever they are written, and two functions of one factory differ if
+    their closures do.
 
     Parameters
     ----------
@@ -34,7 +36,7 @@ def fingerprint(function: Callable) -> str | None:
     Returns
     -------
     str or None
-        None if it reads something that is neither a function nor a constant.
+        None if the function reads a value that is neither a function nor a constant.
 
     Examples
     --------
@@ -56,9 +58,9 @@ def fingerprint(function: Callable) -> str | None:
 
 
 class _Walk:
-    """Adds values to a digest, functions with all that they read."""
+    """Digest of values, and of everything that functions among them read."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.digest = hashlib.sha256()
         self._seen: dict[int, int] = {}
 
@@ -92,33 +94,33 @@ class _Walk:
         else:
             raise _UnknownValueError
 
-    def _add_function(self, function):
-        if function.__module__ == words.__name__:  # what these mean is the compiler's
-            self._note("word", function.__qualname__)
+    def _add_function(self, function: types.FunctionType) -> None:
+        if function.__module__ == intrinsics.__name__:  # the compiler's digest covers these
+            self._note("intrinsic", function.__qualname__)
             return
-        if not self._is_new(function):  # one that calls itself, for instance
+        if not self._is_new(function):  # for instance, a function that calls itself
             return
-        self._note("function", sorted(words.inlined.get(function, ())))
+        self._note("function", sorted(intrinsics.inlined.get(function, ())))
         self._add_code(function.__code__)
         self.add(function.__defaults__)
         self.add(tuple(sorted((function.__kwdefaults__ or {}).items())))
         for cell in function.__closure__ or ():
             try:
                 self.add(cell.cell_contents)
-            except ValueError:  # nothing was assigned to it yet
+            except ValueError:  # the variable has no value yet
                 raise _UnknownValueError from None
         names = sorted(set(_names_in(function.__code__)))
         self._add_named(function.__globals__, names)
 
-    def _is_new(self, value):
-        """Whether a function or a module was not added yet; if it was, add which one it is."""
+    def _is_new(self, value: object) -> bool:
+        """Return whether a function or a module was not added yet; if it was, add its number instead."""
         if id(value) in self._seen:
             self._note("seen", self._seen[id(value)])
             return False
         self._seen[id(value)] = len(self._seen)
         return True
 
-    def _add_code(self, code):
+    def _add_code(self, code: types.CodeType) -> None:
         self._note(
             code.co_code, code.co_argcount, code.co_kwonlyargcount, code.co_flags, code.co_names,
             code.co_varnames, code.co_freevars, code.co_cellvars, len(code.co_consts),
@@ -126,18 +128,18 @@ class _Walk:
         for constant in code.co_consts:
             self.add(constant)
 
-    def _add_named(self, values, names):
+    def _add_named(self, values: Mapping[str, Any], names: Iterable[str]) -> None:
         for name in names:
             if name in values:
                 self._note("named", name)
                 self.add(values[name], names)
 
-    def _note(self, *words):
-        self.digest.update(repr(words).encode())
+    def _note(self, *parts: object) -> None:
+        self.digest.update(repr(parts).encode())
 
 
-def _names_in(code):
-    """The names of globals and attributes in a function's code, and in that of functions inside it."""
+def _names_in(code: types.CodeType) -> Iterator[str]:
+    """Yield the names of globals and attributes in a function's code, and in that of functions inside it."""
     yield from code.co_names
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):

@@ -1,18 +1,17 @@
-"""A kernel: a formula over buffers in a few loops, which becomes machine code when a plan first needs it.
+"""Kernel: a Python function over matrices that becomes machine code when a program first needs it.
 
-A kernel is a Python function of three arguments, which tell it where its arrays lie:
+Its three arguments are the control block, the addresses of its operands, and their sizes:
 
     @kernel
-    def add(batch, operands, sizes):
-        inputs, outputs = arrays(batch, operands, sizes, 2)
+    def add(control, operands, sizes):
+        inputs, outputs = matrices(control, operands, sizes, 2)
         for row in range(len(outputs)):
             for unit in range(outputs.shape[1]):
                 outputs[row, unit] += inputs[row, unit]
 
-All arrays are matrices in the plan's type: what belongs to samples has a row for each sample of the batch, and
-a vector is a matrix of one row. Where several workers share a batch, each has its own rows. Kernels are Python
-as Numba understands it, and none of these modules imports Numba: `compiler` does, when something has to be
-compiled.
+All operands are matrices in the plan's type; a vector is a matrix of one row. A buffer of samples has a row
+for each sample of the batch, or of the worker's part of it. Kernels are written in the part of Python that
+Numba compiles. Their modules do not import Numba: only `compiler` does, when a kernel must be compiled.
 """
 
 from __future__ import annotations
@@ -25,41 +24,41 @@ import numpy as np
 from layernet.engine.compiled.fingerprint import fingerprint
 from layernet.engine.compiled.intrinsics import (
     IN_ORDER,
-    arrays,
+    cast_like,
     inline,
+    int64_matrix,
     is_single,
+    matrices,
     matrix_product,
-    number,
     power_of_two,
     vectors,
-    whole_numbers,
 )
 from layernet.engine.compiled.machine_code import machine_code
 
 __all__ = [
     "IN_ORDER",
     "Kernel",
-    "arrays",
+    "cast_like",
     "inline",
+    "int64_matrix",
     "is_single",
     "kernel",
+    "matrices",
     "matrix_product",
-    "number",
     "power_of_two",
     "vectors",
-    "whole_numbers",
 ]
 
 
 class Kernel:
-    """A function as machine code, for float32 and for float64.
+    """Function that is compiled to machine code, for float32 and for float64.
 
     Parameters
     ----------
     formula : callable
-        Of (batch, operands, sizes); see the module.
+        A function of (control, operands, sizes); see the module.
     name : str, default=None
-        Unique among the kernels of its module; None for the function's own.
+        A name that is unique in its module; None for the function's own.
     """
 
     def __init__(self, formula: Callable[[Any, Any, Any], None], name: str | None = None):
@@ -69,9 +68,9 @@ class Kernel:
         self._addresses: dict[tuple[np.dtype, bool], int] = {}
 
     def address(self, dtype: np.dtype, is_checked: bool = False) -> int:
-        """Where the machine code for a type lies; made, or loaded from the cache, when first asked for.
+        """Return the address of the machine code for a type; the first call loads or compiles it.
 
-        With checks it is another function, of which `trial` knows how it is called.
+        With checks it is another function, with the arguments that `trial` gives it.
         """
         key = dtype, is_checked
         if key not in self._addresses:
@@ -81,8 +80,8 @@ class Kernel:
         return self._addresses[key]
 
     @property
-    def is_own(self) -> bool:
-        """Whether it is one of this package."""
+    def is_of_package(self) -> bool:
+        """Whether the kernel is one of this package."""
         return self.formula.__module__.startswith("layernet.")
 
     def __repr__(self) -> str:
@@ -90,13 +89,13 @@ class Kernel:
 
 
 def kernel(formula: Callable[[Any, Any, Any], None]) -> Kernel:
-    """Make a kernel of a function; a decorator.
+    """Make a kernel from a function; a decorator.
 
     Examples
     --------
     >>> @kernel
-    ... def double(batch, operands, sizes):
-    ...     (values,) = arrays(batch, operands, sizes, 1)
+    ... def double(control, operands, sizes):
+    ...     (values,) = matrices(control, operands, sizes, 1)
     ...     for row in range(len(values)):
     ...         for unit in range(values.shape[1]):
     ...             values[row, unit] += values[row, unit]

@@ -1,96 +1,101 @@
-"""The machine: steps of training, each a list of kernels, without coming back to Python in between."""
+"""Machine: a compiled loop that carries out lists of instructions, without returning to Python in between."""
 
 from __future__ import annotations
 
 import ctypes
 import functools
 import sys
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from layernet.engine.compiled.intrinsics import (
+    BARRIERS,
+    BATCH_ROWS,
     BATCH_SIZE,
-    FINE,
-    FIRST,
-    LAST,
-    LENGTH_OF_BATCH,
-    N_ROWS,
-    N_STEPS,
+    BATCH_START,
+    CONTROL_LENGTH,
+    END_INSTRUCTION,
+    FIRST_INSTRUCTION,
+    GEMM_ADDRESS,
+    N_OPERANDS,
     N_WORKERS,
-    OFFSET,
-    OWN_ROWS,
-    PART,
-    PRODUCT,
-    ROWS,
-    ROWS_OF_ALL,
-    START,
+    OK,
+    ROWS_PER_WORKER,
     STATUS,
     STEP,
-    WAITS,
+    STEPS,
+    STOP,
+    VARIABLE_WORKER_ROWS,
     WORKER,
-    YIELD,
+    WORKER_OFFSET,
+    WORKER_ROWS,
+    YIELD_ADDRESS,
     call,
     flush_tiny_numbers,
     inline,
+    int64_matrix,
     restore_mode,
-    whole_numbers,
 )
-from layernet.engine.compiled.kernel import Kernel, kernel
+from layernet.engine.compiled.kernel import kernel
+
+if TYPE_CHECKING:
+    from layernet.engine.compiled.program import Instruction
 
 
 @kernel
-def run_steps(batch, operands, sizes):
-    """Do some steps; stop where a kernel asks to."""
-    instructions = whole_numbers(batch, operands, sizes, 0)
+def run_steps(control: Any, operands: Any, sizes: Any) -> None:
+    """Do steps until their number is reached, or the status is not OK."""
+    instructions = int64_matrix(control, operands, sizes, 0)
     mode = flush_tiny_numbers()
-    for step in range(batch[N_STEPS]):
-        batch[STEP] = step
-        do_step(batch, instructions)
-        if batch[STATUS] != FINE:
+    for step in range(control[STEPS]):
+        control[STEP] = step
+        run_step(control, instructions)
+        if control[STATUS] != OK:
             break
-        batch[START] += batch[ROWS_OF_ALL]
-        batch[STEP] = step + 1
+        control[BATCH_START] += control[BATCH_ROWS]
+        control[STEP] = step + 1
     restore_mode(mode)
 
 
 @inline
-def do_step(batch, instructions):
-    """Carry out some of the instructions on the next rows."""
-    rows = min(batch[BATCH_SIZE], batch[N_ROWS] - batch[START])
-    batch[ROWS_OF_ALL] = rows
-    batch[ROWS] = min(max(rows - batch[OFFSET], 0), batch[PART])
-    for index in range(batch[FIRST], batch[LAST]):
-        call(instructions[index, 0], batch, instructions[index, 1], instructions[index, 2])
-        if batch[STATUS] != FINE:
+def run_step(control: Any, instructions: Any) -> None:
+    """Do one step: carry out the instructions on the next rows."""
+    rows = min(control[BATCH_SIZE], control[STOP] - control[BATCH_START])
+    control[BATCH_ROWS] = rows
+    control[WORKER_ROWS] = min(max(rows - control[WORKER_OFFSET], 0), control[ROWS_PER_WORKER])
+    for index in range(control[FIRST_INSTRUCTION], control[END_INSTRUCTION]):
+        call(instructions[index, 0], control, instructions[index, 1], instructions[index, 2])
+        if control[STATUS] != OK:
             return
 
 
 @kernel
-def run_once(batch, operands, sizes):
-    """Carry out some instructions once, on as many rows as `batch` says."""
-    instructions = whole_numbers(batch, operands, sizes, 0)
-    for index in range(batch[FIRST], batch[LAST]):
-        call(instructions[index, 0], batch, instructions[index, 1], instructions[index, 2])
+def run_once(control: Any, operands: Any, sizes: Any) -> None:
+    """Carry out instructions once, on the number of rows in the control block."""
+    instructions = int64_matrix(control, operands, sizes, 0)
+    for index in range(control[FIRST_INSTRUCTION], control[END_INSTRUCTION]):
+        call(instructions[index, 0], control, instructions[index, 1], instructions[index, 2])
 
 
 class Machine:
-    """A list of instructions that the machine carries out.
+    """List of instructions as addresses, and the loop that carries them out.
 
     Parameters
     ----------
-    instructions : sequence of (Kernel, list of ndarray, list of int)
-        A kernel, its operands, and how many rows of each it sees (`OWN_ROWS`, `ALL_ROWS` or a number). All
-        operands are matrices, contiguous in memory, of one type or of int64.
+    instructions : list of Instruction
+        A kernel, its operands, and the number of rows of each: a fixed one, `VARIABLE_WORKER_ROWS` or
+        `VARIABLE_BATCH_ROWS`. All operands are contiguous matrices, of one type or of int64.
     dtype : float32 or float64
     worker, n_workers : int
-        Which of how many that share each batch; all of them have to run at the same time.
+        The number of this worker and of all workers, whose machines must run at the same time.
     part : int
         How many rows of a batch each worker takes: the first the first, and so on.
     """
 
     def __init__(
         self,
-        instructions: list[tuple[Kernel, list[np.ndarray], list[int]]],
+        instructions: list[Instruction],
         dtype: np.dtype,
         worker: int,
         n_workers: int,
@@ -98,7 +103,7 @@ class Machine:
     ):
         self.dtype = dtype
         self.n_instructions = len(instructions)
-        self._kept = instructions  # addresses are all that the machine sees: what lies there must stay
+        self._kept = instructions  # the machine has addresses only, so the arrays must be kept alive
         self._operands = [np.array([a.ctypes.data for a in arrays], np.int64) for _, arrays, _ in instructions]
         self._sizes = [
             np.array([(n, array.shape[1]) for n, array in zip(rows, arrays, strict=True)], np.int64).reshape(-1)
@@ -113,41 +118,39 @@ class Machine:
             ],
             np.int64,
         ).reshape(-1, 3)
-        self.batch = np.zeros(LENGTH_OF_BATCH, np.int64)
-        self.batch[WORKER], self.batch[N_WORKERS] = worker, n_workers
-        self.batch[PART], self.batch[OFFSET] = part, part * worker
-        self.batch[PRODUCT], self.batch[YIELD] = place_of_product(dtype), place_of_yield()
+        self.control = np.zeros(CONTROL_LENGTH, np.int64)
+        self.control[WORKER], self.control[N_WORKERS] = worker, n_workers
+        self.control[ROWS_PER_WORKER], self.control[WORKER_OFFSET] = part, part * worker
+        self.control[GEMM_ADDRESS], self.control[YIELD_ADDRESS] = gemm_address(dtype), yield_address()
         unused = np.zeros(2, np.int64)
         table = np.array([self._table.ctypes.data], np.int64)
         shape = np.array(self._table.shape, np.int64)
-        self._arguments = (unused, unused, self.batch, table, shape)
+        self._arguments = (unused, unused, self.control, table, shape)
         self._addresses = tuple(array.ctypes.data for array in self._arguments)
         self._run = ctypes.CFUNCTYPE(ctypes.c_int, *[ctypes.c_void_p] * 5)(run_steps.address(dtype))
 
-    def run(self, first: int, last: int, start: int, n_steps: int, n_rows: int, batch_size: int) -> None:
-        """Do some steps with the instructions from `first` up to `last`.
+    def run(self, first: int, end: int, start: int, n_steps: int, stop: int, batch_size: int) -> None:
+        """Do steps with the instructions from `first` up to, and without, `end`.
 
         Parameters
         ----------
-        first, last : int
+        first, end : int
         start : int
-            Where the first batch begins in the order of the rows.
+            The position of the first batch's first row in the order of the epoch.
         n_steps : int
-        n_rows : int
-            Where the last batch ends at the latest.
+        stop : int
+            The position after the last row. A batch that would go beyond it is smaller.
         batch_size : int
 
-        Notes
-        -----
-        `steps_done` says how many steps were done: fewer than asked for if a kernel asked to stop, and then
-        `status` says why.
+        Notes ----- Afterwards `steps_done` is the number of steps that were done, and `status` is the reason
+        if these are fewer than `n_steps`.
         """
-        self.batch[START], self.batch[STATUS], self.batch[WAITS] = start, FINE, 0
-        self.batch[N_STEPS:] = n_steps, n_rows, batch_size, first, last
+        self.control[BATCH_START], self.control[STATUS], self.control[BARRIERS] = start, OK, 0
+        self.control[STEPS:N_OPERANDS] = n_steps, stop, batch_size, first, end
         self._run(*self._addresses)  # without Python's lock
 
-    def places_of(self, array: np.ndarray) -> list[tuple[np.ndarray, int]]:
-        """Where the machine keeps the address of a buffer, to have it find the rows of another array there.
+    def address_slots(self, array: np.ndarray) -> list[tuple[np.ndarray, int]]:
+        """Return where the machine keeps the address of a buffer, so that another array can take its place.
 
         Parameters
         ----------
@@ -157,73 +160,75 @@ class Machine:
         Returns
         -------
         list of (ndarray of int64, int)
-            Arrays of addresses, and the entry in each; empty if a kernel sees other rows than the batch's.
+            Arrays of addresses, and the index in each; empty if a kernel reads other rows than those of the
+            batch.
         """
-        places = []
+        slots = []
         for addresses, sizes in zip(self._operands, self._sizes, strict=True):
             for index in np.flatnonzero(addresses == array.ctypes.data):
-                if sizes[2 * index] != OWN_ROWS or sizes[2 * index + 1] != array.shape[1]:
+                if sizes[2 * index] != VARIABLE_WORKER_ROWS or sizes[2 * index + 1] != array.shape[1]:
                     return []
-                places.append((addresses, int(index)))
-        return places
+                slots.append((addresses, int(index)))
+        return slots
 
-    def forget(self) -> None:
-        """Take back what the last run said."""
-        self.batch[STEP], self.batch[STATUS] = 0, FINE
+    def reset(self) -> None:
+        """Clear the results of the last call."""
+        self.control[STEP], self.control[STATUS] = 0, OK
 
     @property
     def steps_done(self) -> int:
-        """How many steps the last run did."""
-        return int(self.batch[STEP])
+        """The number of steps that the last call did."""
+        return int(self.control[STEP])
 
     @property
     def status(self) -> int:
-        """Why the last run stopped."""
-        return int(self.batch[STATUS])
+        """Why the last call stopped: OK, LOSS_NOT_FINITE or GRADIENT_NOT_FINITE."""
+        return int(self.control[STATUS])
 
 
-class Pass:
-    """Some instructions of a machine, carried out once at a call, with hardly anything done beside them.
+class InstructionCall:
+    """Function that carries out some instructions of a machine once, at the least cost of a call.
 
     Parameters
     ----------
     machine : Machine
         Of one worker.
-    first, last : int
-        The instructions from `first` up to `last`.
-    is_short : bool, default=False
-        Whether they take some microseconds only. Python's lock is kept then: beside busy threads it takes
-        longer to get it back.
+    first, end : int
+        The instructions from `first` up to, and without, `end`.
+    keeps_lock : bool, default=False
+        Whether to keep Python's lock. Instructions of a few microseconds should: beside busy threads, it takes
+        longer to get the lock back.
 
     Attributes
     ----------
     function, arguments
-        `function(*arguments)` carries them out, for as many rows as were set, as long as this object lives.
+        `function(*arguments)` carries them out for the number of rows that was set, as long as this object
+        lives.
     """
 
-    def __init__(self, machine: Machine, first: int, last: int, is_short: bool = False):
+    def __init__(self, machine: Machine, first: int, end: int, keeps_lock: bool = False):
         self._machine = machine  # what its instructions point to must stay
-        self._batch = machine.batch.copy()
-        self._batch[FIRST], self._batch[LAST] = first, last
+        self._control = machine.control.copy()
+        self._control[FIRST_INSTRUCTION], self._control[END_INSTRUCTION] = first, end
         addresses = list(machine._addresses)
-        addresses[2] = self._batch.ctypes.data
-        kind = ctypes.PYFUNCTYPE if is_short else ctypes.CFUNCTYPE
+        addresses[2] = self._control.ctypes.data
+        kind = ctypes.PYFUNCTYPE if keeps_lock else ctypes.CFUNCTYPE
         self.function = kind(ctypes.c_int)(run_once.address(machine.dtype))
         self.arguments = tuple(ctypes.c_void_p(address) for address in addresses)  # ready to be passed
 
     def set_rows(self, n_rows: int) -> None:
-        """Say how many rows there are from now on."""
-        self._batch[ROWS] = self._batch[ROWS_OF_ALL] = n_rows
+        """Set the number of rows of the following calls."""
+        self._control[WORKER_ROWS] = self._control[BATCH_ROWS] = n_rows
 
     def run(self, n_rows: int) -> None:
-        """Carry them out for so many rows."""
+        """Carry the instructions out for a number of rows."""
         self.set_rows(n_rows)
         self.function(*self.arguments)
 
 
 @functools.cache
-def place_of_product(dtype: np.dtype) -> int:
-    """Where BLAS's matrix product lies, which SciPy offers to compiled code."""
+def gemm_address(dtype: np.dtype) -> int:
+    """Return the address of BLAS's matrix product, which SciPy offers to compiled code."""
     from scipy.linalg import cython_blas
 
     capsule = cython_blas.__pyx_capi__["sgemm" if dtype == np.float32 else "dgemm"]
@@ -231,13 +236,14 @@ def place_of_product(dtype: np.dtype) -> int:
     name_of.restype, name_of.argtypes = ctypes.c_char_p, [ctypes.py_object]
     pointer_of = ctypes.pythonapi.PyCapsule_GetPointer
     pointer_of.restype, pointer_of.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    return pointer_of(capsule, name_of(capsule))
+    return int(pointer_of(capsule, name_of(capsule)))
 
 
 @functools.cache
-def place_of_yield() -> int:
-    """Where the operating system's function lies by which a thread lets others go first."""
-    library = (
-        ctypes.windll.kernel32.SwitchToThread if sys.platform == "win32" else ctypes.CDLL(None).sched_yield
-    )
-    return ctypes.cast(library, ctypes.c_void_p).value
+def yield_address() -> int:
+    """Return the address of the operating system's function by which a thread yields its processor."""
+    if sys.platform == "win32":
+        function = ctypes.windll.kernel32.SwitchToThread
+    else:
+        function = ctypes.CDLL(None).sched_yield
+    return int(ctypes.cast(function, ctypes.c_void_p).value or 0)

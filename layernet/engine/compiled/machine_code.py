@@ -1,4 +1,4 @@
-"""Machine code of kernels: compiled once per machine, kept on disk, and loaded without Numba after that."""
+"""Machine code of kernels: compiled once per machine, stored on disk, and then loaded without Numba."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from typing import Any
 import numpy as np
 
 _lock = threading.RLock()
-if hasattr(os, "register_at_fork"):  # no child begins with a lock that a thread of its parent holds
+if hasattr(os, "register_at_fork"):  # a child process must not inherit a lock that a thread of its parent holds
     os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
-# Numba counts who uses an array, to free it in the end. A kernel's arrays are nobody's to free.
-_COUNTING = re.compile(r"(define [^\n]*@NRT_(?:incref|decref)\([^\n]*\{)\n.*?\n\}", re.DOTALL)
-_told = False
+# Functions of Numba that count the references to an array, to free it. A kernel's operands are never freed.
+_REFERENCE_COUNTING = re.compile(r"(define [^\n]*@NRT_(?:incref|decref)\([^\n]*\{)\n.*?\n\}", re.DOTALL)
+_has_announced = False
 
 
 def machine_code(
-    formula: Callable, name: str, dtype: np.dtype, fingerprint: str | None, is_checked: bool = False
+    formula: Callable[..., None], name: str, dtype: np.dtype, fingerprint: str | None, is_checked: bool = False
 ) -> int:
-    """Where the machine code of a function lies: loaded from the cache, or compiled for it.
+    """Return the address of a function's machine code, loaded from the cache or compiled.
 
     Parameters
     ----------
     formula : callable
-        Of (batch, operands, sizes).
+        A kernel: a function of (control, operands, sizes).
     name : str
-        Of the function, for people who look into the cache.
+        Of the function, a part of the file's name.
     dtype : float32 or float64
         The type of the operands.
     fingerprint : str or None
-        Of the function; None for one that is not kept, because it depends on something that has no fingerprint.
+        Of the function. Without one, the machine code is not stored.
     is_checked : bool, default=False
         Whether every index is checked; as in `compile_kernel`.
 
@@ -46,16 +46,16 @@ def machine_code(
     int
         An address, valid as long as the process lives.
     """
-    with _lock:  # neither Numba nor LLVM's linker is made for two threads at once
+    with _lock:  # neither Numba nor LLVM's linker is thread-safe
         file = _cache_file(f"{name}-checked" if is_checked else name, dtype, fingerprint)
         symbol, code = _cached(file) or _compiled(formula, dtype, file, is_checked)
         return _loader().load(symbol, code)
 
 
 class _Loader:
-    """LLVM's linker for machine code in memory."""
+    """LLVM: translates its intermediate language to machine code, and loads that into memory."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         import llvmlite.binding as llvm
 
         self.llvm = llvm
@@ -67,9 +67,9 @@ class _Loader:
         )
         self.engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), self.machine)
 
-    def translate(self, text: str, symbol: str) -> bytes:
-        """Machine code from LLVM's language, of which only one function is to be seen from outside."""
-        module = self.llvm.parse_assembly(_COUNTING.sub(r"\1\n  ret void\n}", text))
+    def lower(self, text: str, symbol: str) -> bytes:
+        """Return machine code for LLVM's intermediate language; only one function of it is exported."""
+        module = self.llvm.parse_assembly(_REFERENCE_COUNTING.sub(r"\1\n  ret void\n}", text))
         for function in module.functions:
             if not function.is_declaration and function.name != symbol:
                 function.linkage = "internal"
@@ -80,7 +80,7 @@ class _Loader:
         for function in module.functions:
             known = function.name.startswith("llvm.") or self.llvm.address_of_symbol(function.name)
             of_numba = function.name.startswith(("NRT_", "numba_", "Py"))
-            if function.is_declaration and (of_numba or not known):  # LLVM would end the process at loading
+            if function.is_declaration and (of_numba or not known):  # to load it would end the process
                 raise NotImplementedError(
                     f"{symbol} calls {function.name}, which only Numba's own runtime has. A kernel makes no "
                     "arrays: write into its operands, entry by entry."
@@ -88,7 +88,7 @@ class _Loader:
         return self.machine.emit_object(module)
 
     def load(self, symbol: str, code: bytes) -> int:
-        """Put machine code where the processor can run it."""
+        """Load machine code into executable memory; return the address of its function."""
         self.engine.add_object_file(self.llvm.ObjectFileRef.from_data(code))
         self.engine.finalize_object()
         return self.engine.get_function_address(symbol)
@@ -100,47 +100,49 @@ def _loader() -> _Loader:
 
 
 def is_any_loaded() -> bool:
-    """Whether this process has loaded a kernel: the first one takes some 30 milliseconds, any other two."""
+    """Return whether this process has loaded a kernel. The first takes 30 milliseconds, each other two."""
     return _loader.cache_info().currsize > 0
 
 
-def _compiled(formula, dtype, file, is_checked):
-    """The symbol and the machine code of a function, compiled and put into the cache."""
-    global _told
-    if not _told:
-        _told = True
+def _compiled(
+    formula: Callable[..., None], dtype: np.dtype, file: Path | None, is_checked: bool
+) -> tuple[str, bytes]:
+    """Compile a function; store and return its symbol and its machine code."""
+    global _has_announced
+    if not _has_announced:
+        _has_announced = True
         print(
             "layernet compiles its kernels for this machine: some seconds, once.", file=sys.stderr, flush=True
         )
     from layernet.engine.compiled.compiler import compile_kernel
 
     symbol, text = compile_kernel(formula, dtype, is_checked)
-    code = _loader().translate(text, symbol)
+    code = _loader().lower(text, symbol)
     if file is not None:
-        _keep(file, symbol.encode() + b"\n" + code)
+        _store(file, symbol.encode() + b"\n" + code)
     return symbol, code
 
 
-def _keep(file, content):
-    """Write a file with a digest in front, beside it and moved: others see all of it or nothing."""
+def _store(file: Path, content: bytes) -> None:
+    """Write a file with a digest in front. It is moved into place, so no process reads a part of it."""
     beside = None
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=file.parent, delete=False) as beside:
             beside.write(_digest_of(file, content) + content)
         os.replace(beside.name, file)
-    except OSError:  # a full disk, for instance: the next process compiles again
+    except OSError:  # for instance, a full disk: the next process compiles again
         if beside is not None:
             Path(beside.name).unlink(missing_ok=True)
 
 
-def _cached(file):
-    """The same from the cache, or None if it is not there, not whole, or might be somebody else's."""
+def _cached(file: Path | None) -> tuple[str, bytes] | None:
+    """Return the same from the cache; None if the file is missing, damaged, or writable for others."""
     if file is None:
         return None
     try:
         with file.open("rb") as opened:
-            if not is_ours_alone(os.fstat(opened.fileno())):
+            if not is_private_to_user(os.fstat(opened.fileno())):
                 return None
             stored = opened.read()
     except OSError:
@@ -152,23 +154,23 @@ def _cached(file):
     return symbol.decode(), code
 
 
-def _digest_of(file, content):
-    """Of a file's content and its name: another kernel's code would read other operands."""
+def _digest_of(file: Path, content: bytes) -> bytes:
+    """Return a digest of a file's content and name: under another name it would read other operands."""
     return hashlib.sha256(file.name.encode() + b"\n" + content).digest()
 
 
-def is_ours_alone(status: os.stat_result) -> bool:
-    """Whether a file or a folder is this user's, and nobody else may write to it.
+def is_private_to_user(status: os.stat_result) -> bool:
+    """Return whether a file or a folder belongs to this user, and no other user may write to it.
 
-    Machine code from anywhere else might be a stranger's, and would be run with all rights of this process.
-    Windows keeps strangers out of the folders of a user; there it is always true.
+    Machine code runs with all rights of this process, so code that another user may have written is not loaded.
+    Windows protects a user's folders itself; there the result is always true.
     """
     return not hasattr(os, "geteuid") or (status.st_uid == os.geteuid() and not status.st_mode & 0o022)
 
 
-def _cache_file(name, dtype, fingerprint):
-    """Where machine code is kept, or None."""
-    folder, stamp = cache_folder(), stamp_of_compiler()
+def _cache_file(name: str, dtype: np.dtype, fingerprint: str | None) -> Path | None:
+    """Return the file of some machine code, or None if it is not stored."""
+    folder, stamp = cache_folder(), compiler_digest()
     if folder is None or stamp is None or fingerprint is None:
         return None
     key = hashlib.sha256(repr((stamp, fingerprint, _loader().processor)).encode()).hexdigest()
@@ -177,14 +179,14 @@ def _cache_file(name, dtype, fingerprint):
 
 @functools.cache
 def cache_folder() -> Path | None:
-    """The first folder that can be written to: NUMBA_CACHE_DIR, the user's cache, or a temporary one.
+    """Return the first folder that can be written to: NUMBA_CACHE_DIR, the user's cache, or a temporary one.
 
-    A folder of another user, or one that others may write to, is passed over.
+    A folder that belongs to another user, or that others may write to, is skipped.
 
     Returns
     -------
     Path or None
-        None if there is no such folder: kernels are compiled anew in every process then.
+        None if there is no such folder. Then every process compiles its kernels anew.
     """
     for parent in (os.environ.get("NUMBA_CACHE_DIR"), _users_cache(), tempfile.gettempdir()):
         if not parent:
@@ -193,8 +195,8 @@ def cache_folder() -> Path | None:
         folder = Path(parent) / f"layernet{user}"
         try:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            is_a_strangers_link = hasattr(os, "geteuid") and folder.lstat().st_uid != os.geteuid()
-            if is_a_strangers_link or not is_ours_alone(folder.stat()):
+            is_foreign_link = hasattr(os, "geteuid") and folder.lstat().st_uid != os.geteuid()
+            if is_foreign_link or not is_private_to_user(folder.stat()):
                 continue
             tempfile.TemporaryFile(dir=folder).close()
         except OSError:
@@ -213,8 +215,8 @@ def _users_cache() -> Any:
 
 
 @functools.cache
-def stamp_of_compiler() -> str | None:
-    """A fingerprint of what makes machine code of kernels; None if a source is no file."""
+def compiler_digest() -> str | None:
+    """Return a digest of the compiler: Numba, LLVM and our own files; None if one of these is no file."""
     import importlib.metadata
 
     digest = hashlib.sha256()
@@ -227,13 +229,13 @@ def stamp_of_compiler() -> str | None:
     return digest.hexdigest()
 
 
-def _digest_of_source(name):
-    """A fingerprint of one of the engine's files."""
+def _digest_of_source(name: str) -> bytes | None:
+    """Return the digest of one of our files."""
     try:
         return hashlib.sha256((Path(__file__).parent / name).read_bytes()).digest()
     except OSError:
         return None
 
 
-# As they are when this process imports them, not when it compiles: the package may be updated meanwhile.
+# The digests at the time of import: the package may be updated before this process compiles.
 _OWN_SOURCES = tuple(map(_digest_of_source, ("compiler.py", "machine.py", "intrinsics.py")))

@@ -1,34 +1,36 @@
-"""The compiled plan: steps of training as programs of kernels, many steps in one go."""
+"""Compiled plan: steps of training by kernels, many steps in one call of the machine."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from layernet.engine.compiled.intrinsics import FINE, LOSS_NOT_FINITE
-from layernet.engine.compiled.kernels import batches as gathering
-from layernet.engine.compiled.kernels import losses as judging
-from layernet.engine.compiled.lowering.layers import translate
-from layernet.engine.compiled.lowering.losses import add_loss
-from layernet.engine.compiled.lowering.optimizers import add_update
-from layernet.engine.compiled.lowering.registry import methods_of
+from layernet.engine.compiled.intrinsics import LOSS_NOT_FINITE, OK
+from layernet.engine.compiled.kernels import batches as batch_kernels
+from layernet.engine.compiled.kernels import losses as loss_kernels
+from layernet.engine.compiled.lowering.layers import lower
+from layernet.engine.compiled.lowering.losses import emit_loss
+from layernet.engine.compiled.lowering.optimizers import emit_update
 from layernet.engine.compiled.machine import Machine
 from layernet.engine.compiled.program import (
-    BatchInPython,
-    Formula,
+    BatchArrays,
     Program,
-    segments_of,
-    segments_of_parts,
+    PythonCall,
+    Section,
+    aligned,
+    sections_of,
+    sections_of_parts,
 )
 from layernet.engine.compiled.sparse_rows import SparseRows
-from layernet.engine.compiled.workers import Team, aligned, intersections
-from layernet.engine.formulas import NotFiniteError, Steps, refuse_not_finite, runs_of_ones
+from layernet.engine.compiled.workers import Team, WorkerProgram, WorkerThreads, intersections
+from layernet.engine.dependencies import LAYER_METHODS, LOSS_METHODS, OPTIMIZER_METHODS
+from layernet.engine.formulas import require_finite_losses, slices_of_ones
+from layernet.engine.plan import DataSource, NotFiniteError, Steps
 from layernet.engine.threads import blas_on_one_thread, n_workers_for
 from layernet.interrupts import uninterrupted
 from layernet.layer import Layer
@@ -36,45 +38,44 @@ from layernet.losses.loss import Loss
 from layernet.optimizers.optimizer import Optimizer
 from layernet.sparse import is_sparse
 
-# A run is as many steps as take about this many multiplications, so that Ctrl-C is heard within a fraction of a
-# second.
-MULTIPLICATIONS_OF_A_RUN = 20_000_000_000
-LONGEST_RUN = 256
+# A call of the machine does about this many multiplications at most, a tenth of a second, because Ctrl-C has to
+# wait for its end.
+MULTIPLICATIONS_PER_CALL = 20_000_000_000
+MAX_STEPS_PER_CALL = 256
 
 
 @dataclass
-class Step:
-    """What of one worker's program is read and written from outside.
+class StepBuffers:
+    """Buffers that the plan fills before a step and reads after it, for one worker.
 
     Attributes
     ----------
-    inputs, targets, outputs, losses : ndarray of shape (rows, width)
-        Buffers.
+    inputs, targets, outputs, losses : ndarray of shape (n_rows, width)
     normalizer : ndarray of shape (1, 1)
-        What the losses of a batch are divided by.
-    record : ndarray of shape (1, steps of the longest run)
-        The loss of each step of a run.
-    own : list of slice
+        The number that the sum of a batch's weighted losses is divided by.
+    loss_of_steps : ndarray of shape (1, max_steps)
+        The loss of each step of a call.
+    owned : list of slice
         The parameters that the worker moves.
-    begin : callable
-        To be called with the number of steps of each run.
+    begin_call : callable
+        Called with the number of steps before each call of the machine.
     """
 
-    inputs: np.ndarray | None = None
-    targets: np.ndarray | None = None
-    outputs: np.ndarray | None = None
-    losses: np.ndarray | None = None
-    normalizer: np.ndarray | None = None
-    record: np.ndarray | None = None
-    own: list[slice] = field(default_factory=list)
-    begin: Callable[[int], None] | None = None
+    inputs: np.ndarray | SparseRows
+    targets: np.ndarray
+    outputs: np.ndarray
+    losses: np.ndarray
+    normalizer: np.ndarray
+    loss_of_steps: np.ndarray
+    owned: list[slice] = field(default_factory=list)
+    begin_call: Callable[[int], None] = lambda n_steps: None
 
 
 class CompiledPlan:
-    """Steps of training by compiled kernels, and by the layers' own formulas where there is no kernel.
+    """Steps of training by compiled kernels; a layer or a loss without a kernel is called in Python.
 
-    Each worker has a program of its own, for its part of every batch; where a layer or a loss has to be called
-    in Python, there is one worker.
+    Each worker has a program for its rows of every batch. If a layer or a loss is called in Python, there is
+    one worker.
 
     Parameters
     ----------
@@ -82,12 +83,12 @@ class CompiledPlan:
         Built, and in training mode while `epoch` runs.
     loss : Loss
     optimizer : Optimizer
-    data : TrainingData
+    data : DataSource
     batch_size : int
     penalty : float, default=0.0
         As in `FormulaPlan`.
     n_workers : int, default=None
-        How many share each batch; None for as many as it is worth.
+        The number of workers that share each batch; None for `n_workers_for`.
     """
 
     engine = "compiled"
@@ -97,173 +98,172 @@ class CompiledPlan:
         network: Layer,
         loss: Loss,
         optimizer: Optimizer,
-        data: Any,
+        data: DataSource,
         batch_size: int,
         penalty: float = 0.0,
         n_workers: int | None = None,
-    ):
+    ) -> None:
         self.network = network
         self.loss = loss
         self.optimizer = optimizer
         self.data = data
         self._batch_size = batch_size
         self.penalty = penalty
-        self._others: ThreadPoolExecutor | None = None
         self._order = aligned((1, data.n_samples), np.int64)
-        self._n_rows = data.n_samples  # of the epoch under way
+        self._n_rows = data.n_samples  # of the present epoch
+        self._n_done = 0  # steps that the last call has done
         self.n_workers = n_workers or n_workers_for(network, self.batch_size, *[True] * data.has_sparse_batches)
-        self._measure()
         self._make()
 
     @property
     def batch_size(self) -> int:
-        """The rows of a full batch: all there are, if these are fewer than were asked for."""
+        """Rows of a full batch: all rows of the data, if these are fewer than were asked for."""
         return min(self._batch_size, self.data.n_samples)
 
     # --- making the programs ---
 
-    def _measure(self) -> None:
-        """Work out what depends on the data as they are now."""
-        data, network = self.data, self.network
-        self._version = data.version
-        # Weights are counted in a power of 2 near their mean, which rounds none: float32 holds no 1e-300.
-        self._unit = 2.0 ** math.floor(math.log2(data.mean_weight))
-        size = network.parameter_vector.size
-        self.longest_run = int(
-            np.clip(MULTIPLICATIONS_OF_A_RUN // (3 * self.batch_size * max(size, 1)), 1, LONGEST_RUN)
-        )
-
     def _make(self) -> None:
-        """Draw up the programs for the arrays as they are now."""
-        self.parameters, self.gradients = self.network.parameter_vector, self.network.gradient_vector
-        self._methods = methods_of(self.network, self.loss, self.optimizer)
-        self._matrices = self._what_the_machine_can_gather()
-        self._sparse = SparseRows.of(self.data.inputs, self._order) if is_sparse(self.data.inputs) else None
-        self._make_for(self.n_workers if self._matrices is not None else 1)
-        if self.n_workers > 1 and any(callable(segment) for segment in self._segments):
-            self._make_for(1)
-        self._is_all_machine = self._matrices is not None and not any(map(callable, self._segments))
-
-    def _make_for(self, n_workers):
-        dtype = self.network.dtype
-        team = Team(n_workers, self.batch_size, self.gradients)
-        mean_weight = 0.0 if self.data.weights is None else self.data.mean_weight / self._unit
-        self._programs = [Program(dtype, team, worker, mean_weight) for worker in range(n_workers)]
-        steps = [Step() for _ in self._programs]
-        for step, program in zip(steps, self._programs, strict=True):
-            self._add_passes(step, program)
-        for step, program in zip(steps, self._programs, strict=True):  # who owns which parameters is known now
-            self._add_verdict(step, program)
-            n_passes = len(program.steps)
-            self._add_update(step, program)
-        self._steps = steps
-        self._machines = [
-            Machine(program.instructions, dtype, worker, n_workers, team.part)
-            for worker, program in enumerate(self._programs)
-        ]
-        first = self._programs[0]
-        self._segments = segments_of(first.everything)
-        # The same for a step in pieces: what may be interrupted, how parameters move, and what follows that.
-        self._passes, self._moves, self._endings = segments_of_parts(
-            first.steps[:n_passes], first.steps[n_passes:], first.at_the_end
-        )
-
-    def _add_passes(self, step, program):
-        """The way forward, the loss, and the way back."""
+        """Make the programs for the data, the arrays and the settings as they are now."""
         data, network = self.data, self.network
-        self._add_gathering(step, program)
-        factors, step.losses = program.for_samples(1), program.for_samples(1)
-        step.normalizer = program.fixed(1, 1)
+        # Weights are counted in a power of 2 near their mean, which rounds none: float32 holds no 1e-300.
+        self._weight_unit = 2.0 ** math.floor(math.log2(data.mean_weight))
+        multiplications = 3 * self.batch_size * max(network.parameter_vector.size, 1)
+        self.max_steps = int(np.clip(MULTIPLICATIONS_PER_CALL // multiplications, 1, MAX_STEPS_PER_CALL))
+        self.parameters, self.gradients = network.parameter_vector, network.gradient_vector
+        self._matrices = self._gatherable_matrices()
+        self._sparse = SparseRows.of(data.inputs, self._order) if is_sparse(data.inputs) else None
+        self._make_for(self.n_workers if self._matrices is not None else 1)
+        if self.n_workers > 1 and any(callable(section) for section in self._sections):
+            self._make_for(1)
+        self._needs_no_python = self._matrices is not None and not any(map(callable, self._sections))
+
+    def _make_for(self, n_workers: int) -> None:
+        dtype = self.network.dtype
+        mean_weight = 0.0 if self.data.weights is None else self.data.mean_weight / self._weight_unit
+        self._team: Team | None = None
+        if n_workers == 1:
+            self._programs = [Program(dtype, self.batch_size, self.gradients, mean_weight)]
+        else:
+            team = self._team = Team(n_workers, self.batch_size, self.gradients)
+            self._programs = [WorkerProgram(dtype, team, worker, mean_weight) for worker in range(n_workers)]
+        self._buffers = [self._emit_passes(program) for program in self._programs]
+        # All passes are there now, so the owner of each parameter is known.
+        for buffers, program in zip(self._buffers, self._programs, strict=True):
+            self._emit_finish(buffers, program)
+            n_before_update = len(program.steps)
+            self._emit_update(buffers, program)
+        self._machines = [
+            Machine(program.instructions, dtype, program.worker, n_workers, program.rows_per_worker)
+            for program in self._programs
+        ]
+        self._threads = None if n_workers == 1 else WorkerThreads(self._machines)
+        first = self._programs[0]
+        self._sections = sections_of(first.all_steps)
+        # The same in three parts, for a step that calls Python: only the first part may be interrupted.
+        self._passes, self._update, self._after_update = sections_of_parts(
+            first.steps[:n_before_update], first.steps[n_before_update:], first.after_update
+        )
+        self._add_dependencies(first)
+
+    def _add_dependencies(self, program: Program) -> None:
+        """Depend on what all layers have in common; lowering has added what each layer's instructions need."""
+        dependencies = program.dependencies
+        dependencies.add_equal(self.data, "version")
+        dependencies.add_structure(self.network)
+        for layer in self.network.walk():
+            dependencies.add_methods(layer, LAYER_METHODS)
+        dependencies.add_methods(self.loss, LOSS_METHODS)
+        dependencies.add_methods(self.optimizer, OPTIMIZER_METHODS)
+
+    def _emit_passes(self, program: Program) -> StepBuffers:
+        """Add the forward pass, the loss, and the backward pass."""
+        data, network = self.data, self.network
+        inputs, targets = self._emit_gathering(program)
+        factors, losses = program.sample_buffer(1), program.sample_buffer(1)
+        normalizer = program.zeros(1, 1)
         if program.weights is None:
-            weights = program.for_samples(1)
+            weights = program.sample_buffer(1)
             weights[:] = 1
-            program.do(gathering.count_rows, step.normalizer)
+            program.emit(batch_kernels.count_rows, normalizer)
         else:
             weights, sums = program.weights, program.weight_sums()
             mean = program.constants(0.0 if data.normalize_each_batch else program.mean_weight)
-            program.do(gathering.normalizer_of_weights, sums, mean, step.normalizer)
-        program.do(gathering.scale_weights, weights, step.normalizer, factors)
-        step.outputs, way_back = translate(network, program, step.inputs)
-        grad_output = add_loss(
-            self.loss, program, step.outputs, network.output_shape, step.targets, factors,
-            step.losses,
-        )  # fmt: skip
-        if any(isinstance(done, Formula) for done in program.steps):
-            program.do_in_python(lambda rows: refuse_not_finite(step.losses[:rows]))
-        way_back(grad_output, False)
-        program.end_way_back()
+            program.emit(batch_kernels.normalizer_of_weights, sums, mean, normalizer)
+        program.emit(batch_kernels.scale_weights, weights, normalizer, factors)
+        outputs, backward = lower(network, program, inputs)
+        grad_output = emit_loss(self.loss, program, outputs, network.output_shape, targets, factors, losses)
+        if any(isinstance(step, PythonCall) for step in program.steps):
+            program.emit_python(lambda rows: require_finite_losses(losses[:rows]))
+        backward(grad_output, False)
+        program.end_backward()
+        loss_of_steps = program.zeros(1, self.max_steps)
+        return StepBuffers(inputs, targets, outputs, losses, normalizer, loss_of_steps)
 
-    def _add_gathering(self, step, program):
-        """The rows of the batch, unless Python fills the buffers."""
-        kind = np.int64 if holds_classes(self.data.targets) else program.dtype
-        if self.data.has_sparse_batches:
-            step.inputs = self._sparse
+    def _emit_gathering(self, program: Program) -> tuple[np.ndarray | SparseRows, np.ndarray]:
+        """Add the copying of the batch's rows, unless Python fills the buffers."""
+        data = self.data
+        inputs: np.ndarray | SparseRows
+        if data.has_sparse_batches and self._sparse is not None:
+            inputs = self._sparse
         else:
-            step.inputs = program.for_samples(math.prod(self.network.input_shape))
-        step.targets = program.for_samples(math.prod(self.data.targets.shape[1:]), kind)
+            inputs = program.sample_buffer(math.prod(self.network.input_shape))
+        target_type = np.dtype(np.int64) if are_class_labels(data.targets) else program.dtype
+        targets = program.sample_buffer(math.prod(data.targets.shape[1:]), target_type)
         if self._matrices is None:
-            return
-        targets = {
-            "inputs": step.inputs,
-            "targets": step.targets,
-            "weights": program.weights,
-            "rows": program.row_numbers,
-        }
-        if self._sparse is not None and step.inputs is not self._sparse:
-            program.do(gathering.gather_sparse, *self._sparse.operands, step.inputs)
+            return inputs, targets
+        if self._sparse is not None and not isinstance(inputs, SparseRows):
+            program.emit(batch_kernels.gather_sparse, *self._sparse.operands, inputs)
+        buffers: dict[str, Any] = {
+            "inputs": inputs, "targets": targets, "weights": program.weights, "rows": program.sample_numbers,
+        }  # fmt: skip
         for name, matrix in self._matrices.items():
-            kernel = gathering.gather_whole_numbers if matrix.dtype == np.int64 else gathering.gather
-            program.do(kernel, matrix, self._order, targets[name])
-        if self.data.rows is None:
-            program.do(gathering.number_rows, program.row_numbers)
+            kernel = batch_kernels.gather_integers if matrix.dtype == np.int64 else batch_kernels.gather
+            program.emit(kernel, matrix, self._order, buffers[name])
+        if data.rows is None:
+            program.emit(batch_kernels.number_rows, program.sample_numbers)
+        return inputs, targets
 
-    def _add_verdict(self, step, program):
-        """The gradients of all workers, the loss of the batch, and whether both are finite."""
-        totals, verdicts = program.shared(1), program.shared(1, np.int64)
-        step.record = program.fixed(1, self.longest_run)
-        step.own = program.team.owned_by(program.worker)
-        program.do(judging.sum_losses, step.losses, totals, verdicts)
-        for place in intersections(step.own, program.team.left_over()):
-            mine, *of_others = program.team.gradients
-            for of_other in of_others:
-                program.do(judging.add_gradients, program.vector(mine[place]), program.vector(of_other[place]))
+    def _emit_finish(self, buffers: StepBuffers, program: Program) -> None:
+        """Add what follows the passes: gradients of all workers, penalty, loss, and whether all are finite."""
+        totals, statuses = program.worker_rows(1), program.worker_rows(1, np.int64)
+        buffers.owned = program.owned_segments()
+        program.emit(loss_kernels.sum_losses, buffers.losses, totals, statuses)
+        program.emit_gradient_sums()
         if self.penalty:
-            penalty = program.constants(self.penalty / self._unit)
-            for place in intersections(step.own, runs_of_ones(self.network.decay_mask)):
-                weights, gradients = (
-                    program.vector(self.parameters[place]),
-                    program.vector(self.gradients[place]),
-                )
-                program.do(judging.penalize, weights, gradients, totals, step.normalizer, penalty)
-        for place in step.own:
-            program.do(judging.judge_gradients, program.vector(self.gradients[place]), verdicts)
-        program.meet()
-        program.do(judging.conclude, totals, step.record, verdicts)
+            penalty = program.constants(self.penalty / self._weight_unit)
+            for segment in intersections(buffers.owned, slices_of_ones(self.network.decay_mask)):
+                weights = program.as_matrix(self.parameters[segment])
+                gradients = program.as_matrix(self.gradients[segment])
+                program.emit(loss_kernels.add_penalty, weights, gradients, totals, buffers.normalizer, penalty)
+        for segment in buffers.owned:
+            program.emit(loss_kernels.check_gradients, program.as_matrix(self.gradients[segment]), statuses)
+        program.barrier()
+        program.emit(loss_kernels.finish_step, totals, buffers.loss_of_steps, statuses)
 
-    def _add_update(self, step, program):
-        """How the optimizer moves the parameters, and what layers do after that."""
-        step.begin = add_update(
-            self.optimizer, program, self.parameters,
-            self.optimizer.effective_decay_mask(self.network.decay_mask), step.own, self.longest_run,
-        )  # fmt: skip
-        program.meet()
+    def _emit_update(self, buffers: StepBuffers, program: Program) -> None:
+        """Add the update of the parameters by the optimizer."""
+        decay_mask = self.optimizer.effective_decay_mask(self.network.decay_mask)
+        buffers.begin_call = emit_update(
+            self.optimizer, program, self.parameters, decay_mask, buffers.owned, self.max_steps
+        )
+        program.barrier()
 
-    def _what_the_machine_can_gather(self):
-        """The data as matrices, by name; None if Python has to make the batches."""
+    def _gatherable_matrices(self) -> dict[str, np.ndarray] | None:
+        """Return the data as matrices, by name; None if Python has to make the batches."""
         data, dtype = self.data, self.network.dtype
-        sparse = is_sparse(data.inputs)
-        if not sparse and not isinstance(data.inputs, np.ndarray):
+        has_sparse_data = is_sparse(data.inputs)
+        if not has_sparse_data and not isinstance(data.inputs, np.ndarray):
             return None
-        target_type = np.dtype(np.int64) if holds_classes(data.targets) else dtype
+        target_type = np.dtype(np.int64) if are_class_labels(data.targets) else dtype
         targets = data.in_one_piece("targets", target_type)
-        inputs = data.inputs.data if sparse else data.in_one_piece("inputs", dtype)
+        inputs = data.inputs.data if has_sparse_data else data.in_one_piece("inputs", dtype)
         if targets is None or inputs is None:
             return None
         matrices = {"targets": targets.reshape(data.n_samples, -1)}
-        if not sparse:
+        if not has_sparse_data:
             matrices["inputs"] = inputs.reshape(data.n_samples, -1)
         if data.weights is not None:
-            matrices["weights"] = (data.weights / self._unit).astype(dtype).reshape(-1, 1)
+            matrices["weights"] = (data.weights / self._weight_unit).astype(dtype).reshape(-1, 1)
         if data.rows is not None:
             matrices["rows"] = data.rows.astype(np.int64).reshape(-1, 1)
         return matrices
@@ -272,70 +272,60 @@ class CompiledPlan:
 
     @contextmanager
     def ready(self) -> Iterator[None]:
-        """Within this context the other workers wait to be called, and BLAS leaves the processors to them."""
-        if len(self._machines) == 1:
-            with blas_on_one_thread(self.n_workers == 1):
-                yield
-            return
-        with blas_on_one_thread(True), ThreadPoolExecutor(len(self._machines), "layernet") as others:
-            self._others = others
-            try:
-                yield
-            finally:
-                self._others = None
+        """Keep the workers' threads alive within this context, and BLAS on one thread beside them."""
+        with ExitStack() as stack:
+            stack.enter_context(blas_on_one_thread(self._threads is not None or self.n_workers == 1))
+            if self._threads is not None:
+                stack.enter_context(self._threads.ready())
+            yield
 
     def epoch(self, order: np.ndarray | None, step_by_step: bool) -> Iterator[Steps]:
-        """See all rows once; as in `FormulaPlan`."""
-        self._notice_changes()
+        """Do the steps of one epoch; as in `Plan`."""
+        self._update_programs()
         n_rows = self.data.n_samples if order is None else len(order)
-        if n_rows > self._order.shape[1]:  # some rows are seen several times
+        if n_rows > self._order.shape[1]:  # some rows occur several times
             self._order = aligned((1, n_rows), np.int64)
             self._make()
         self._order[0, :n_rows] = np.arange(n_rows) if order is None else order
         self._n_rows = n_rows
-        longest = 1 if step_by_step or not self._is_all_machine else self.longest_run
+        max_steps = 1 if step_by_step or not self._needs_no_python else self.max_steps
         start = 0
         while start < n_rows:
-            if start:  # somebody may have changed something
-                self._notice_changes()
-            n_steps = min(longest, -(-(n_rows - start) // self.batch_size))
+            if start:  # a callback may have changed something
+                self._update_programs()
+            n_steps = min(max_steps, -(-(n_rows - start) // self.batch_size))
             interrupted = None
             try:
-                self._run(start, n_steps)
+                self._call(start, n_steps)
             except KeyboardInterrupt as signal:
                 interrupted = signal
-            stop = min(start + self._done * self.batch_size, n_rows)
-            if self._done:
-                yield self._report(start, stop, self._done, step_by_step)
+            stop = min(start + self._n_done * self.batch_size, n_rows)
+            if self._n_done:
+                yield self._results(start, stop, self._n_done, step_by_step)
             if interrupted is not None:
                 raise interrupted
-            if self._done < n_steps:
-                raise self._not_finite(self._done)
+            if self._n_done < n_steps:
+                raise self._not_finite_error(self._n_done)
             start = stop
 
-    def _notice_changes(self):
-        """Draw up the programs anew if arrays were exchanged, or numbers that formulas depend on."""
-        if self._version != self.data.version:
-            self._measure()
-            self._make()
-            return
-        has_moved = self.network.parameter_vector.ctypes.data != self.parameters.ctypes.data
-        is_as_before = self._methods == methods_of(self.network, self.loss, self.optimizer)
-        if has_moved or not is_as_before or not self._programs[0].is_up_to_date():
+    def _update_programs(self) -> None:
+        """Make the programs anew if something has changed that they were made from."""
+        if not self._programs[0].dependencies.are_unchanged():
             self._make()
 
-    def _run(self, start, n_steps):
-        """Do some steps, and count them, also where Ctrl-C is raised."""
-        self._done = 0
-        for step in self._steps:
-            step.begin(n_steps)
+    def _call(self, start: int, n_steps: int) -> None:
+        """Do some steps, and count those that were done, also if Ctrl-C is pressed."""
+        self._n_done = 0
+        for buffers in self._buffers:
+            buffers.begin_call(n_steps)
         for program in self._programs:
-            for begin in program.beginnings:
+            for begin in program.on_call_start:
                 begin()
-        self._programs[0].team.gate[:] = 0
-        self._machines[0].forget()
-        if not self._is_all_machine:
-            self._step_in_pieces(start)
+        if self._team is not None:
+            self._team.barrier_counter[:] = 0
+        self._machines[0].reset()
+        if not self._needs_no_python:
+            self._step_with_python(start)
             return
         with uninterrupted:
             try:
@@ -343,104 +333,85 @@ class CompiledPlan:
             finally:
                 self._count(start, self._machines[0].steps_done)
 
-    def _count(self, start, done):
-        self._done = done
-        for end in self._programs[0].endings:
-            end(done)
-        start_of_last = start + (done - 1) * self.batch_size
-        self.after_steps(done, min(self.batch_size, self._n_rows - start_of_last))
+    def _run_machines(self, start: int, n_steps: int) -> None:
+        if self._threads is None:
+            machine = self._machines[0]
+            machine.run(0, machine.n_instructions, start, n_steps, self._n_rows, self.batch_size)
+        else:
+            self._threads.run(start, n_steps, self._n_rows, self.batch_size)
+
+    def _count(self, start: int, n_done: int) -> None:
+        """Update all that counts steps."""
+        self._n_done = n_done
+        for end in self._programs[0].on_call_end:
+            end(n_done)
+        start_of_last = start + (n_done - 1) * self.batch_size
+        self.after_steps(n_done, min(self.batch_size, self._n_rows - start_of_last))
 
     def after_steps(self, n_steps: int, n_rows: int) -> None:
-        """Called when steps were done; as in `FormulaPlan`."""
+        """Do nothing; training replaces this method. As in `Plan`."""
 
-    def _run_machines(self, start, n_steps):
-        arguments = start, n_steps, self._n_rows, self.batch_size
-        if len(self._machines) == 1:
-            ((first, last),) = self._segments
-            self._machines[0].run(first, last, *arguments)
-        elif self._others is None:
-            with self.ready():
-                self._run_machines(start, n_steps)
-        else:
-            # From a thread that Ctrl-C does not reach: a worker that never came would be waited for for ever.
-            running = self._others.submit(self._run_together, arguments)
-            try:
-                running.result()
-            finally:
-                running.exception()
-
-    def _run_together(self, arguments):
-        first, *others = [(machine.run, 0, machine.n_instructions, *arguments) for machine in self._machines]
-        waiting = [self._others.submit(*call) for call in others]
-        first[0](*first[1:])
-        for other in waiting:
-            other.result()
-
-    def _step_in_pieces(self, start):
-        """One step, by the machine and by Python in turn."""
+    def _step_with_python(self, start: int) -> None:
+        """Do one step, by calls of the machine and of Python functions in turn."""
         stop = min(start + self.batch_size, self._n_rows)
         (machine,) = self._machines
 
-        def carry_out(segment):
-            if callable(segment):
-                segment(stop - start)
+        def carry_out(section: Section) -> None:
+            if callable(section):
+                section(stop - start)
             else:
-                machine.run(*segment, start, 1, stop, stop - start)
+                first, end = section
+                machine.run(first, end, start, 1, stop, stop - start)
 
         rows = self._order[0, start:stop]
         data = self.data
         weights, numbers = (None if values is None else values[rows] for values in (data.weights, data.rows))
         mean_weight = None if weights is None else data.mean_weight
         sparse_inputs = data.batch(rows)[0] if data.has_sparse_batches else None
-        self._programs[0].batch = BatchInPython(
-            data.targets[rows], weights, numbers, mean_weight, sparse_inputs
-        )
+        self._programs[0].batch = BatchArrays(data.targets[rows], weights, numbers, mean_weight, sparse_inputs)
         if self._matrices is None:
-            self._fill(rows)
-        for segment in self._passes:
-            carry_out(segment)
-            if machine.status != FINE:
+            self._fill_buffers(rows)
+        for section in self._passes:
+            carry_out(section)
+            if machine.status != OK:
                 return
         with uninterrupted, ExitStack() as stack:
-            for segment in self._moves:
-                carry_out(segment)
-            # From here on the step is done: what is left is done and counted even if a part of it fails.
+            for section in self._update:
+                carry_out(section)
+            # The parameters have moved. What is left is done and counted even if a part of it fails.
             stack.callback(self._count, start, 1)
-            for segment in reversed(self._endings):
-                stack.callback(carry_out, segment)
+            for section in reversed(self._after_update):
+                stack.callback(carry_out, section)
 
-    def _fill(self, rows):
-        """Put a batch that the machine cannot gather into the buffers."""
-        program = self._programs[0]
+    def _fill_buffers(self, rows: np.ndarray) -> None:
+        """Copy a batch that the machine cannot gather into the buffers."""
+        program, buffers = self._programs[0], self._buffers[0]
         inputs, targets, weights, _, numbers = self.data.batch(rows)
         n_rows = inputs.shape[0]
-        step = self._steps[0]
-        if not is_sparse(inputs):
-            step.inputs[:n_rows] = inputs.reshape(n_rows, -1)
-        step.targets[:n_rows] = targets.reshape(n_rows, -1)
-        if weights is not None:
-            program.weights[:n_rows, 0] = weights / self._unit
-        program.row_numbers[:n_rows, 0] = np.arange(n_rows) if numbers is None else numbers
+        if not isinstance(buffers.inputs, SparseRows):
+            buffers.inputs[:n_rows] = inputs.reshape(n_rows, -1)
+        buffers.targets[:n_rows] = targets.reshape(n_rows, -1)
+        if program.weights is not None:
+            program.weights[:n_rows, 0] = weights / self._weight_unit
+        program.sample_numbers[:n_rows, 0] = np.arange(n_rows) if numbers is None else numbers
 
-    def _report(self, start, stop, n_steps, step_by_step):
-        losses = self._steps[0].record[0, :n_steps].tolist()
+    def _results(self, start: int, stop: int, n_steps: int, step_by_step: bool) -> Steps:
+        losses = self._buffers[0].loss_of_steps[0, :n_steps].tolist()
         sizes = [self.batch_size] * n_steps
         sizes[-1] = stop - start - (n_steps - 1) * self.batch_size
         if not step_by_step:
             return Steps(losses, sizes, None, None)
-        everything = self._programs[0].of_all(self._steps[0].outputs)
-        outputs = everything[: stop - start].reshape(stop - start, *self.network.output_shape).copy()
+        whole = self._programs[0].whole_batch(self._buffers[0].outputs)
+        outputs = whole[: stop - start].reshape(stop - start, *self.network.output_shape).copy()
         return Steps(losses, sizes, self.data.targets[self._order[0, start:stop]], outputs)
 
-    def _not_finite(self, done):
-        machine = self._machines[0]
-        if machine.status == LOSS_NOT_FINITE:
-            return NotFiniteError(
-                f"the loss is {self._steps[0].record[0, done if self._is_all_machine else 0]}"
-            )
+    def _not_finite_error(self, n_done: int) -> NotFiniteError:
+        if self._machines[0].status == LOSS_NOT_FINITE:
+            index = n_done if self._needs_no_python else 0
+            return NotFiniteError(f"the loss is {self._buffers[0].loss_of_steps[0, index]}")
         return NotFiniteError("a gradient is not finite")
 
 
-def holds_classes(targets: np.ndarray) -> bool:
-    """Whether targets are class numbers."""
+def are_class_labels(targets: np.ndarray) -> bool:
+    """Return whether targets are class labels, as integers."""
     return targets.dtype.kind in "iu"

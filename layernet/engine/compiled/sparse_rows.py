@@ -1,4 +1,4 @@
-"""Inputs that are sparse rows, as a program reads them: in the data themselves, and not in a buffer."""
+"""Sparse rows as the inputs of a program, which reads them from the data and not from a buffer."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ import numpy as np
 
 
 class SparseRows(NamedTuple):
-    """The inputs of a network that is given sparse rows: where these lie in the data, in the place of a buffer.
+    """CSR matrix of all rows, and the order of the epoch: the operands from which kernels read a batch.
 
     Attributes
     ----------
     values : ndarray of shape (1, n_entries)
     columns : ndarray of int32, of shape (1, n_entries)
     starts : ndarray of int64, of shape (1, n_rows + 1)
-        Where the entries of each row begin, and those of the last one end.
+        The index of each row's first entry, and after the last row the number of entries.
     order : ndarray of int64, of shape (1, n_samples)
-        The rows of the data in the order of the epoch.
+        The numbers of the rows, in the order of the epoch.
     width : int
-        How many features there are.
+        The number of features.
     """
 
     values: np.ndarray
@@ -30,7 +30,7 @@ class SparseRows(NamedTuple):
 
     @classmethod
     def of(cls, rows: Any, order: np.ndarray) -> SparseRows:
-        """The rows of a `csr_array`; a copy is made of what is of another type, which its values are not."""
+        """Make the operands from a `csr_array`; its indices are copied if they have another type."""
         return cls(
             np.ascontiguousarray(rows.data).reshape(1, -1),
             np.ascontiguousarray(rows.indices, np.int32).reshape(1, -1),
@@ -41,5 +41,5 @@ class SparseRows(NamedTuple):
 
     @property
     def operands(self) -> tuple[np.ndarray, ...]:
-        """What kernels take."""
+        """The first four operands of the kernels of sparse rows."""
         return self.values, self.columns, self.starts, self.order

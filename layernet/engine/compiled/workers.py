@@ -1,79 +1,206 @@
-"""A team: the workers that share every batch, and the parameters and buffers that they share."""
+"""Workers that share every batch: their programs, the memory that they share, and the threads that run them.
+
+Each worker computes its own rows forward and backward. After a barrier, each computes the gradients of its
+share of the weights for all rows of the batch, and moves that share. A network whose products are small has
+one worker and needs nothing of this module.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
 import numpy as np
+from numpy.typing import DTypeLike
+
+from layernet.engine.compiled.kernels import losses as loss_kernels
+from layernet.engine.compiled.kernels import structure
+from layernet.engine.compiled.machine import Machine
+from layernet.engine.compiled.program import Program, aligned
 
 
 class Team:
-    """Workers that share every batch, and what they share besides.
+    """Workers that share every batch, and the memory that they share.
 
     Parameters
     ----------
     n_workers : int
     batch_size : int
-        The largest number of rows that a batch will have.
+        The largest number of rows of a batch.
     gradients : ndarray of shape (n_parameters,)
-        The network's own gradients, which are those of the whole batch in the end.
+        The network's own gradients. After the backward pass they are those of the whole batch.
     """
 
-    def __init__(self, n_workers: int, batch_size: int, gradients: np.ndarray):
+    def __init__(self, n_workers: int, batch_size: int, gradients: np.ndarray) -> None:
         self.n_workers = n_workers
         self.batch_size = batch_size
-        self.part = -(-batch_size // n_workers)
+        self.rows_per_worker = -(-batch_size // n_workers)
         self.gradients = [gradients, *(np.zeros(len(gradients), gradients.dtype) for _ in range(n_workers - 1))]
-        self.gate = np.zeros((1, 1), np.int64)
-        # Of some parameters, who computes the gradients for the whole batch: (worker, where they lie).
+        self.barrier_counter = np.zeros((1, 1), np.int64)
+        # (worker, segment): the worker that computes the gradients of some parameters for the whole batch.
         self.owners: list[tuple[int, slice]] = []
-        self._shared: dict[object, np.ndarray] = {}
+        self._buffers: dict[int, np.ndarray] = {}
 
-    def share(self, name: object, shape: tuple[int, ...], dtype) -> np.ndarray:
-        """A buffer that is the same for all that ask for it by one name."""
-        if name not in self._shared:
-            self._shared[name] = aligned(shape, dtype)
-        return self._shared[name]
+    def shared_buffer(self, number: int, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+        """Return the buffer of a number; all workers that ask for it by that number get the same."""
+        if number not in self._buffers:
+            self._buffers[number] = aligned(shape, dtype)
+        return self._buffers[number]
 
-    def owned_by(self, worker: int) -> list[slice]:
-        """The parameters that a worker moves: those whose gradients it alone computes, and a part of others."""
-        own = [place for owner, place in self.owners if owner == worker]
-        return merged([*own, *(self._part_of(place, worker) for place in self.left_over())])
+    def segments_of_worker(self, worker: int) -> list[slice]:
+        """Return the parameters that a worker moves: those that it owns, and its part of the unowned ones."""
+        own = [segment for owner, segment in self.owners if owner == worker]
+        return merged([*own, *(self._worker_part(segment, worker) for segment in self.unowned_segments())])
 
-    def left_over(self) -> list[slice]:
-        """The parameters whose gradients each worker computes for its own rows, and which have to be added."""
-        owned = sorted((place for _, place in self.owners), key=lambda place: place.start)
-        ends = [0, *(place.stop for place in owned)]
-        starts = [*(place.start for place in owned), len(self.gradients[0])]
+    def unowned_segments(self) -> list[slice]:
+        """Return the parameters whose gradients each worker computes for its own rows, to be added up."""
+        owned = sorted((segment for _, segment in self.owners), key=lambda segment: segment.start)
+        ends = [0, *(segment.stop for segment in owned)]
+        starts = [*(segment.start for segment in owned), len(self.gradients[0])]
         return [slice(end, start) for end, start in zip(ends, starts, strict=True) if end < start]
 
-    def _part_of(self, place, worker):
-        """A worker's part of some parameters; parts begin where a cache line may."""
-        size = place.stop - place.start
+    def _worker_part(self, segment: slice, worker: int) -> slice:
+        """Return a worker's part of a segment; parts begin where a cache line may."""
+        size = segment.stop - segment.start
         ends = [min(size, 16 * -(-size * w // self.n_workers // 16)) for w in range(self.n_workers + 1)]
         ends[-1] = size
-        return slice(place.start + ends[worker], place.start + ends[worker + 1])
+        return slice(segment.start + ends[worker], segment.start + ends[worker + 1])
 
 
-def aligned(shape: tuple[int, ...], dtype) -> np.ndarray:
-    """An array of zeros that begins where a cache line does."""
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    memory = np.zeros(size + 64, np.uint8)
-    start = -memory.ctypes.data % 64
-    return memory[start : start + size].view(dtype).reshape(shape)
+class WorkerProgram(Program):
+    """Program of one of several workers.
+
+    All workers make their programs by the same calls in the same order, so that buffers correspond.
+
+    Parameters
+    ----------
+    dtype : float32 or float64
+    team : Team
+    worker : int
+        The number of this worker.
+    mean_weight : float, default=0.0
+        As in `Program`.
+    """
+
+    def __init__(self, dtype: np.dtype, team: Team, worker: int, mean_weight: float = 0.0) -> None:
+        self.team = team
+        self.worker = worker
+        self._deferred: list[Callable[[], None]] = []
+        self._n_buffers = 0
+        super().__init__(dtype, team.batch_size, team.gradients[0], mean_weight)
+
+    @property
+    def rows_per_worker(self) -> int:
+        return self.team.rows_per_worker
+
+    @property
+    def _rows_of_all_workers(self) -> int:
+        return self.team.rows_per_worker * self.team.n_workers
+
+    def sample_buffer(self, width: int, dtype: DTypeLike | None = None) -> np.ndarray:
+        whole = self._shared_buffer(self._rows_of_all_workers, width, dtype)
+        first = self.worker * self.rows_per_worker
+        return self._register(whole[first : first + self.rows_per_worker], whole)
+
+    def worker_rows(self, width: int, dtype: DTypeLike | None = None) -> np.ndarray:
+        return self._shared_buffer(self.team.n_workers, width, dtype)
+
+    def _shared_buffer(self, n_rows: int, width: int, dtype: DTypeLike | None) -> np.ndarray:
+        self._n_buffers += 1
+        return self.team.shared_buffer(self._n_buffers, (n_rows, width), self.dtype if dtype is None else dtype)
+
+    @property
+    def worker_gradients(self) -> np.ndarray:
+        return self.team.gradients[self.worker]
+
+    def owned_gradient(self, of_network: np.ndarray) -> tuple[np.ndarray, int]:
+        length, width = of_network.shape
+        first, last = (length * w // self.team.n_workers for w in (self.worker, self.worker + 1))
+        start = self._segment_in_vector(of_network).start
+        self.team.owners.append((self.worker, slice(start + first * width, start + last * width)))
+        return of_network[first:last], first
+
+    def owned_segments(self) -> list[slice]:
+        return self.team.segments_of_worker(self.worker)
+
+    def emit_gradient_sums(self) -> None:
+        total, *others = self.team.gradients
+        for segment in intersections(self.owned_segments(), self.team.unowned_segments()):
+            for other in others:
+                summands = self.as_matrix(total[segment]), self.as_matrix(other[segment])
+                self.emit(loss_kernels.add_gradients, *summands)
+
+    def barrier(self) -> None:
+        self.emit(structure.barrier, self.team.barrier_counter)
+
+    def after_backward_barrier(self, emit: Callable[[], None]) -> None:
+        self._deferred.append(emit)
+
+    def end_backward(self) -> None:
+        self.barrier()
+        for emit in self._deferred:
+            emit()
 
 
-def merged(places: list[slice]) -> list[slice]:
-    """The same entries in as few slices as possible."""
+class WorkerThreads:
+    """Threads that run the machines of all workers at the same time.
+
+    Parameters
+    ----------
+    machines : list of Machine
+        One for each worker.
+    """
+
+    def __init__(self, machines: list[Machine]) -> None:
+        self._machines = machines
+        self._executor: ThreadPoolExecutor | None = None
+
+    @contextmanager
+    def ready(self) -> Iterator[None]:
+        """Keep the threads alive within this context."""
+        with ThreadPoolExecutor(len(self._machines), "layernet") as executor:
+            self._executor = executor
+            try:
+                yield
+            finally:
+                self._executor = None
+
+    def run(self, start: int, n_steps: int, stop: int, batch_size: int) -> None:
+        """Do steps with all machines; the arguments are those of `Machine.run`."""
+        if self._executor is None:
+            with self.ready():
+                self.run(start, n_steps, stop, batch_size)
+            return
+        # The first machine has a thread of its own too, which Ctrl-C does not reach. If one worker were
+        # stopped, the others would wait for it at a barrier for ever.
+        running = self._executor.submit(self._run_all, self._executor, start, n_steps, stop, batch_size)
+        try:
+            running.result()
+        finally:
+            running.exception()
+
+    def _run_all(self, executor: ThreadPoolExecutor, *arguments: int) -> None:
+        first, *others = self._machines
+        running = [executor.submit(other.run, 0, other.n_instructions, *arguments) for other in others]
+        first.run(0, first.n_instructions, *arguments)
+        for each in running:
+            each.result()
+
+
+def merged(segments: list[slice]) -> list[slice]:
+    """Return the same entries in as few slices as possible."""
     whole: list[slice] = []
-    for place in sorted(places, key=lambda place: place.start):
-        if place.start == place.stop:
+    for segment in sorted(segments, key=lambda segment: segment.start):
+        if segment.start == segment.stop:
             continue
-        if whole and whole[-1].stop == place.start:
-            place = slice(whole.pop().start, place.stop)
-        whole.append(place)
+        if whole and whole[-1].stop == segment.start:
+            segment = slice(whole.pop().start, segment.stop)
+        whole.append(segment)
     return whole
 
 
 def intersections(first: list[slice], second: list[slice]) -> list[slice]:
-    """The entries that are in both."""
+    """Return the entries that are in both."""
     pairs = (slice(max(a.start, b.start), min(a.stop, b.stop)) for a in first for b in second)
-    return [place for place in pairs if place.start < place.stop]
+    return [segment for segment in pairs if segment.start < segment.stop]

@@ -1,1 +1,1 @@
-"""The kernels: formulas of layers, losses and optimizers as loops."""
+"""Kernels: formulas of layers, losses and optimizers as loops, compiled to machine code."""

@@ -1,7 +1,7 @@
-"""Kernels of activations: a bias is added and the function applied in one pass, and so on the way back.
+"""Kernels of activations: each adds a bias and applies the activation in one loop.
 
-An activation is given by two functions of numbers: its value, and its slope as it is read off the value. Where
-the slope does not follow from the value, both are computed on the way forward, and the slope is kept.
+An activation is given by two functions of numbers: its value, and its slope as a function of the value. If the
+slope does not follow from the value, one function gives both, and the forward pass keeps the slope.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from layernet.engine.compiled.intrinsics import IN_ORDER, arrays, inline, number
+from layernet.engine.compiled.intrinsics import IN_ORDER, cast_like, inline, matrices
 from layernet.engine.compiled.kernel import Kernel, kernel
 from layernet.engine.compiled.kernels.elementary import (
     exponential,
@@ -27,11 +27,11 @@ class ActivationKernels(NamedTuple):
     Attributes
     ----------
     forward : Kernel
-        Of (values, bias, constants): values becomes f(values + bias); with `keeps_slope` of (values, slopes,
-        bias, constants).
+        Operands (values, bias, constants): values = f(values + bias). With `keeps_slope`, the operands are
+        (values, slopes, bias, constants).
     backward : Kernel
-        Of (values, gradient, grad_bias, constants): gradient becomes gradient * f', and grad_bias the sum of
-        its rows; with `keeps_slope` the slopes are in the place of the values.
+        Operands (values, gradient, grad_bias, constants): gradient = gradient * f', and grad_bias is the sum of
+        its rows; with `keeps_slope` the slopes are in the index of the values.
     keeps_slope : bool
     """
 
@@ -41,17 +41,17 @@ class ActivationKernels(NamedTuple):
 
 
 def slope_from_value(name: str, value: Callable, slope: Callable) -> ActivationKernels:
-    """Kernels of an activation whose slope is a function of its value, and of constants."""
+    """Return the kernels of an activation whose slope is a function of its value and of constants."""
     value, slope = inline(value), inline(slope)
 
-    def forward(batch, operands, sizes):
-        values, bias, constants = arrays(batch, operands, sizes, 3)
+    def forward(control, operands, sizes):
+        values, bias, constants = matrices(control, operands, sizes, 3)
         for row in range(len(values)):
             for unit in range(values.shape[1]):
                 values[row, unit] = value(values[row, unit] + bias[0, unit], constants)
 
-    def backward(batch, operands, sizes):
-        values, gradient, grad_bias, constants = arrays(batch, operands, sizes, 4)
+    def backward(control, operands, sizes):
+        values, gradient, grad_bias, constants = matrices(control, operands, sizes, 4)
         for unit in range(values.shape[1]):
             grad_bias[0, unit] = 0
         for row in range(len(values)):
@@ -63,27 +63,28 @@ def slope_from_value(name: str, value: Callable, slope: Callable) -> ActivationK
     return ActivationKernels(Kernel(forward, name), Kernel(backward, f"{name}_backward"), False)
 
 
-def slope_kept(name: str, value_and_slope: Callable) -> ActivationKernels:
-    """Kernels of an activation given by one function that returns its value and its slope.
+def value_with_slope(name: str, value_and_slope: Callable) -> ActivationKernels:
+    """Return the kernels of an activation, given a function that returns its value and its slope.
 
-    It is marked `@inline`, with `IN_ORDER` where numbers may be large: x - x t**2 is no x (1 - t**2) then.
+    The function is marked `@inline`, with `IN_ORDER` where numbers may be large: x - x t**2 then differs from
+    x (1 - t**2).
     """
 
-    def forward(batch, operands, sizes):
-        values, slopes, bias, constants = arrays(batch, operands, sizes, 4)
+    def forward(control, operands, sizes):
+        values, slopes, bias, constants = matrices(control, operands, sizes, 4)
         for row in range(len(values)):
             for unit in range(values.shape[1]):
                 value, slope = value_and_slope(values[row, unit] + bias[0, unit], constants)
                 values[row, unit] = value
                 slopes[row, unit] = slope
 
-    return ActivationKernels(Kernel(forward, name), times_slope, True)
+    return ActivationKernels(Kernel(forward, name), multiply_by_slope, True)
 
 
 @kernel
-def times_slope(batch, operands, sizes):
-    """The way back where the slope was kept."""
-    slopes, gradient, grad_bias, _ = arrays(batch, operands, sizes, 4)
+def multiply_by_slope(control, operands, sizes):
+    """Backward pass with slopes that the forward pass has kept."""
+    slopes, gradient, grad_bias, _ = matrices(control, operands, sizes, 4)
     for unit in range(gradient.shape[1]):
         grad_bias[0, unit] = 0
     for row in range(len(gradient)):
@@ -93,36 +94,36 @@ def times_slope(batch, operands, sizes):
             grad_bias[0, unit] += inner
 
 
-identity = slope_from_value("identity", lambda x, c: x, lambda y, c: number(y, 1))
+identity = slope_from_value("identity", lambda x, c: x, lambda y, c: cast_like(y, 1))
 
 relu = slope_from_value(
     "relu",
-    lambda x, c: number(x, 0) if x <= number(x, 0) else x,
-    lambda y, c: number(y, 1) if y > number(y, 0) else number(y, 0),
+    lambda x, c: cast_like(x, 0) if x <= cast_like(x, 0) else x,
+    lambda y, c: cast_like(y, 1) if y > cast_like(y, 0) else cast_like(y, 0),
 )
 
-leaky_relu = slope_from_value(  # c: the slope of the negative side
+leaky_relu = slope_from_value(  # c[0, 0] is the slope below 0
     "leaky_relu",
-    lambda x, c: x if x > number(x, 0) else c[0, 0] * x,
-    lambda y, c: number(y, 1) if y > number(y, 0) else c[0, 0],
+    lambda x, c: x if x > cast_like(x, 0) else c[0, 0] * x,
+    lambda y, c: cast_like(y, 1) if y > cast_like(y, 0) else c[0, 0],
 )
 
-sigmoid = slope_from_value("sigmoid", lambda x, c: logistic(x), lambda y, c: y * (number(y, 1) - y))
+sigmoid = slope_from_value("sigmoid", lambda x, c: logistic(x), lambda y, c: y * (cast_like(y, 1) - y))
 
-tanh = slope_from_value("tanh", lambda x, c: hyperbolic_tangent(x), lambda y, c: number(y, 1) - y * y)
+tanh = slope_from_value("tanh", lambda x, c: hyperbolic_tangent(x), lambda y, c: cast_like(y, 1) - y * y)
 
 
 @inline
-def three_lines(x, c):
+def piecewise_linear(x, c):
     """min(max(x / 6 + 1/2, 0), 1)."""
-    line = x / number(x, 6) + number(x, 0.5)
-    return number(x, 0) if line < number(x, 0) else (number(x, 1) if line > number(x, 1) else line)
+    line = x / cast_like(x, 6) + cast_like(x, 0.5)
+    return cast_like(x, 0) if line < cast_like(x, 0) else (cast_like(x, 1) if line > cast_like(x, 1) else line)
 
 
 hard_sigmoid = slope_from_value(
     "hard_sigmoid",
-    three_lines,
-    lambda y, c: number(y, 1 / 6) if number(y, 0) < y < number(y, 1) else number(y, 0),
+    piecewise_linear,
+    lambda y, c: cast_like(y, 1 / 6) if cast_like(y, 0) < y < cast_like(y, 1) else cast_like(y, 0),
 )
 
 softplus_activation = slope_from_value(
@@ -130,62 +131,70 @@ softplus_activation = slope_from_value(
 )
 
 
-@inline(liberties=IN_ORDER)
+@inline(fastmath=IN_ORDER)
 def silu_and_slope(x, c):
-    """x s and s (1 + x (1 - s)), with s the logistic function of x."""
+    """Value x s and slope s (1 + x (1 - s)), where s is the logistic function of x."""
     s = logistic(x)
-    return x * s, s * (number(x, 1) + x * (number(x, 1) - s))
+    return x * s, s * (cast_like(x, 1) + x * (cast_like(x, 1) - s))
 
 
-@inline(liberties=IN_ORDER)
+@inline(fastmath=IN_ORDER)
 def elu_and_slope(x, c):
-    """x and 1 above 0; alpha (exp(x) - 1) and alpha exp(x) below: alpha plus the first would be 0 far below."""
+    """Value x and slope 1 above 0; below, alpha (exp(x) - 1) and alpha exp(x).
+
+    The slope is computed by itself: alpha plus the value would be rounded to 0 far below 0.
+    """
     e = c[0, 0] * exponential(x)
     value = c[0, 0] * exponential_minus_one(x)
-    return (x, number(x, 1)) if x > number(x, 0) else (value, e)
+    return (x, cast_like(x, 1)) if x > cast_like(x, 0) else (value, e)
 
 
-@inline(liberties=IN_ORDER)
+@inline(fastmath=IN_ORDER)
 def selu_and_slope(x, c):
-    """The same with a scale: the constants are the scale, and the scale times alpha."""
+    """Value and slope of ELU times a scale; the constants are the scale, and the scale times alpha."""
     e = c[0, 1] * exponential(x)
     value = c[0, 1] * exponential_minus_one(x)
-    return (c[0, 0] * x, c[0, 0]) if x > number(x, 0) else (value, e)
+    return (c[0, 0] * x, c[0, 0]) if x > cast_like(x, 0) else (value, e)
 
 
-@inline(liberties=IN_ORDER)
+@inline(fastmath=IN_ORDER)
 def mish_and_slope(x, c):
-    """With e = exp(x): x t and t + x (1 - t**2) s, where t = tanh(log(1 + e)) and s = e / (1 + e)."""
-    e = exponential(number(x, 20) if x > number(x, 20) else x)  # t and s are 1 above
-    both = e * e + number(x, 2) * e  # tanh(log(a)) = (a**2 - 1) / (a**2 + 1)
-    t = both / (both + number(x, 2))
-    s = e / (number(x, 1) + e)
-    return x * t, t + x * (number(x, 1) - t * t) * s
+    """Value x t and slope t + x (1 - t**2) s, where e = exp(x), t = tanh(log(1 + e)) and s = e / (1 + e)."""
+    e = exponential(cast_like(x, 20) if x > cast_like(x, 20) else x)  # above 20, t and s are 1
+    both = e * e + cast_like(x, 2) * e  # tanh(log(a)) = (a**2 - 1) / (a**2 + 1)
+    t = both / (both + cast_like(x, 2))
+    s = e / (cast_like(x, 1) + e)
+    return x * t, t + x * (cast_like(x, 1) - t * t) * s
 
 
-@inline(liberties=IN_ORDER)
+@inline(fastmath=IN_ORDER)
 def gelu_and_slope(x, c):
-    """x P and P + x p, with P the probability that a normal variable is below x, and p its density there."""
-    below = number(x, 0.5) * number(x, math.erfc(-number(x, math.sqrt(0.5)) * x))
-    near = number(x, 50) if x > number(x, 50) else (number(x, -50) if x < number(x, -50) else x)
-    density = number(x, 1 / math.sqrt(2 * math.pi)) * exponential(number(x, -0.5) * near * near)
+    """Value x P and slope P + x p, where P is the normal distribution function at x, and p its density."""
+    below = cast_like(x, 0.5) * cast_like(x, math.erfc(-cast_like(x, math.sqrt(0.5)) * x))
+    near = cast_like(x, 50) if x > cast_like(x, 50) else (cast_like(x, -50) if x < cast_like(x, -50) else x)
+    density = cast_like(x, 1 / math.sqrt(2 * math.pi)) * exponential(cast_like(x, -0.5) * near * near)
     return x * below, below + x * density
 
 
-@inline(liberties=IN_ORDER)
+@inline(fastmath=IN_ORDER)
 def tanh_gelu_and_slope(x, c):
-    """The same with P = (1 + tanh u) / 2 and u = sqrt(2 / pi) (x + 0.044715 x**3)."""
-    near = number(x, 10) if x > number(x, 10) else (number(x, -10) if x < number(x, -10) else x)
-    root, cubic = number(x, math.sqrt(2 / math.pi)), number(x, 0.044715)
+    """Value and slope of GELU with P = (1 + tanh u) / 2, where u = sqrt(2 / pi) (x + 0.044715 x**3)."""
+    near = cast_like(x, 10) if x > cast_like(x, 10) else (cast_like(x, -10) if x < cast_like(x, -10) else x)
+    root, cubic = cast_like(x, math.sqrt(2 / math.pi)), cast_like(x, 0.044715)
     t = hyperbolic_tangent(root * (near + cubic * near * near * near))
-    below = number(x, 0.5) * (number(x, 1) + t)
-    slope = number(x, 0.5) * (number(x, 1) - t * t) * root * (number(x, 1) + number(x, 3) * cubic * near * near)
+    below = cast_like(x, 0.5) * (cast_like(x, 1) + t)
+    slope = (
+        cast_like(x, 0.5)
+        * (cast_like(x, 1) - t * t)
+        * root
+        * (cast_like(x, 1) + cast_like(x, 3) * cubic * near * near)
+    )
     return x * below, below + x * slope
 
 
-elu = slope_kept("elu", elu_and_slope)
-selu = slope_kept("selu", selu_and_slope)
-silu = slope_kept("silu", silu_and_slope)
-mish = slope_kept("mish", mish_and_slope)
-gelu = slope_kept("gelu", gelu_and_slope)
-tanh_gelu = slope_kept("tanh_gelu", tanh_gelu_and_slope)
+elu = value_with_slope("elu", elu_and_slope)
+selu = value_with_slope("selu", selu_and_slope)
+silu = value_with_slope("silu", silu_and_slope)
+mish = value_with_slope("mish", mish_and_slope)
+gelu = value_with_slope("gelu", gelu_and_slope)
+tanh_gelu = value_with_slope("tanh_gelu", tanh_gelu_and_slope)

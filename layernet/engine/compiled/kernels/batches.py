@@ -1,19 +1,25 @@
-"""Kernels at the start of a step: they gather the rows of a batch and turn their weights into factors."""
+"""Kernels at the start of a step: gather the rows of a batch, and turn sample weights into factors."""
 
 from __future__ import annotations
 
 from layernet.engine.compiled.intrinsics import (
-    OFFSET,
-    ROWS_OF_ALL,
-    START,
+    BATCH_ROWS,
+    BATCH_START,
     WORKER,
-    arrays,
+    WORKER_OFFSET,
+    cast_like,
     inline,
-    number,
-    short_numbers,
-    whole_numbers,
+    int32_matrix,
+    int64_matrix,
+    matrices,
 )
 from layernet.engine.compiled.kernel import kernel
+
+
+@inline
+def first_row(control):
+    """Position of this worker's first row in the order of the epoch."""
+    return control[BATCH_START] + control[WORKER_OFFSET]
 
 
 @inline
@@ -26,74 +32,74 @@ def copy_rows(data, order, first, rows):
 
 
 @kernel
-def gather(batch, operands, sizes):
-    """The rows of the batch, in the order of this epoch."""
-    data, _, rows = arrays(batch, operands, sizes, 3)
-    copy_rows(data, whole_numbers(batch, operands, sizes, 1), batch[START] + batch[OFFSET], rows)
+def gather(control, operands, sizes):
+    """Copy the rows of the batch, in the order of this epoch."""
+    data, _, rows = matrices(control, operands, sizes, 3)
+    copy_rows(data, int64_matrix(control, operands, sizes, 1), first_row(control), rows)
 
 
 @kernel
-def gather_whole_numbers(batch, operands, sizes):
-    """The same for whole numbers."""
-    data, rows = whole_numbers(batch, operands, sizes, 0), whole_numbers(batch, operands, sizes, 2)
-    copy_rows(data, whole_numbers(batch, operands, sizes, 1), batch[START] + batch[OFFSET], rows)
+def gather_integers(control, operands, sizes):
+    """Copy the rows of the batch, of int64."""
+    data, rows = int64_matrix(control, operands, sizes, 0), int64_matrix(control, operands, sizes, 2)
+    copy_rows(data, int64_matrix(control, operands, sizes, 1), first_row(control), rows)
 
 
 @kernel
-def gather_sparse(batch, operands, sizes):
-    """The same for a sparse matrix in CSR format: values[j] stands in columns[j], from j = starts[row] on."""
-    values, _, _, _, rows = arrays(batch, operands, sizes, 5)
-    columns = short_numbers(batch, operands, sizes, 1)
-    starts = whole_numbers(batch, operands, sizes, 2)
-    order = whole_numbers(batch, operands, sizes, 3)
-    first = batch[START] + batch[OFFSET]
+def gather_sparse(control, operands, sizes):
+    """Copy the rows of the batch from a CSR matrix: row r has values[j] in columns[j], j from starts[r] on."""
+    values, _, _, _, rows = matrices(control, operands, sizes, 5)
+    columns = int32_matrix(control, operands, sizes, 1)
+    starts = int64_matrix(control, operands, sizes, 2)
+    order = int64_matrix(control, operands, sizes, 3)
+    first = first_row(control)
     for row in range(len(rows)):
         for unit in range(rows.shape[1]):
             rows[row, unit] = 0
         source = order[0, first + row]
-        for place in range(starts[0, source], starts[0, source + 1]):
-            rows[row, columns[0, place]] += values[0, place]
+        for index in range(starts[0, source], starts[0, source + 1]):
+            rows[row, columns[0, index]] += values[0, index]
 
 
 @kernel
-def number_rows(batch, operands, sizes):
-    """0, 1, 2, ... for the rows of the batch."""
-    numbers = whole_numbers(batch, operands, sizes, 0)
+def number_rows(control, operands, sizes):
+    """Number the rows of the batch: 0, 1, 2, ..."""
+    numbers = int64_matrix(control, operands, sizes, 0)
     for row in range(len(numbers)):
-        numbers[row, 0] = batch[OFFSET] + row
+        numbers[row, 0] = control[WORKER_OFFSET] + row
 
 
 @kernel
-def count_rows(batch, operands, sizes):
-    """The normalizer where samples have no weights: n_rows."""
-    (normalizer,) = arrays(batch, operands, sizes, 1)
-    normalizer[0, 0] = number(normalizer, batch[ROWS_OF_ALL])
+def count_rows(control, operands, sizes):
+    """normalizer = n_rows, where samples have no weights."""
+    (normalizer,) = matrices(control, operands, sizes, 1)
+    normalizer[0, 0] = cast_like(normalizer, control[BATCH_ROWS])
 
 
 @kernel
-def sum_weights(batch, operands, sizes):
-    """The weight of this worker's samples, beside that of the others."""
-    weights, sums = arrays(batch, operands, sizes, 2)
-    total = number(weights, 0)
+def sum_weights(control, operands, sizes):
+    """sums[worker] = sum of the weights of this worker's samples."""
+    weights, sums = matrices(control, operands, sizes, 2)
+    total = cast_like(weights, 0)
     for row in range(len(weights)):
         total += weights[row, 0]
-    sums[batch[WORKER], 0] = total
+    sums[control[WORKER], 0] = total
 
 
 @kernel
-def add_up(batch, operands, sizes):
-    """The weight of all workers' samples."""
-    sums, total = arrays(batch, operands, sizes, 2)
-    total[0, 0] = number(total, 0)
+def sum_over_workers(control, operands, sizes):
+    """total = sum of sums over all workers."""
+    sums, total = matrices(control, operands, sizes, 2)
+    total[0, 0] = cast_like(total, 0)
     for worker in range(len(sums)):
         total[0, 0] += sums[worker, 0]
 
 
 @kernel
-def normalizer_of_weights(batch, operands, sizes):
-    """The normalizer with weights: n_rows * mean weight, or for a mean of 0 the weight of the batch."""
-    sums, mean_weight, normalizer = arrays(batch, operands, sizes, 3)
-    total = number(normalizer, batch[ROWS_OF_ALL]) * mean_weight[0, 0]
+def normalizer_of_weights(control, operands, sizes):
+    """normalizer = n_rows * mean_weight, or the weight of the batch if mean_weight is 0."""
+    sums, mean_weight, normalizer = matrices(control, operands, sizes, 3)
+    total = cast_like(normalizer, control[BATCH_ROWS]) * mean_weight[0, 0]
     if mean_weight[0, 0] == 0:
         for worker in range(len(sums)):
             total += sums[worker, 0]
@@ -101,21 +107,21 @@ def normalizer_of_weights(batch, operands, sizes):
 
 
 @kernel
-def scale_weights(batch, operands, sizes):
-    """factors = weights / normalizer, and 0 if that is 0."""
-    weights, normalizer, factors = arrays(batch, operands, sizes, 3)
+def scale_weights(control, operands, sizes):
+    """factors = weights / normalizer, or 0 if the normalizer is 0."""
+    weights, normalizer, factors = matrices(control, operands, sizes, 3)
     total = normalizer[0, 0]
     for row in range(len(factors)):
-        factors[row, 0] = weights[row, 0] / total if total > 0 else number(factors, 0)
+        factors[row, 0] = weights[row, 0] / total if total > 0 else cast_like(factors, 0)
 
 
 @kernel
-def shares(batch, operands, sizes):
-    """The share of each sample in the weight of the batch; all the same if no sample weighs anything."""
-    weights, sums, shares = arrays(batch, operands, sizes, 3)
-    total = number(shares, 0)
+def normalize_weights(control, operands, sizes):
+    """normalized_weights = weights / weight of the batch, or 1 / n_rows if that is 0."""
+    weights, sums, normalized_weights = matrices(control, operands, sizes, 3)
+    total = cast_like(normalized_weights, 0)
     for worker in range(len(sums)):
         total += sums[worker, 0]
-    equal = number(shares, 1) / number(shares, batch[ROWS_OF_ALL])
-    for row in range(len(shares)):
-        shares[row, 0] = weights[row, 0] / total if total > 0 else equal
+    equal = cast_like(normalized_weights, 1) / cast_like(normalized_weights, control[BATCH_ROWS])
+    for row in range(len(normalized_weights)):
+        normalized_weights[row, 0] = weights[row, 0] / total if total > 0 else equal

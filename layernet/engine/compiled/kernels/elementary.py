@@ -1,7 +1,7 @@
-"""Exponentials and their relatives, written so that a loop over them uses the processor's vectors.
+"""Exponential, tanh, logistic function and softplus, written so that loops use the processor's vectors.
 
-What Python's and C's libraries have is called once for each number. Here a number is halved or doubled often
-enough to lie near 0, where a few terms of a series are exact to rounding.
+The functions of C's library are called once for each number, which keeps a loop from using vectors. Here the
+argument is reduced to an interval near 0, where a few terms of a series are exact to rounding.
 """
 
 from __future__ import annotations
@@ -10,101 +10,105 @@ import math
 
 import numpy as np
 
-from layernet.engine.compiled.intrinsics import IN_ORDER, inline, is_single, number, power_of_two
+from layernet.engine.compiled.intrinsics import IN_ORDER, cast_like, inline, is_single, power_of_two
 
 LOG2_E = 1 / math.log(2)
-# log 2 in two parts, the first with so few digits that whole multiples of it are exact.
+# log 2 as a sum of two numbers; the first has so few digits that its integer multiples are exact.
 LOG_2_HIGH, LOG_2_LOW = 0.693359375, -2.12194440054690583e-4
 # 1 / n!, from n = 2 on.
 C2, C3, C4, C5, C6, C7, C8, C9, C10, C11, C12, C13 = (1 / math.factorial(n) for n in range(2, 14))
 
 
-@inline(liberties=IN_ORDER)
+@inline(fastmath=IN_ORDER)
 def series(x):
-    """exp(x) - 1 - x for |x| <= log(2) / 2: x**2 / 2! + x**3 / 3! + ..., in pairs, which need not wait."""
+    """exp(x) - 1 - x = x**2 / 2! + x**3 / 3! + ... for |x| <= log(2) / 2; pairs of terms are independent."""
     two = x * x
     four = two * two
-    low = number(x, C2) + x * number(x, C3) + two * (number(x, C4) + x * number(x, C5))
+    low = cast_like(x, C2) + x * cast_like(x, C3) + two * (cast_like(x, C4) + x * cast_like(x, C5))
     if is_single(x):
-        return two * (low + four * (number(x, C6) + x * number(x, C7)))
-    middle = number(x, C6) + x * number(x, C7) + two * (number(x, C8) + x * number(x, C9))
-    high = number(x, C10) + x * number(x, C11) + two * (number(x, C12) + x * number(x, C13))
+        return two * (low + four * (cast_like(x, C6) + x * cast_like(x, C7)))
+    middle = cast_like(x, C6) + x * cast_like(x, C7) + two * (cast_like(x, C8) + x * cast_like(x, C9))
+    high = cast_like(x, C10) + x * cast_like(x, C11) + two * (cast_like(x, C12) + x * cast_like(x, C13))
     return two * (low + four * (middle + four * high))
 
 
-@inline(liberties=IN_ORDER)
+@inline(fastmath=IN_ORDER)
 def doublings(x):
-    """How often 2 has to be multiplied to come nearest to exp(x): a whole number."""
-    return np.floor(x * number(x, LOG2_E) + number(x, 0.5))
+    """Integer k for which 2**k is nearest to exp(x): x / log(2), rounded."""
+    return np.floor(x * cast_like(x, LOG2_E) + cast_like(x, 0.5))
 
 
-@inline(liberties=IN_ORDER)
+@inline(fastmath=IN_ORDER)
 def remainder(x, times):
-    """What is left of x when log(2) is taken off so many times."""
-    return (x - times * number(x, LOG_2_HIGH)) - times * number(x, LOG_2_LOW)
+    """x - times * log(2)."""
+    return (x - times * cast_like(x, LOG_2_HIGH)) - times * cast_like(x, LOG_2_LOW)
 
 
-@inline(liberties=IN_ORDER)
+@inline(fastmath=IN_ORDER)
 def exponential(x):
-    """exp(x) = 2**k exp(x - k log 2), for all x: infinite far above zero, 0 where it would be below 1e-38."""
+    """exp(x) = 2**k exp(x - k log 2): infinite far above 0, and 0 where the result would be below 1e-38."""
     lowest, highest = (
-        (number(x, -87.3), number(x, 89.0)) if is_single(x) else (number(x, -708.3), number(x, 710.0))
+        (cast_like(x, -87.3), cast_like(x, 89.0))
+        if is_single(x)
+        else (cast_like(x, -708.3), cast_like(x, 710.0))
     )
     bounded = highest if x > highest else (lowest if x < lowest else x)  # NaN stays NaN
     times = doublings(bounded)
     rest = remainder(bounded, times)
-    # 2**times itself may be too large a number where the product with something below 1 is not.
-    power = power_of_two(times - number(x, 1))
-    result = (number(x, 1) + (rest + series(rest))) * power * number(x, 2)
-    return number(x, 0) if x < lowest else result
+    # 2**times may overflow where its product with a number below 1 does not.
+    power = power_of_two(times - cast_like(x, 1))
+    result = (cast_like(x, 1) + (rest + series(rest))) * power * cast_like(x, 2)
+    return cast_like(x, 0) if x < lowest else result
 
 
-@inline(liberties=IN_ORDER)
+@inline(fastmath=IN_ORDER)
 def exponential_minus_one(x):
     """exp(x) - 1, to full precision near 0 too: 2**k (exp(r) - 1) + (2**k - 1) with r = x - k log 2."""
     lowest, highest = (
-        (number(x, -87.3), number(x, 88.0)) if is_single(x) else (number(x, -708.3), number(x, 709.0))
+        (cast_like(x, -87.3), cast_like(x, 88.0))
+        if is_single(x)
+        else (cast_like(x, -708.3), cast_like(x, 709.0))
     )
     bounded = highest if x > highest else (lowest if x < lowest else x)
     times = doublings(bounded)
     rest = remainder(bounded, times)
     power = power_of_two(times)
-    return (rest + series(rest)) * power + (power - number(x, 1))
+    return (rest + series(rest)) * power + (power - cast_like(x, 1))
 
 
-@inline(liberties=IN_ORDER)
+@inline(fastmath=IN_ORDER)
 def hyperbolic_tangent(x):
     """tanh(x) = e / (e + 2) with e = exp(2x) - 1."""
-    bounded = number(x, 20) if x > number(x, 20) else (number(x, -20) if x < number(x, -20) else x)
+    bounded = cast_like(x, 20) if x > cast_like(x, 20) else (cast_like(x, -20) if x < cast_like(x, -20) else x)
     e = exponential_minus_one(bounded + bounded)
-    return e / (e + number(x, 2))
+    return e / (e + cast_like(x, 2))
 
 
-@inline(liberties=IN_ORDER)
+@inline(fastmath=IN_ORDER)
 def logistic(x):
-    """1 / (1 + exp(-x)); exp is infinite far below zero, and 1 / infinity is the right answer there."""
-    return number(x, 1) / (number(x, 1) + exponential(-x))
+    """1 / (1 + exp(-x)); far below 0, exp(-x) is infinite and the result 0, which is right."""
+    return cast_like(x, 1) / (cast_like(x, 1) + exponential(-x))
 
 
-@inline(liberties=IN_ORDER)
+@inline(fastmath=IN_ORDER)
 def logarithm_of_one_plus(x):
     """log(1 + x) for 0 <= x <= 1: 2 (z + z**3 / 3 + z**5 / 5 + ...) with z = x / (2 + x)."""
-    z = x / (number(x, 2) + x)
+    z = x / (cast_like(x, 2) + x)
     t = z * z
-    low = number(x, 1) + t * (number(x, 1 / 3) + t * (number(x, 1 / 5) + t * (
-        number(x, 1 / 7) + t * (number(x, 1 / 9) + t * number(x, 1 / 11)))))  # fmt: skip
+    low = cast_like(x, 1) + t * (cast_like(x, 1 / 3) + t * (cast_like(x, 1 / 5) + t * (
+        cast_like(x, 1 / 7) + t * (cast_like(x, 1 / 9) + t * cast_like(x, 1 / 11)))))  # fmt: skip
     if is_single(x):
-        return number(x, 2) * z * (low + t * t * t * t * t * t * number(x, 1 / 13))
-    high = number(x, 1 / 13) + t * (number(x, 1 / 15) + t * (number(x, 1 / 17) + t * (
-        number(x, 1 / 19) + t * (number(x, 1 / 21) + t * (number(x, 1 / 23) + t * (
-        number(x, 1 / 25) + t * (number(x, 1 / 27) + t * (number(x, 1 / 29) + t * (
-        number(x, 1 / 31) + t * number(x, 1 / 33))))))))))  # fmt: skip
+        return cast_like(x, 2) * z * (low + t * t * t * t * t * t * cast_like(x, 1 / 13))
+    high = cast_like(x, 1 / 13) + t * (cast_like(x, 1 / 15) + t * (cast_like(x, 1 / 17) + t * (
+        cast_like(x, 1 / 19) + t * (cast_like(x, 1 / 21) + t * (cast_like(x, 1 / 23) + t * (
+        cast_like(x, 1 / 25) + t * (cast_like(x, 1 / 27) + t * (cast_like(x, 1 / 29) + t * (
+        cast_like(x, 1 / 31) + t * cast_like(x, 1 / 33))))))))))  # fmt: skip
     six = t * t * t * t * t * t
-    return number(x, 2) * z * (low + six * high)
+    return cast_like(x, 2) * z * (low + six * high)
 
 
-@inline(liberties=IN_ORDER)
+@inline(fastmath=IN_ORDER)
 def softplus(x):
     """log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|))."""
-    above = x if x > number(x, 0) else (number(x, 0) if x <= number(x, 0) else x)  # NaN stays NaN
+    above = x if x > cast_like(x, 0) else (cast_like(x, 0) if x <= cast_like(x, 0) else x)  # NaN stays NaN
     return above + logarithm_of_one_plus(exponential(-abs(x)))

@@ -1,7 +1,7 @@
-"""Kernels of BatchNorm, LayerNorm, RMSNorm, and of softmax as a layer.
+"""Kernels of BatchNorm, LayerNorm, RMSNorm, Softmax and LogSoftmax.
 
-Sums of large numbers would drown a small variance in float32. A mean is therefore put right by the mean of what
-is left when it is taken off, which is small.
+In float32, the rounding error of a sum of large numbers may exceed a small variance. So means are summed up in
+float64, and variances are computed from the differences.
 """
 
 from __future__ import annotations
@@ -10,32 +10,40 @@ import math
 
 import numpy as np
 
-from layernet.engine.compiled.intrinsics import ROWS_OF_ALL, WORKER, arrays, doubles, inline, number, vectors
+from layernet.engine.compiled.intrinsics import (
+    BATCH_ROWS,
+    WORKER,
+    cast_like,
+    float64_matrix,
+    inline,
+    matrices,
+    vectors,
+)
 from layernet.engine.compiled.kernel import kernel
 from layernet.engine.compiled.kernels.elementary import exponential
 
 
 @kernel
-def batch_sums(batch, operands, sizes):
-    """The sums of x, each sample with its share, and of the shares: this worker's part, beside the others'."""
-    inputs, shares, _ = arrays(batch, operands, sizes, 3)
-    sums = doubles(batch, operands, sizes, 2)
-    worker, width = batch[WORKER], inputs.shape[1]
+def batch_sums(control, operands, sizes):
+    """Worker's part of sum(p_i x_i) and of sum(p_i), where p are the normalized weights."""
+    inputs, normalized_weights, _ = matrices(control, operands, sizes, 3)
+    sums = float64_matrix(control, operands, sizes, 2)
+    worker, width = control[WORKER], inputs.shape[1]
     for unit in range(width + 1):
         sums[worker, unit] = 0
     for row in range(len(inputs)):
-        share = np.float64(shares[row, 0])
+        share = np.float64(normalized_weights[row, 0])
         for unit in range(width):
             sums[worker, unit] += share * inputs[row, unit]
         sums[worker, width] += share
 
 
 @kernel
-def batch_squares(batch, operands, sizes):
-    """The mean of all, and this worker's part of the sum of (x - mean)**2."""
-    inputs, shares, _, mean, squares = arrays(batch, operands, sizes, 5)
-    sums = doubles(batch, operands, sizes, 2)
-    worker, width = batch[WORKER], inputs.shape[1]
+def batch_squares(control, operands, sizes):
+    """Mean over all workers, and this worker's part of sum(p_i (x_i - mean)**2)."""
+    inputs, normalized_weights, _, mean, squares = matrices(control, operands, sizes, 5)
+    sums = float64_matrix(control, operands, sizes, 2)
+    worker, width = control[WORKER], inputs.shape[1]
     total = 0.0
     for other in range(len(sums)):
         total += sums[other, width]
@@ -43,25 +51,25 @@ def batch_squares(batch, operands, sizes):
         middle = 0.0
         for other in range(len(sums)):
             middle += sums[other, unit]
-        mean[0, unit] = number(inputs, middle / total)
+        mean[0, unit] = cast_like(inputs, middle / total)
         squares[worker, unit] = 0
     for row in range(len(inputs)):
-        share = shares[row, 0]
+        share = normalized_weights[row, 0]
         for unit in range(width):
             centered = inputs[row, unit] - mean[0, unit]
             squares[worker, unit] += share * centered * centered
 
 
 @kernel
-def batch_norm(batch, operands, sizes):
-    """n = (x - mean) / sqrt(variance + epsilon), and gamma n + beta."""
-    inputs, outputs, normalized, gamma, beta, mean, squares, variance, inverse, constants = arrays(
-        batch, operands, sizes, 10
+def batch_norm(control, operands, sizes):
+    """outputs = gamma n + beta, where n = (x - mean) / sqrt(variance + epsilon)."""
+    inputs, outputs, normalized, gamma, beta, mean, squares, variance, inverse, constants = matrices(
+        control, operands, sizes, 10
     )
     total_of_rows(squares, variance)
     for unit in range(inputs.shape[1]):
-        root = number(inputs, math.sqrt(variance[0, unit] + constants[0, 0]))
-        inverse[0, unit] = number(inputs, 1) / root
+        root = cast_like(inputs, math.sqrt(variance[0, unit] + constants[0, 0]))
+        inverse[0, unit] = cast_like(inputs, 1) / root
     for row in range(len(inputs)):
         for unit in range(inputs.shape[1]):
             n = (inputs[row, unit] - mean[0, unit]) * inverse[0, unit]
@@ -70,12 +78,14 @@ def batch_norm(batch, operands, sizes):
 
 
 @kernel
-def norm_by_averages(batch, operands, sizes):
-    """In inference, along the last axis of the samples: n = (x - average) / sqrt(variance + epsilon)."""
-    inputs, outputs, gamma, beta, mean, variance, inverse, constants = arrays(batch, operands, sizes, 8)
+def norm_by_averages(control, operands, sizes):
+    """outputs = gamma n + beta in inference, with running averages along the last axis of the samples."""
+    inputs, outputs, gamma, beta, mean, variance, inverse, constants = matrices(control, operands, sizes, 8)
     features = gamma.shape[1]
     for unit in range(features):
-        inverse[0, unit] = number(inputs, 1) / number(inputs, math.sqrt(variance[0, unit] + constants[0, 0]))
+        inverse[0, unit] = cast_like(inputs, 1) / cast_like(
+            inputs, math.sqrt(variance[0, unit] + constants[0, 0])
+        )
     for row in range(len(inputs)):
         for first in range(0, inputs.shape[1], features):
             for unit in range(features):
@@ -84,9 +94,9 @@ def norm_by_averages(batch, operands, sizes):
 
 
 @kernel
-def batch_norm_gradients(batch, operands, sizes):
-    """The sums of G n and of G: this worker's part, for its gradients and beside those of the others."""
-    gradient, normalized, grad_gamma, grad_beta, all_gamma, all_beta = arrays(batch, operands, sizes, 6)
+def batch_norm_gradients(control, operands, sizes):
+    """Worker's part of sum(G n) and sum(G), for its own gradients and for the other workers."""
+    gradient, normalized, grad_gamma, grad_beta, all_gamma, all_beta = matrices(control, operands, sizes, 6)
     for unit in range(gradient.shape[1]):
         grad_gamma[0, unit] = 0
         grad_beta[0, unit] = 0
@@ -95,20 +105,20 @@ def batch_norm_gradients(batch, operands, sizes):
             grad_gamma[0, unit] += gradient[row, unit] * normalized[row, unit]
             grad_beta[0, unit] += gradient[row, unit]
     for unit in range(gradient.shape[1]):
-        all_gamma[batch[WORKER], unit] = grad_gamma[0, unit]
-        all_beta[batch[WORKER], unit] = grad_beta[0, unit]
+        all_gamma[control[WORKER], unit] = grad_gamma[0, unit]
+        all_beta[control[WORKER], unit] = grad_beta[0, unit]
 
 
 @kernel
-def batch_norm_backward(batch, operands, sizes):
-    """G becomes gamma (G_i - p_i sum of G - p_i n_i sum of (G n)) / sqrt(variance + epsilon)."""
-    gradient, normalized, gamma, all_gamma, all_beta, shares, inverse, along, total = arrays(
-        batch, operands, sizes, 9
+def batch_norm_backward(control, operands, sizes):
+    """G_i = gamma (G_i - p_i sum(G) - p_i n_i sum(G n)) / sqrt(variance + epsilon)."""
+    gradient, normalized, gamma, all_gamma, all_beta, normalized_weights, inverse, along, total = matrices(
+        control, operands, sizes, 9
     )
     total_of_rows(all_gamma, along)
     total_of_rows(all_beta, total)
     for row in range(len(gradient)):
-        share = shares[row, 0]
+        share = normalized_weights[row, 0]
         for unit in range(gradient.shape[1]):
             common = total[0, unit] + normalized[row, unit] * along[0, unit]
             gradient[row, unit] = (gradient[row, unit] - share * common) * (gamma[0, unit] * inverse[0, unit])
@@ -116,7 +126,7 @@ def batch_norm_backward(batch, operands, sizes):
 
 @inline
 def total_of_rows(parts, total):
-    """What all workers' parts come to."""
+    """total = sum of the parts of all workers."""
     for unit in range(parts.shape[1]):
         total[0, unit] = parts[0, unit]
     for worker in range(1, len(parts)):
@@ -125,12 +135,15 @@ def total_of_rows(parts, total):
 
 
 @kernel
-def move_averages(batch, operands, sizes):
-    """Move the running averages by the batch's share of a full one; see `BatchNorm`."""
-    running_mean, running_variance, mean, variance, weight = vectors(batch, operands, sizes, 5)
-    last_rows, settings = doubles(batch, operands, sizes, 5), doubles(batch, operands, sizes, 6)
+def move_averages(control, operands, sizes):
+    """Move the running averages in proportion to the size of the batch; see `BatchNorm`."""
+    running_mean, running_variance, mean, variance, weight = vectors(control, operands, sizes, 5)
+    last_rows, settings = (
+        float64_matrix(control, operands, sizes, 5),
+        float64_matrix(control, operands, sizes, 6),
+    )
     momentum, full, mean_weight = settings[0, 0], settings[0, 1], settings[0, 2]
-    n_rows = np.float64(batch[ROWS_OF_ALL])
+    n_rows = np.float64(control[BATCH_ROWS])
     rows = np.float64(weight[0]) / mean_weight if mean_weight > 0 else n_rows
     last = last_rows.shape[1] - 1
     for step in range(last):
@@ -140,28 +153,28 @@ def move_averages(batch, operands, sizes):
         full = max(full, last_rows[0, step])
     seen = 1.0 if n_rows >= full else (1.0 - 1.0 / n_rows) / (1.0 - 1.0 / full)
     move = min(1.0, (1.0 - momentum) * rows / full)
-    keep_mean, keep_variance = number(mean, 1.0 - move), number(mean, 1.0 - move * seen)
-    take = number(mean, move)
+    keep_mean, keep_variance = cast_like(mean, 1.0 - move), cast_like(mean, 1.0 - move * seen)
+    take = cast_like(mean, move)
     for unit in range(len(mean)):
         running_mean[unit] = keep_mean * running_mean[unit] + take * mean[unit]
         running_variance[unit] = keep_variance * running_variance[unit] + take * variance[unit]
 
 
 @kernel
-def layer_norm(batch, operands, sizes):
-    """The same along each row."""
-    inputs, outputs, normalized, gamma, beta, inverse, constants = arrays(batch, operands, sizes, 7)
-    width = number(inputs, inputs.shape[1])
+def layer_norm(control, operands, sizes):
+    """outputs = gamma n + beta, where n = (x - mean) / sqrt(variance + epsilon) along each row."""
+    inputs, outputs, normalized, gamma, beta, inverse, constants = matrices(control, operands, sizes, 7)
+    width = cast_like(inputs, inputs.shape[1])
     for row in range(len(inputs)):
-        total, variance = 0.0, number(inputs, 0)
+        total, variance = 0.0, cast_like(inputs, 0)
         for unit in range(inputs.shape[1]):
             total += inputs[row, unit]
-        mean = number(inputs, total / inputs.shape[1])
+        mean = cast_like(inputs, total / inputs.shape[1])
         for unit in range(inputs.shape[1]):
             centered = inputs[row, unit] - mean
             variance += centered * centered
         variance /= width
-        one_over = number(inputs, 1) / number(inputs, math.sqrt(variance + constants[0, 0]))
+        one_over = cast_like(inputs, 1) / cast_like(inputs, math.sqrt(variance + constants[0, 0]))
         inverse[row, 0] = one_over
         for unit in range(inputs.shape[1]):
             n = (inputs[row, unit] - mean) * one_over
@@ -170,15 +183,15 @@ def layer_norm(batch, operands, sizes):
 
 
 @kernel
-def layer_norm_backward(batch, operands, sizes):
-    """H = G gamma becomes (H - mean of H - n mean of (H n)) / sqrt(variance + epsilon)."""
-    gradient, normalized, gamma, grad_gamma, grad_beta, inverse = arrays(batch, operands, sizes, 6)
-    width = number(gradient, gradient.shape[1])
+def layer_norm_backward(control, operands, sizes):
+    """G = (H - mean(H) - n mean(H n)) / sqrt(variance + epsilon), where H = G gamma."""
+    gradient, normalized, gamma, grad_gamma, grad_beta, inverse = matrices(control, operands, sizes, 6)
+    width = cast_like(gradient, gradient.shape[1])
     for unit in range(gradient.shape[1]):
         grad_gamma[0, unit] = 0
         grad_beta[0, unit] = 0
     for row in range(len(gradient)):
-        mean, along = number(gradient, 0), number(gradient, 0)
+        mean, along = cast_like(gradient, 0), cast_like(gradient, 0)
         for unit in range(gradient.shape[1]):
             grad_gamma[0, unit] += gradient[row, unit] * normalized[row, unit]
             grad_beta[0, unit] += gradient[row, unit]
@@ -193,15 +206,15 @@ def layer_norm_backward(batch, operands, sizes):
 
 
 @kernel
-def rms_norm(batch, operands, sizes):
-    """n = x / sqrt(mean of x**2 + epsilon) along each row, and gamma n."""
-    inputs, outputs, normalized, gamma, inverse, constants = arrays(batch, operands, sizes, 6)
-    width = number(inputs, inputs.shape[1])
+def rms_norm(control, operands, sizes):
+    """outputs = gamma n, where n = x / sqrt(mean(x**2) + epsilon) along each row."""
+    inputs, outputs, normalized, gamma, inverse, constants = matrices(control, operands, sizes, 6)
+    width = cast_like(inputs, inputs.shape[1])
     for row in range(len(inputs)):
-        squares = number(inputs, 0)
+        squares = cast_like(inputs, 0)
         for unit in range(inputs.shape[1]):
             squares += inputs[row, unit] * inputs[row, unit]
-        one_over = number(inputs, 1) / number(inputs, math.sqrt(squares / width + constants[0, 0]))
+        one_over = cast_like(inputs, 1) / cast_like(inputs, math.sqrt(squares / width + constants[0, 0]))
         inverse[row, 0] = one_over
         for unit in range(inputs.shape[1]):
             n = inputs[row, unit] * one_over
@@ -210,14 +223,14 @@ def rms_norm(batch, operands, sizes):
 
 
 @kernel
-def rms_norm_backward(batch, operands, sizes):
-    """H = G gamma becomes (H - n mean of (H n)) / sqrt(mean of x**2 + epsilon)."""
-    gradient, normalized, gamma, grad_gamma, inverse = arrays(batch, operands, sizes, 5)
-    width = number(gradient, gradient.shape[1])
+def rms_norm_backward(control, operands, sizes):
+    """G = (H - n mean(H n)) / sqrt(mean(x**2) + epsilon), where H = G gamma."""
+    gradient, normalized, gamma, grad_gamma, inverse = matrices(control, operands, sizes, 5)
+    width = cast_like(gradient, gradient.shape[1])
     for unit in range(gradient.shape[1]):
         grad_gamma[0, unit] = 0
     for row in range(len(gradient)):
-        along = number(gradient, 0)
+        along = cast_like(gradient, 0)
         for unit in range(gradient.shape[1]):
             grad_gamma[0, unit] += gradient[row, unit] * normalized[row, unit]
             along += gradient[row, unit] * gamma[0, unit] * normalized[row, unit]
@@ -239,15 +252,15 @@ def shifted_rows(inputs, outputs):
 
 
 @kernel
-def softmax(batch, operands, sizes):
+def softmax(control, operands, sizes):
     """p_i = exp(x_i) / sum_j exp(x_j)."""
-    inputs, outputs = arrays(batch, operands, sizes, 2)
-    _, flat = vectors(batch, operands, sizes, 2)
+    inputs, outputs = matrices(control, operands, sizes, 2)
+    _, flat = vectors(control, operands, sizes, 2)
     shifted_rows(inputs, outputs)
-    for place in range(len(flat)):
-        flat[place] = exponential(flat[place])
+    for index in range(len(flat)):
+        flat[index] = exponential(flat[index])
     for row in range(len(outputs)):
-        total = number(outputs, 0)
+        total = cast_like(outputs, 0)
         for unit in range(outputs.shape[1]):
             total += outputs[row, unit]
         for unit in range(outputs.shape[1]):
@@ -255,11 +268,11 @@ def softmax(batch, operands, sizes):
 
 
 @kernel
-def softmax_backward(batch, operands, sizes):
-    """G_i becomes p_i (G_i - sum_j G_j p_j)."""
-    outputs, gradient = arrays(batch, operands, sizes, 2)
+def softmax_backward(control, operands, sizes):
+    """G_i = p_i (G_i - sum_j G_j p_j)."""
+    outputs, gradient = matrices(control, operands, sizes, 2)
     for row in range(len(outputs)):
-        weighted = number(outputs, 0)
+        weighted = cast_like(outputs, 0)
         for unit in range(outputs.shape[1]):
             weighted += gradient[row, unit] * outputs[row, unit]
         for unit in range(outputs.shape[1]):
@@ -267,25 +280,25 @@ def softmax_backward(batch, operands, sizes):
 
 
 @kernel
-def log_softmax(batch, operands, sizes):
+def log_softmax(control, operands, sizes):
     """l_i = x_i - log sum_j exp(x_j)."""
-    inputs, outputs = arrays(batch, operands, sizes, 2)
+    inputs, outputs = matrices(control, operands, sizes, 2)
     shifted_rows(inputs, outputs)
     for row in range(len(outputs)):
-        total = number(outputs, 0)
+        total = cast_like(outputs, 0)
         for unit in range(outputs.shape[1]):
             total += exponential(outputs[row, unit])
-        logarithm = number(outputs, math.log(total))
+        logarithm = cast_like(outputs, math.log(total))
         for unit in range(outputs.shape[1]):
             outputs[row, unit] -= logarithm
 
 
 @kernel
-def log_softmax_backward(batch, operands, sizes):
-    """G_i becomes G_i - exp(l_i) sum_j G_j."""
-    outputs, gradient = arrays(batch, operands, sizes, 2)
+def log_softmax_backward(control, operands, sizes):
+    """G_i = G_i - exp(l_i) sum_j G_j."""
+    outputs, gradient = matrices(control, operands, sizes, 2)
     for row in range(len(outputs)):
-        total = number(outputs, 0)
+        total = cast_like(outputs, 0)
         for unit in range(outputs.shape[1]):
             total += gradient[row, unit]
         for unit in range(outputs.shape[1]):

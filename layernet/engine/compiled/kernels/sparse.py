@@ -1,18 +1,18 @@
-"""Products of a dense layer with sparse rows: values[j] stands in columns[j], from j = starts[row] on.
+"""Kernels of a dense layer's products with CSR rows: row r has values[j] in columns[j], j from starts[r] on.
 
-The rows of a batch are read where they lie in the data, by the order of the rows in this epoch.
+The rows of a batch are read from the data themselves, by the order of the epoch.
 """
 
 from __future__ import annotations
 
 from layernet.engine.compiled.intrinsics import (
-    OFFSET,
-    START,
-    arrays,
+    BATCH_START,
+    WORKER_OFFSET,
+    cast_like,
     inline,
-    number,
-    short_numbers,
-    whole_numbers,
+    int32_matrix,
+    int64_matrix,
+    matrices,
 )
 from layernet.engine.compiled.kernel import kernel
 
@@ -36,35 +36,35 @@ def add_rows(values, columns, first, last, weights, outputs, row):
 
 
 @kernel
-def multiply_sparse(batch, operands, sizes):
+def multiply_sparse(control, operands, sizes):
     """outputs = inputs @ weights."""
-    values, _, _, _, weights, outputs = arrays(batch, operands, sizes, 6)
-    columns = short_numbers(batch, operands, sizes, 1)
-    starts, order = whole_numbers(batch, operands, sizes, 2), whole_numbers(batch, operands, sizes, 3)
-    first = batch[START] + batch[OFFSET]
+    values, _, _, _, weights, outputs = matrices(control, operands, sizes, 6)
+    columns = int32_matrix(control, operands, sizes, 1)
+    starts, order = int64_matrix(control, operands, sizes, 2), int64_matrix(control, operands, sizes, 3)
+    first = control[BATCH_START] + control[WORKER_OFFSET]
     for row in range(len(outputs)):
         for unit in range(outputs.shape[1]):
-            outputs[row, unit] = number(outputs, 0)
+            outputs[row, unit] = cast_like(outputs, 0)
         source = order[0, first + row]
         add_rows(values, columns, starts[0, source], starts[0, source + 1], weights, outputs, row)
 
 
 @kernel
-def gradient_of_sparse(batch, operands, sizes):
+def gradient_of_sparse(control, operands, sizes):
     """grad_weights = inputs.T @ grad_output, over all rows of the batch, for some of the features.
 
-    Entries are added to the rows of the features that occur; the others are 0.
+    Entries are added to the rows of the features that occur in the batch; all other rows are 0.
     """
-    values, _, _, _, grad_output, grad_weights = arrays(batch, operands, sizes, 6)
-    columns = short_numbers(batch, operands, sizes, 1)
-    starts, order = whole_numbers(batch, operands, sizes, 2), whole_numbers(batch, operands, sizes, 3)
-    first, last = whole_numbers(batch, operands, sizes, 6)[0, 0], len(grad_weights)
+    values, _, _, _, grad_output, grad_weights = matrices(control, operands, sizes, 6)
+    columns = int32_matrix(control, operands, sizes, 1)
+    starts, order = int64_matrix(control, operands, sizes, 2), int64_matrix(control, operands, sizes, 3)
+    first, last = int64_matrix(control, operands, sizes, 6)[0, 0], len(grad_weights)
     units = grad_weights.shape[1]
     for feature in range(last):
         for unit in range(units):
-            grad_weights[feature, unit] = number(grad_weights, 0)
+            grad_weights[feature, unit] = cast_like(grad_weights, 0)
     for row in range(len(grad_output)):
-        source = order[0, batch[START] + row]
+        source = order[0, control[BATCH_START] + row]
         for j in range(starts[0, source], starts[0, source + 1]):
             feature = columns[0, j] - first
             if feature < 0 or feature >= last:

@@ -1,4 +1,4 @@
-"""Kernels that compute nothing: copies, sums and parts of buffers, for containers; and dropout's masks."""
+"""Kernels of containers, dropout and barriers: copies, sums and parts of buffers."""
 
 from __future__ import annotations
 
@@ -6,61 +6,61 @@ import numpy as np
 
 from layernet.engine.compiled.intrinsics import (
     STEP,
-    arrays,
+    cast_like,
     inline,
-    number,
+    int64_matrix,
+    matrices,
     vectors,
     wait_for_all,
-    whole_numbers,
 )
 from layernet.engine.compiled.kernel import kernel
 
 
 @kernel
-def meet(batch, operands, sizes):
-    """Go on when all workers are here: what each has written, the others may then read."""
-    wait_for_all(batch, whole_numbers(batch, operands, sizes, 0))
+def barrier(control, operands, sizes):
+    """Wait for all workers. Afterwards each may read what the others have written."""
+    wait_for_all(control, int64_matrix(control, operands, sizes, 0))
 
 
 @kernel
-def clear(batch, operands, sizes):
+def fill_zeros(control, operands, sizes):
     """target = 0."""
-    (target,) = vectors(batch, operands, sizes, 1)
-    for place in range(len(target)):
-        target[place] = number(target, 0)
+    (target,) = vectors(control, operands, sizes, 1)
+    for index in range(len(target)):
+        target[index] = cast_like(target, 0)
 
 
 @kernel
-def copy(batch, operands, sizes):
+def copy(control, operands, sizes):
     """target = source."""
-    source, target = vectors(batch, operands, sizes, 2)
-    for place in range(len(target)):
-        target[place] = source[place]
+    source, target = vectors(control, operands, sizes, 2)
+    for index in range(len(target)):
+        target[index] = source[index]
 
 
 @kernel
-def add(batch, operands, sizes):
+def add(control, operands, sizes):
     """total = first + second."""
-    first, second, total = vectors(batch, operands, sizes, 3)
-    for place in range(len(total)):
-        total[place] = first[place] + second[place]
+    first, second, total = vectors(control, operands, sizes, 3)
+    for index in range(len(total)):
+        total[index] = first[index] + second[index]
 
 
 @kernel
-def copy_into_columns(batch, operands, sizes):
+def copy_into_columns(control, operands, sizes):
     """whole[:, first : first + width] = part."""
-    part, whole = arrays(batch, operands, sizes, 2)
-    first = whole_numbers(batch, operands, sizes, 2)[0, 0]
+    part, whole = matrices(control, operands, sizes, 2)
+    first = int64_matrix(control, operands, sizes, 2)[0, 0]
     for row in range(len(part)):
         for unit in range(part.shape[1]):
             whole[row, first + unit] = part[row, unit]
 
 
 @kernel
-def copy_from_columns(batch, operands, sizes):
+def copy_from_columns(control, operands, sizes):
     """part = whole[:, first : first + width]."""
-    part, whole = arrays(batch, operands, sizes, 2)
-    first = whole_numbers(batch, operands, sizes, 2)[0, 0]
+    part, whole = matrices(control, operands, sizes, 2)
+    first = int64_matrix(control, operands, sizes, 2)[0, 0]
     for row in range(len(part)):
         for unit in range(part.shape[1]):
             part[row, unit] = whole[row, first + unit]
@@ -68,7 +68,7 @@ def copy_from_columns(batch, operands, sizes):
 
 @inline
 def mix(bits):
-    """Scramble 32 bits; see `layernet.layers.noise.mix`."""
+    """Integer hash of 32 bits; see `layernet.layers.noise.mix`."""
     bits = np.uint32(bits ^ np.uint32(bits >> np.uint32(16)))
     bits = np.uint32(bits * np.uint32(0x7FEB352D))
     bits = np.uint32(bits ^ np.uint32(bits >> np.uint32(15)))
@@ -77,27 +77,27 @@ def mix(bits):
 
 
 @kernel
-def dropout(batch, operands, sizes):
+def dropout(control, operands, sizes):
     """outputs = inputs * mask, where the mask is a function of (seed, step, number of the row, unit)."""
-    inputs, outputs, mask, constants = arrays(batch, operands, sizes, 4)
-    row_numbers = whole_numbers(batch, operands, sizes, 4)
-    state = whole_numbers(batch, operands, sizes, 5)  # seed, step at the beginning of this run, threshold
-    step = np.uint32(state[0, 1] + batch[STEP])
+    inputs, outputs, mask, constants = matrices(control, operands, sizes, 4)
+    sample_numbers = int64_matrix(control, operands, sizes, 4)
+    state = int64_matrix(control, operands, sizes, 5)  # seed, step at the start of this call, threshold
+    step = np.uint32(state[0, 1] + control[STEP])
     threshold = np.uint32(state[0, 2])
     key = mix(np.uint32(mix(np.uint32(state[0, 0])) + step))
-    kept = constants[0, 0]
+    scale = constants[0, 0]
     for row in range(len(inputs)):
-        of_row = mix(np.uint32(key + np.uint32(np.uint32(row_numbers[row, 0]) * np.uint32(0x9E3779B9))))
+        of_row = mix(np.uint32(key + np.uint32(np.uint32(sample_numbers[row, 0]) * np.uint32(0x9E3779B9))))
         for unit in range(inputs.shape[1]):
             of_unit = mix(np.uint32(of_row + np.uint32(np.uint32(unit) * np.uint32(0x85EBCA6B))))
-            factor = kept if of_unit >= threshold else number(inputs, 0)
+            factor = scale if of_unit >= threshold else cast_like(inputs, 0)
             mask[row, unit] = factor
             outputs[row, unit] = inputs[row, unit] * factor
 
 
 @kernel
-def times(batch, operands, sizes):
+def multiply_entries(control, operands, sizes):
     """target = target * factors."""
-    factors, target = vectors(batch, operands, sizes, 2)
-    for place in range(len(target)):
-        target[place] *= factors[place]
+    factors, target = vectors(control, operands, sizes, 2)
+    for index in range(len(target)):
+        target[index] *= factors[index]

@@ -1,29 +1,31 @@
-"""From layers to instructions: what each layer does to a program, forwards and on the way back.
+"""Lowering of layers: each layer becomes instructions of a program, forward and backward.
 
-A layer is translated by a function of the layer, the program and the buffer of its inputs. It adds the
-instructions of the way forward, and returns the buffer of the outputs together with another function, which
-adds those of the way back when it is given the buffer of grad_output, and returns that of grad_inputs. It may
-write into grad_output, which nobody reads after it, and must leave inputs and outputs as they are.
+The lowering of a layer is a function of the layer, the program and the buffer of its inputs. It adds the
+instructions of the forward pass. It returns the buffer of the outputs, and a function that adds the
+instructions of the backward pass: given the buffer of grad_output, it returns that of grad_inputs. Kernels
+may write into grad_output, which nobody reads after them, but not into inputs and outputs.
 
-    @translates(Square)
-    def square(layer, program, inputs):
-        outputs = program.for_samples(inputs.shape[1])
-        program.do(square_forward, inputs, outputs)
+    @lowers(Square)
+    def lower_square(layer, program, inputs):
+        outputs = program.sample_buffer(inputs.shape[1])
+        program.emit(square, inputs, outputs)
 
-        def way_back(grad_output, wanted):
-            program.do(square_backward, inputs, grad_output)
+        def backward(grad_output, needs_grad_inputs):
+            program.emit(square_backward, inputs, grad_output)
             return grad_output
 
-        return outputs, way_back
+        return outputs, backward
 
-A layer that is of no known type is called through its own two methods. In inference there is no way back.
+A layer of a type that has no lowering is called through its own two passes. In inference there is no backward
+pass.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -33,14 +35,19 @@ from layernet.engine.compiled.kernels.products import (
     gradient_of_inputs,
     gradient_of_weights,
     multiply,
-    multiply_parts,
+    multiply_in_parts,
 )
 from layernet.engine.compiled.kernels.sparse import gradient_of_sparse, multiply_sparse
-from layernet.engine.compiled.lowering import normalization as normalization  # registers its translations
-from layernet.engine.compiled.lowering.registry import PASSES, WayBack, _translations, by_formula, translates
+from layernet.engine.compiled.lowering import normalization as normalization  # registers its lowerings
+from layernet.engine.compiled.lowering.registry import (
+    EmitBackward,
+    lower_to_python,
+    lowering_of,
+    lowers,
+)
 from layernet.engine.compiled.program import Program
-from layernet.engine.compiled.settings import NotASettingError
 from layernet.engine.compiled.sparse_rows import SparseRows
+from layernet.engine.dependencies import LAYER_METHODS, NotASettingError
 from layernet.layer import Layer
 from layernet.layers import (
     ELU,
@@ -62,10 +69,10 @@ from layernet.layers import (
     Tanh,
 )
 
-# An activation's kernels, and the constants in its formula, given a function that reads a setting by name.
-ACTIVATIONS: dict[
-    type[Layer], Callable[[Callable], tuple[activations.ActivationKernels, tuple[float, ...]]]
-] = {
+ActivationFormula: TypeAlias = tuple[activations.ActivationKernels, tuple[float, ...]]
+# The kernels of each activation and the constants of its formula, given a function that reads a setting by
+# its name.
+ACTIVATIONS: dict[type[Layer], Callable[[Callable[[str], Any]], ActivationFormula]] = {
     Identity: lambda setting: (activations.identity, ()),
     ReLU: lambda setting: (activations.relu, ()),
     LeakyReLU: lambda setting: (activations.leaky_relu, (setting("negative_slope"),)),
@@ -81,7 +88,7 @@ ACTIVATIONS: dict[
 }
 
 
-def translate(layer: Layer, program: Program, inputs: np.ndarray) -> tuple[np.ndarray, WayBack]:
+def lower(layer: Layer, program: Program, inputs: np.ndarray | SparseRows) -> tuple[np.ndarray, EmitBackward]:
     """Add a layer, and all layers inside it, to a program.
 
     Parameters
@@ -89,224 +96,251 @@ def translate(layer: Layer, program: Program, inputs: np.ndarray) -> tuple[np.nd
     layer : Layer
         Built.
     program : Program
-    inputs : ndarray of shape (batch_size, width)
+    inputs : ndarray of shape (n_rows, width), or SparseRows
 
     Returns
     -------
-    outputs : ndarray of shape (batch_size, width)
-    way_back : callable
-        Of the buffer of grad_output, and whether that of grad_inputs is wanted; adds the instructions of the
-        way back.
+    outputs : ndarray of shape (n_rows, width)
+    backward : callable
+        Adds the instructions of the backward pass, given the buffer of grad_output and whether grad_inputs is
+        needed; returns the buffer of grad_inputs or None.
     """
-    ways_back = []
-    chain = list(flattened(layer))
+    backwards: list[tuple[int, EmitBackward | None]] = []
+    chain = chain_to_lower(layer)
     first = next((i for i, inner in enumerate(chain) if inner.has_parameters), len(chain))
+    values: Any = inputs
     index = 0
+    backward: EmitBackward | None
     while index < len(chain):
-        one, following = chain[index], chain[index + 1 : index + 2]
-        if known_as(one, Dense) and following and known_as(following[0], *ACTIVATIONS):
+        one, following = chain[index], chain[index + 1] if index + 1 < len(chain) else None
+        has_activation = following is not None and is_exactly(following, *ACTIVATIONS)
+        if isinstance(one, Dense) and is_exactly(one, Dense) and following is not None and has_activation:
             with suppress(NotASettingError):
-                inputs, way_back = dense(one, program, inputs, kernels_of(following[0], program))
-                ways_back.append((index, way_back))
+                values, backward = dense(one, program, values, kernels_of(following, program))
+                backwards.append((index, backward))
                 index += 2
                 continue
-        inputs, way_back = translate_alone(one, program, inputs)
-        ways_back.append((index, way_back))
+        values, backward = lower_single_layer(one, program, values)
+        backwards.append((index, backward))
         index += 1
 
-    def back(grad_output, wanted):
-        for index, way_back in reversed(ways_back):
-            if index < first and not wanted:
-                break  # nothing before the first layer with parameters asks for a gradient
-            grad_output = way_back(grad_output, wanted or index > first)
-        return grad_output
+    def backward_of_chain(grad_output: np.ndarray, needs_grad_inputs: bool) -> np.ndarray | None:
+        gradient: np.ndarray | None = grad_output
+        for index, backward in reversed(backwards):
+            if index < first and not needs_grad_inputs:
+                break  # no layer before the first one with parameters needs a gradient
+            if backward is not None and gradient is not None:
+                gradient = backward(gradient, needs_grad_inputs or index > first)
+        return gradient
 
-    return inputs, back
+    return values, backward_of_chain
 
 
-def translate_alone(layer: Layer, program: Program, inputs: np.ndarray) -> tuple[np.ndarray, WayBack]:
-    """Add one layer by its kernels; by its formula if it has none, or a setting that no kernel can use."""
+def lower_single_layer(
+    layer: Layer, program: Program, inputs: np.ndarray | SparseRows
+) -> tuple[np.ndarray, EmitBackward | None]:
+    """Add one layer by its lowering. Without one, or if kernels cannot use a setting, call its passes."""
     kind = next((kind for kind in (Residual, Concat) if computes_as(layer, kind)), type(layer))
-    translation = _translations.get(kind) if computes_as(layer, kind) else None
-    if translation is not None:
+    lowering = lowering_of(kind) if computes_as(layer, kind) else None
+    if lowering is not None:
         if program.is_training:
-            program.watch_numbers(layer)
+            program.dependencies.add_plain_settings(layer)
         with suppress(NotASettingError):
-            translated = translation(layer, program, inputs)
-            program.watch_arrays(layer)
-            return translated
-    return by_formula(layer, program, inputs)
+            outputs, backward = lowering(layer, program, inputs)
+            program.dependencies.add_arrays(layer)
+            return outputs, backward
+    return lower_to_python(layer, program, inputs)
 
 
 def kernels_of(activation: Layer, program: Program) -> tuple[activations.ActivationKernels, np.ndarray]:
-    """The kernels of an activation, and the constants in them."""
+    """Return the kernels of an activation, and the constants of its formula."""
     kernels, constants = ACTIVATIONS[type(activation)](partial(program.setting, activation))
     return kernels, program.constants(*constants)
 
 
-def known_as(layer: Layer, *kinds: type[Layer]) -> bool:
-    """Whether a layer is of one of these very types, with the passes of its class."""
-    return type(layer) in kinds and not any(name in vars(layer) for name in PASSES)
+def is_exactly(layer: Layer, *kinds: type[Layer]) -> bool:
+    """Return whether a layer is of one of these types, not of a subclass, with the methods of its class."""
+    return type(layer) in kinds and not any(name in vars(layer) for name in LAYER_METHODS)
 
 
 def computes_as(layer: Layer, kind: type[Layer]) -> bool:
-    """Whether a layer is of a type, or of one derived from it, with the passes of that type."""
+    """Return whether a layer is of a type or of a subclass, with the methods of that type."""
     return isinstance(layer, kind) and not any(
-        name in vars(layer) or getattr(type(layer), name) is not getattr(kind, name) for name in PASSES
+        name in vars(layer) or getattr(type(layer), name) is not getattr(kind, name) for name in LAYER_METHODS
     )
 
 
-def flattened(layer: Layer) -> Iterator[Layer]:
-    """The layers of a chain, those of chains inside it in their place."""
-    if computes_as(layer, Sequential):
-        for inner in layer.layers:
-            yield from flattened(inner)
-    else:
-        yield layer
+def chain_to_lower(layer: Layer) -> list[Layer]:
+    """Return the layers of a chain, with those of each inner `Sequential` in its place.
+
+    A `Sequential` on which a method was set stays whole, unlike in `layernet.containers.chain_of`: it is
+    called.
+    """
+    if not computes_as(layer, Sequential):
+        return [layer]
+    return [one for inner in layer.layers for one in chain_to_lower(inner)]
 
 
-@translates(Dense)
-def dense(layer, program, inputs, activation=None):
-    """A dense layer, with the kernels and the constants of the activation after it, if there is one."""
+@lowers(Dense)
+def dense(
+    layer: Dense,
+    program: Program,
+    inputs: np.ndarray | SparseRows,
+    activation: tuple[activations.ActivationKernels, np.ndarray] | None = None,
+) -> tuple[np.ndarray, EmitBackward]:
+    """Multiply by the weights; then add the bias and apply the activation that follows, in one kernel."""
     kernels, constants = activation or (activations.identity, program.constants())
-    values = program.for_samples(layer.units)
-    bias = program.vector(layer.bias) if layer.use_bias else program.fixed(1, layer.units)
-    grad_bias = program.gradient(layer.grad_bias) if layer.use_bias else program.fixed(1, layer.units)
+    values = program.sample_buffer(layer.units)
+    bias = program.as_matrix(layer.bias) if layer.use_bias else program.zeros(1, layer.units)
+    grad_bias = program.gradient(layer.grad_bias) if layer.use_bias else program.zeros(1, layer.units)
     if isinstance(inputs, SparseRows):
-        program.do(multiply_sparse, *inputs.operands, layer.weights, values)
+        program.emit(multiply_sparse, *inputs.operands, layer.weights, values)
     else:
-        program.do(multiply if program.is_training else multiply_parts, inputs, layer.weights, values)
-    slopes = program.for_samples(layer.units) if kernels.keeps_slope else None
-    kept = [] if slopes is None else [slopes]
+        program.emit(multiply if program.is_training else multiply_in_parts, inputs, layer.weights, values)
+    slopes = [program.sample_buffer(layer.units)] if kernels.keeps_slope else []
     if layer.use_bias or activation is not None:
-        program.do(kernels.forward, values, *kept, bias, constants)
+        program.emit(kernels.forward, values, *slopes, bias, constants)
 
-    def way_back(grad_output, wanted):
+    def backward(grad_output: np.ndarray, needs_grad_inputs: bool) -> np.ndarray | None:
         if layer.use_bias or activation is not None:
-            program.do(kernels.backward, *(kept or [values]), grad_output, grad_bias, constants)
+            program.emit(kernels.backward, *(slopes or [values]), grad_output, grad_bias, constants)
 
-        def add_gradient_of_weights():
-            grad_weights, first = program.gradient_for_all(layer.grad_weights)
-            grad_of_all, first = program.of_all(grad_output), np.array([[first]], np.int64)
+        def emit_gradient_of_weights() -> None:
+            grad_weights, first_feature = program.owned_gradient(layer.grad_weights)
+            operands = program.whole_batch(grad_output), grad_weights, np.array([[first_feature]], np.int64)
             if isinstance(inputs, SparseRows):
-                program.do(gradient_of_sparse, *inputs.operands, grad_of_all, grad_weights, first)
+                program.emit(gradient_of_sparse, *inputs.operands, *operands)
             else:
-                program.do(gradient_of_weights, program.of_all(inputs), grad_of_all, grad_weights, first)
+                program.emit(gradient_of_weights, program.whole_batch(inputs), *operands)
 
-        program.when_all_are_back(add_gradient_of_weights)
-        if not wanted:
+        program.after_backward_barrier(emit_gradient_of_weights)
+        if not needs_grad_inputs or isinstance(inputs, SparseRows):
             return None
-        grad_inputs = program.for_samples(inputs.shape[1])
-        program.do(gradient_of_inputs, grad_output, layer.weights, grad_inputs)
+        grad_inputs = program.sample_buffer(inputs.shape[1])
+        program.emit(gradient_of_inputs, grad_output, layer.weights, grad_inputs)
         return grad_inputs
 
-    return values, way_back
+    return values, backward
 
 
-@translates(*(kind for kind in ACTIVATIONS if kind is not Identity))
-def activation_alone(layer, program, inputs):
-    """An activation that does not follow a dense layer: the same kernels, on a copy and without a bias."""
+@lowers(*(kind for kind in ACTIVATIONS if kind is not Identity))
+def activation_alone(
+    layer: Layer, program: Program, inputs: np.ndarray
+) -> tuple[np.ndarray, EmitBackward | None]:
+    """Apply an activation that does not follow a dense layer: on a copy, with a bias of 0."""
     kernels, constants = kernels_of(layer, program)
     width = inputs.shape[1]
-    values = program.for_samples(width)
-    no_bias, unused = program.fixed(1, width), program.fixed(1, width)
-    slopes = program.for_samples(width) if kernels.keeps_slope else None
-    kept = [] if slopes is None else [slopes]
-    program.do(structure.copy, inputs, values)
-    program.do(kernels.forward, values, *kept, no_bias, constants)
+    values = program.sample_buffer(width)
+    zero_bias, unused = program.zeros(1, width), program.zeros(1, width)
+    slopes = [program.sample_buffer(width)] if kernels.keeps_slope else []
+    program.emit(structure.copy, inputs, values)
+    program.emit(kernels.forward, values, *slopes, zero_bias, constants)
 
-    def way_back(grad_output, wanted):
-        program.do(kernels.backward, *(kept or [values]), grad_output, unused, constants)
+    def backward(grad_output: np.ndarray, needs_grad_inputs: bool) -> np.ndarray | None:
+        program.emit(kernels.backward, *(slopes or [values]), grad_output, unused, constants)
         return grad_output
 
-    return values, way_back
+    return values, backward
 
 
-@translates(Identity, Flatten, Reshape)
-def nothing(layer, program, inputs):
-    """A buffer has a row for each sample whatever the shape of a sample is."""
-    return inputs, lambda grad_output, wanted: grad_output
+def pass_through(grad_output: np.ndarray, needs_grad_inputs: bool) -> np.ndarray | None:
+    """Return the gradient as it is; the backward pass of a layer that adds no instructions."""
+    return grad_output
 
 
-@translates(Dropout)
-def dropout(layer, program, inputs):
-    """A mask that the kernel works out as the layer does."""
+@lowers(Identity, Flatten, Reshape)
+def no_instructions(
+    layer: Layer, program: Program, inputs: np.ndarray
+) -> tuple[np.ndarray, EmitBackward | None]:
+    """Return the same buffer: it has a row for each sample, whatever the sample's shape."""
+    return inputs, pass_through
+
+
+@lowers(Dropout)
+def dropout(layer: Dropout, program: Program, inputs: np.ndarray) -> tuple[np.ndarray, EmitBackward | None]:
+    """Multiply by a mask, which the kernel computes as the layer does."""
     if not program.is_training:
-        return nothing(layer, program, inputs)
+        return inputs, pass_through
+
+    def count_steps(n_steps: int) -> None:
+        layer.step += n_steps
+
     rate = program.setting(layer, "rate")
+    program.after_call(count_steps)
     if rate == 0:
-        program.after_a_run(lambda steps: setattr(layer, "step", layer.step + steps))
-        return inputs, lambda grad_output, wanted: grad_output
-    outputs, mask = program.for_samples(inputs.shape[1]), program.for_samples(inputs.shape[1])
+        return inputs, pass_through
+    outputs, mask = program.sample_buffer(inputs.shape[1]), program.sample_buffer(inputs.shape[1])
     state = np.zeros((1, 3), np.int64)
     state[0, 2] = int(np.uint32(rate * 2**32))
 
-    def begin():
+    def store_seed() -> None:
         state[0, :2] = layer.seed % 2**32, layer.step % 2**32
 
-    program.before_a_run(begin)
-    program.after_a_run(lambda steps: setattr(layer, "step", layer.step + steps))
-    kept = program.constants(1 / (1 - rate))
-    program.do(structure.dropout, inputs, outputs, mask, kept, program.row_numbers, state)
+    program.before_call(store_seed)
+    scale = program.constants(1 / (1 - rate))
+    program.emit(structure.dropout, inputs, outputs, mask, scale, program.sample_numbers, state)
 
-    def way_back(grad_output, wanted):
-        program.do(structure.times, mask, grad_output)
+    def backward(grad_output: np.ndarray, needs_grad_inputs: bool) -> np.ndarray | None:
+        program.emit(structure.multiply_entries, mask, grad_output)
         return grad_output
 
-    return outputs, way_back
+    return outputs, backward
 
 
-@translates(GaussianNoise)
-def gaussian_noise(layer, program, inputs):
-    """Normal numbers are left to the formula."""
-    return (by_formula if program.is_training else nothing)(layer, program, inputs)
+@lowers(GaussianNoise)
+def gaussian_noise(
+    layer: GaussianNoise, program: Program, inputs: np.ndarray
+) -> tuple[np.ndarray, EmitBackward | None]:
+    """Call the layer in training: only NumPy draws its normal numbers. Inference needs no instructions."""
+    return lower_to_python(layer, program, inputs) if program.is_training else (inputs, pass_through)
 
 
-@translates(Residual)
-def residual(layer, program, inputs):
-    """The body, and a way around it."""
-    of_body, back_through_body = translate(layer.body, program, inputs)
-    outputs = program.for_samples(inputs.shape[1])
-    program.do(structure.add, inputs, of_body, outputs)
+@lowers(Residual)
+def residual(layer: Residual, program: Program, inputs: np.ndarray) -> tuple[np.ndarray, EmitBackward | None]:
+    """Add the inputs to the outputs of the body."""
+    of_body, backward_of_body = lower(layer.body, program, inputs)
+    outputs = program.sample_buffer(inputs.shape[1])
+    program.emit(structure.add, inputs, of_body, outputs)
 
-    def way_back(grad_output, wanted):
-        own = program.for_samples(inputs.shape[1])
-        program.do(structure.copy, grad_output, own)
-        through_body = back_through_body(own, wanted)
-        if not wanted:
+    def backward(grad_output: np.ndarray, needs_grad_inputs: bool) -> np.ndarray | None:
+        copy = program.sample_buffer(inputs.shape[1])
+        program.emit(structure.copy, grad_output, copy)
+        grad_of_body = backward_of_body(copy, needs_grad_inputs)
+        if not needs_grad_inputs or grad_of_body is None:
             return None
-        program.do(structure.add, through_body, grad_output, grad_output)
+        program.emit(structure.add, grad_of_body, grad_output, grad_output)
         return grad_output
 
-    return outputs, way_back
+    return outputs, backward
 
 
-@translates(Concat)
-def concat(layer, program, inputs):
-    """Layers side by side; only where they put out one row of features a sample."""
+@lowers(Concat)
+def concat(layer: Concat, program: Program, inputs: np.ndarray) -> tuple[np.ndarray, EmitBackward | None]:
+    """Join the outputs of several layers; by kernels only where each has one axis of features."""
     if any(len(inner.output_shape) != 1 for inner in layer.layers):
-        return by_formula(layer, program, inputs)
+        return lower_to_python(layer, program, inputs)
     widths = [inner.output_shape[0] for inner in layer.layers]
-    firsts = [np.array([[first]], np.int64) for first in np.cumsum([0, *widths[:-1]])]
-    outputs = program.for_samples(sum(widths))
-    ways_back = []
-    for inner, first in zip(layer.layers, firsts, strict=True):
-        part, way_back = translate(inner, program, inputs)
-        program.do(structure.copy_into_columns, part, outputs, first)
-        ways_back.append(way_back)
+    first_columns = [np.array([[first]], np.int64) for first in np.cumsum([0, *widths[:-1]])]
+    outputs = program.sample_buffer(sum(widths))
+    backwards = []
+    for inner, first_column in zip(layer.layers, first_columns, strict=True):
+        part, backward_of_layer = lower(inner, program, inputs)
+        program.emit(structure.copy_into_columns, part, outputs, first_column)
+        backwards.append(backward_of_layer)
 
-    def way_back(grad_output, wanted):
-        total = program.for_samples(inputs.shape[1]) if wanted else None
-        for index, (width, first, back) in enumerate(zip(widths, firsts, ways_back, strict=True)):
-            part = program.for_samples(width)
-            program.do(structure.copy_from_columns, part, grad_output, first)
-            grad_inputs = back(part, wanted)
-            if not wanted:
+    def backward(grad_output: np.ndarray, needs_grad_inputs: bool) -> np.ndarray | None:
+        total = program.sample_buffer(inputs.shape[1]) if needs_grad_inputs else None
+        branches = zip(widths, first_columns, backwards, strict=True)
+        for index, (width, first_column, backward_of_layer) in enumerate(branches):
+            part = program.sample_buffer(width)
+            program.emit(structure.copy_from_columns, part, grad_output, first_column)
+            grad_inputs = backward_of_layer(part, needs_grad_inputs)
+            if total is None or grad_inputs is None:
                 continue
             if index == 0:
-                program.do(structure.copy, grad_inputs, total)
+                program.emit(structure.copy, grad_inputs, total)
             else:
-                program.do(structure.add, total, grad_inputs, total)
+                program.emit(structure.add, total, grad_inputs, total)
         return total
 
-    return outputs, way_back
+    return outputs, backward

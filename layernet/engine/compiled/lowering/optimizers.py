@@ -4,84 +4,85 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from layernet.engine.compiled.kernel import Kernel
 from layernet.engine.compiled.kernels import optimizers as kernels
 from layernet.engine.compiled.program import Program
-from layernet.engine.compiled.settings import NotASettingError
-from layernet.engine.threads import MANY_WEIGHTS, share
+from layernet.engine.dependencies import NotASettingError
+from layernet.engine.threads import MANY_WEIGHTS, for_each_in_threads
 from layernet.optimizers import SGD, Adagrad, Adam, AdamW, Lion, NAdam, Optimizer, RMSProp
 
 
 class Update(NamedTuple):
-    """How an optimizer's formula is carried out.
+    """Kernel of an optimizer, and the numbers that it needs in each step.
 
     Attributes
     ----------
     kernel : Kernel
-        Of (parameters, gradients, table, *slots).
+        Operands (parameters, gradients, table, *slots).
     columns : callable
-        Of (learning rates, numbers of the steps), arrays with an entry for each step of a run; returns the
-        columns of the table, each an array or a number.
-    remember : callable
-        Called after a run with the number of its steps, for what the optimizer keeps beside its vectors.
+        Returns the columns of the table, each an array or a number, given the learning rates and the numbers
+        of the steps, arrays with an entry for each step of a call.
+    store_state : callable
+        Stores the state that the optimizer keeps besides its vectors; called with the number of steps after
+        each call of the machine.
     """
 
     kernel: Kernel
-    columns: Callable[[np.ndarray, np.ndarray], tuple]
-    remember: Callable[[int], None] = lambda n_steps: None
+    columns: Callable[[np.ndarray, np.ndarray], tuple[Any, ...]]
+    store_state: Callable[[int], None] = lambda n_steps: None
 
 
-def of_sgd(sgd: SGD) -> Update:
-    """With or without momentum."""
+def sgd_update(sgd: SGD) -> Update:
+    """Return the update of SGD, with or without momentum."""
     if not sgd.momentum:
-        return Update(kernels.descend, lambda rates, steps: (rates,))
+        return Update(kernels.sgd, lambda rates, steps: (rates,))
     return Update(
-        kernels.descend_with_momentum,
+        kernels.sgd_momentum,
         lambda rates, steps: (rates * (1 - sgd.dampening), sgd.momentum, float(sgd.nesterov)),
     )
 
 
-def of_adam(adam: Adam) -> Update:
-    """With its averages corrected in the learning rate and in epsilon, as in `Adam.move`."""
+def adam_update(adam: Adam) -> Update:
+    """Return the update of Adam and AdamW. The rate and epsilon correct the averages, as in `Adam`."""
 
-    def columns(rates, steps):
+    def columns(rates: np.ndarray, steps: np.ndarray) -> tuple[Any, ...]:
         root = np.sqrt(1 - adam.beta_2**steps)
         epsilon = adam.epsilon * root if adam.correct_epsilon else adam.epsilon
         corrected = rates * root / (1 - adam.beta_1**steps)
         return corrected, epsilon, adam.beta_1, 1 - adam.beta_1, adam.beta_2, 1 - adam.beta_2
 
-    return Update(kernels.adam_of_largest if adam.amsgrad else kernels.adam, columns)
+    return Update(kernels.amsgrad if adam.amsgrad else kernels.adam, columns)
 
 
-def of_nadam(nadam: NAdam) -> Update:
-    """With its products of momenta worked out step by step."""
-    of_run: list[tuple[int, float]] = []
+def nadam_update(nadam: NAdam) -> Update:
+    """Return the update of NAdam, with the product of its momenta for each step."""
+    products: list[tuple[int, float]] = []
 
-    def columns(rates, steps):
+    def columns(rates: np.ndarray, steps: np.ndarray) -> tuple[Any, ...]:
         now = np.array([nadam._momentum(step) for step in steps])
         ahead = np.array([nadam._momentum(step + 1) for step in steps])
         product = np.array(nadam.momentum_products(int(steps[0]), len(steps)))
-        of_run[:] = zip(steps.tolist(), product.tolist(), strict=True)
+        products[:] = zip(steps.tolist(), product.tolist(), strict=True)
         of_gradient = rates * (1 - now) / (1 - product)
         of_mean = rates * ahead / (1 - product * ahead)
         correction = 1 / (1 - nadam.beta_2**steps)
         return of_gradient, of_mean, correction, nadam.epsilon, 1 - nadam.beta_1, 1 - nadam.beta_2
 
-    def remember(n_steps):
-        nadam._product = of_run[n_steps - 1]
+    def store_state(n_steps: int) -> None:
+        nadam._product = products[n_steps - 1]
 
-    return Update(kernels.nadam, columns, remember)
+    return Update(kernels.nadam, columns, store_state)
 
 
-UPDATES: dict[type[Optimizer], Callable[[Optimizer], Update]] = {
-    SGD: of_sgd,
-    Adam: of_adam,
-    AdamW: of_adam,
-    NAdam: of_nadam,
+UPDATES: dict[type[Optimizer], Callable[[Any], Update]] = {
+    SGD: sgd_update,
+    Adam: adam_update,
+    AdamW: adam_update,
+    NAdam: nadam_update,
     RMSProp: lambda rmsprop: Update(
         kernels.rmsprop, lambda rates, steps: (rates, rmsprop.epsilon, 1 - rmsprop.rho)
     ),
@@ -93,25 +94,25 @@ UPDATES: dict[type[Optimizer], Callable[[Optimizer], Update]] = {
 
 
 def has_kernel(optimizer: Optimizer, program: Program) -> bool:
-    """Whether there is a kernel that can use all settings of an optimizer, which are watched then."""
+    """Return whether a kernel can use all settings of an optimizer; the program depends on them then."""
     if type(optimizer) not in UPDATES or "move" in vars(optimizer) or "step" in vars(optimizer):
         return False
     try:
         for name in optimizer.configuration():
-            if name != "learning_rate":  # looked up anew before every run of steps
+            if name != "learning_rate":  # read again before every call of the machine
                 program.setting(optimizer, name)
     except NotASettingError:
         return False
     return True
 
 
-def add_update(
+def emit_update(
     optimizer: Optimizer,
     program: Program,
     parameters: np.ndarray,
     decay_mask: np.ndarray | None,
-    parts: list[slice],
-    longest_run: int,
+    segments: list[slice],
+    max_steps: int,
 ) -> Callable[[int], None]:
     """Add the instructions that move some of the parameters.
 
@@ -120,52 +121,57 @@ def add_update(
     optimizer : Optimizer
     program : Program
     parameters : ndarray of shape (n_parameters,)
-    decayed : ndarray of shape (n_parameters,) or None
+    decay_mask : ndarray of shape (n_parameters,) or None
         1 where weight decay applies; None for everywhere.
-    parts : list of slice
-        Of the parameters: what this worker moves.
-    longest_run : int
-        Steps that are done in one go at the most.
+    segments : list of slice
+        The parameters that this worker moves.
+    max_steps : int
+        The largest number of steps of a call of the machine.
 
     Returns
     -------
     callable
-        Of the number of steps of a run that is about to begin: fills the table.
+        Fills the table for a call of the machine, given its number of steps.
     """
-    gradients = program.team.gradients[0]
+    gradients = program.gradients
     has_other_memory = any(slot.dtype != parameters.dtype for slot in optimizer._memory_for(parameters))
     if not has_kernel(optimizer, program) or has_other_memory:
-        sharing = share if len(parameters) > MANY_WEIGHTS else None
-        program.do_in_python(lambda rows: optimizer.move_all(parameters, gradients, decay_mask, None, sharing))
+        for_each = for_each_in_threads if len(parameters) > MANY_WEIGHTS else None
+        program.emit_python(lambda rows: optimizer.move_all(parameters, gradients, decay_mask, None, for_each))
         return lambda n_steps: None
-    kernel, columns, remember = UPDATES[type(optimizer)](optimizer)
+    kernel, columns, store_state = UPDATES[type(optimizer)](optimizer)
     coupled = 0.0 if optimizer.decoupled else optimizer.weight_decay
     limits = [math.inf if limit is None else limit for limit in (optimizer.clip_value, optimizer.clip_norm)]
     is_prepared = coupled or any(limit < math.inf for limit in limits)
-    lengths, constants = program.shared(1), program.constants(*limits, coupled)
+    norms, constants = program.worker_rows(1), program.constants(*limits, coupled)
     if optimizer.clip_norm is not None:
-        program.do(kernels.start_measuring, lengths)
-        for part in parts:
-            program.do(kernels.measure, program.vector(gradients[part]), lengths, constants)
-        program.meet()
-    slots = [program.watch(lambda name=name: (optimizer._memory or {}).get(name)) for name in optimizer.slots]
-    decays = program.fixed(longest_run, 1)
-    table = program.fixed(longest_run, len(columns(np.ones(1), np.ones(1, np.int64))))
-    for part in parts:
-        values, pushes = program.vector(parameters[part]), program.vector(gradients[part])
-        where = program.vector(
-            np.ones_like(parameters[part]) if decay_mask is None else decay_mask[part].astype(parameters.dtype)
+        program.emit(kernels.reset_norms, norms)
+        for segment in segments:
+            program.emit(kernels.measure_norm, program.as_matrix(gradients[segment]), norms, constants)
+        program.barrier()
+    memory = program.dependencies.add_object(optimizer, "_memory") or {}
+    slots = [memory[name] for name in optimizer.slots]
+    decays = program.zeros(max_steps, 1)
+    table = program.zeros(max_steps, len(columns(np.ones(1), np.ones(1, np.int64))))
+    for segment in segments:
+        values, step_gradients = program.as_matrix(parameters[segment]), program.as_matrix(gradients[segment])
+        where = program.as_matrix(
+            np.ones_like(parameters[segment])
+            if decay_mask is None
+            else decay_mask[segment].astype(parameters.dtype)
         )
         if is_prepared:
-            prepared = program.fixed(*pushes.shape)
-            program.do(kernels.prepare, pushes, values, where, prepared, lengths, constants)
-            pushes = prepared
+            prepared = program.zeros(*step_gradients.shape)
+            program.emit(kernels.clip_and_decay, step_gradients, values, where, prepared, norms, constants)
+            step_gradients = prepared
         if optimizer.decoupled and optimizer.weight_decay:
-            program.do(kernels.decay_parameters, values, where, decays)
-        program.do(kernel, values, pushes, table, *(program.vector(slot[part]) for slot in slots))
-    rates = np.zeros(longest_run)
+            program.emit(kernels.decay_parameters, values, where, decays)
+        program.emit(
+            kernel, values, step_gradients, table, *(program.as_matrix(slot[segment]) for slot in slots)
+        )
+    rates = np.zeros(max_steps)
 
-    def begin(n_steps):
+    def begin_call(n_steps: int) -> None:
         done = optimizer.steps
         rate = optimizer.learning_rate
         rates[:n_steps] = [rate(done + i) for i in range(n_steps)] if callable(rate) else rate
@@ -174,11 +180,11 @@ def add_update(
         for index, column in enumerate(columns(rates[:n_steps], steps)):
             table[:n_steps, index] = column
 
-    def end(n_steps):
+    def end_call(n_steps: int) -> None:
         if n_steps:
             optimizer.steps += n_steps
-            remember(n_steps)
+            store_state(n_steps)
             optimizer.last_learning_rate = float(rates[n_steps - 1])
 
-    program.after_a_run(end)
-    return begin
+    program.after_call(end_call)
+    return begin_call

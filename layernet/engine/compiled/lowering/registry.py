@@ -1,90 +1,93 @@
-"""Registry of translations: a function for each type of layer. A layer without one runs its formula."""
+"""Registry of lowerings: a function for each type of layer that adds its instructions to a program."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from layernet.engine.compiled.lowering.losses import FORMULAS
-from layernet.engine.compiled.program import Program, copy_of
+from layernet.engine.compiled.program import Program, batch_of, copy_samples
 from layernet.engine.compiled.sparse_rows import SparseRows
 from layernet.engine.formulas import set_batch_info
 from layernet.layer import Layer
-from layernet.losses.loss import Loss
-from layernet.optimizers.optimizer import Optimizer
 
-# What somebody may have put on a layer in the place of its class's own.
-PASSES = ("forward_pass", "backward_pass", "record", "backward_from", "parameter_gradients", "end_step")
-WayBack = Callable[[np.ndarray, bool], np.ndarray | None]
-Translation = Callable[[Layer, Program, np.ndarray], tuple[np.ndarray, WayBack | None]]
+# Adds the instructions of a backward pass, given the buffer of grad_output and whether grad_inputs is needed;
+# returns the buffer of grad_inputs, or None.
+EmitBackward: TypeAlias = Callable[[np.ndarray, bool], np.ndarray | None]
+# Adds the instructions of a layer, given the layer, the program and the buffer of inputs; returns the buffer of
+# outputs and the function above. In inference that function is not used and may be None.
+Lowering: TypeAlias = Callable[[Any, Program, Any], tuple[Any, EmitBackward | None]]
+AnyLowering = TypeVar("AnyLowering", bound=Lowering)
 
-_translations: dict[type[Layer], Translation] = {}
+_lowerings: dict[type[Layer], Lowering] = {}
 
 
-def translates(*kinds: type[Layer]) -> Callable[[Translation], Translation]:
-    """Say that a function translates layers of these types, but not of types derived from them; a decorator."""
+def lowers(*kinds: type[Layer]) -> Callable[[AnyLowering], AnyLowering]:
+    """Register a function as the lowering of layers of these types, without their subclasses; a decorator."""
 
-    def register(translation):
+    def register(lowering: AnyLowering) -> AnyLowering:
         for kind in kinds:
-            _translations[kind] = translation
-        return translation
+            _lowerings[kind] = lowering
+        return lowering
 
     return register
 
 
-def by_formula(layer, program, inputs):
-    """A layer that there is no kernel for: its own two passes, between the kernels of the others.
+def lowering_of(kind: type[Layer]) -> Lowering | None:
+    """Return the lowering of a type of layer, or None."""
+    return _lowerings.get(kind)
 
-    It gets copies: whoever keeps what a pass was given must find it unchanged when the buffers hold the next
-    batch.
+
+def lower_to_python(
+    layer: Layer, program: Program, inputs: np.ndarray | SparseRows
+) -> tuple[np.ndarray, EmitBackward | None]:
+    """Add calls of a layer's own passes, for a layer without kernels.
+
+    The layer is given copies of the buffers, which hold other numbers in the next step: it may keep what it
+    is given.
     """
-    outputs = program.for_samples(math.prod(layer.output_shape))
+    outputs = program.sample_buffer(math.prod(layer.output_shape))
+
+    def samples(rows: int) -> Any:
+        if isinstance(inputs, SparseRows):
+            return batch_of(program).inputs
+        return copy_samples(inputs, rows, layer.input_shape)
+
     if not program.is_training:
 
-        def infer(rows):
-            values = layer.forward_pass(copy_of(inputs, rows, layer.input_shape))
-            outputs[:rows] = values.reshape(rows, -1)
+        def infer(rows: int) -> None:
+            outputs[:rows] = layer.forward_pass(samples(rows)).reshape(rows, -1)
 
-        program.do_in_python(infer)
+        program.emit_python(infer)
         return outputs, None
 
-    record = None
+    record: Any = None
+    layers_with_batch_info = [inner for inner in layer.walk() if inner.uses_batch_info]
 
-    seeing = [inner for inner in layer.walk() if inner.uses_batch_info]
-
-    def forward(rows):
+    def call_forward(rows: int) -> None:
         nonlocal record
-        batch, full_rows = program.batch, program.team.batch_size
-        set_batch_info(seeing, batch.weights, batch.numbers, full_rows, batch.mean_weight)
-        is_sparse = isinstance(inputs, SparseRows)
-        values, record = layer.record(batch.inputs if is_sparse else copy_of(inputs, rows, layer.input_shape))
+        batch = batch_of(program)
+        set_batch_info(layers_with_batch_info, batch.weights, batch.numbers, program.n_rows, batch.mean_weight)
+        values, record = layer.record(samples(rows))
         outputs[:rows] = values.reshape(rows, -1)
 
-    program.do_in_python(forward)
-    program.do_in_python(lambda rows: layer.end_step(), at_the_end=True)
+    program.emit_python(call_forward)
+    program.emit_python(lambda rows: layer.end_step(), after_update=True)
 
-    def way_back(grad_output, wanted):
-        grad_inputs = program.for_samples(inputs.shape[1]) if wanted else None
+    def backward(grad_output: np.ndarray, needs_grad_inputs: bool) -> np.ndarray | None:
+        width = inputs.width if isinstance(inputs, SparseRows) else inputs.shape[1]
+        grad_inputs = program.sample_buffer(width) if needs_grad_inputs else None
 
-        def backward(rows):
-            gradient = copy_of(grad_output, rows, layer.output_shape)
-            if wanted:
+        def call_backward(rows: int) -> None:
+            gradient = copy_samples(grad_output, rows, layer.output_shape)
+            if grad_inputs is not None:
                 grad_inputs[:rows] = layer.backward_from(record, gradient).reshape(rows, -1)
             else:
                 layer.parameter_gradients(record, gradient)
 
-        program.do_in_python(backward)
+        program.emit_python(call_backward)
         return grad_inputs
 
-    return outputs, way_back
-
-
-def methods_of(network: Layer, loss: Loss, optimizer: Optimizer) -> list[tuple]:
-    """The layers, the loss and the optimizer, and what was put on them in the place of their own formulas."""
-    return [
-        (owner, *(vars(owner).get(name) for name in names))
-        for owners, names in ((network.walk(), PASSES), ([loss], FORMULAS), ([optimizer], ("move", "step")))
-        for owner in owners
-    ]
+    return outputs, backward
