@@ -480,7 +480,7 @@ def test_kernels_of_the_package_need_nothing_that_is_not_in_every_process():
     script = """
 import importlib, pkgutil, sys
 import numpy as np
-from layernet.engine import kernels, machine
+from layernet.engine.compiled import kernels, machine
 from layernet.engine.compiled.kernel import Kernel
 found = {machine.run_steps}
 for info in pkgutil.iter_modules(kernels.__path__):
