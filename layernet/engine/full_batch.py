@@ -5,11 +5,10 @@ from __future__ import annotations
 import copy
 import math
 from contextlib import ExitStack
-from typing import Any
 
 import numpy as np
 
-from layernet.engine.dependencies import Dependencies, NotASettingError, plain_values
+from layernet.engine.dependencies import Dependencies
 from layernet.engine.formulas import FormulaPlan, all_finite
 from layernet.engine.inference_worker import is_package_layer
 from layernet.engine.plan import NotFiniteError
@@ -118,16 +117,8 @@ class FullBatchPlan(FormulaPlan):
             self._dependencies.add_structure(self.network)
             for layer in self.network.walk():
                 for name in layer.configuration():
-                    self._dependencies.add_setting(layer, name, plain_values_or_repr)
+                    self._dependencies.add_setting(layer, name, repr)
         return self._workers
-
-
-def plain_values_or_repr(value: Any) -> Any:
-    """Return numbers as `plain_values` does, and anything else as its text."""
-    try:
-        return plain_values(value)
-    except NotASettingError:
-        return repr(value)
 
 
 def twin_of(network: Layer) -> Layer:
