@@ -61,6 +61,12 @@ def test_notebook_runs_again_and_its_claims_hold(path):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_cells_of_learners_contain_no_asserts(path):
+    for cell in code_cells(nbformat.read(path, as_version=4)):
+        assert not re.search(r"^\s*assert\b", cell.source, re.MULTILINE), cell.id
+
+
 def test_a_claim_that_does_not_hold_fails(tmp_path):
     claims = tmp_path / "claims"
     claims.mkdir()
