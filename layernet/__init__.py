@@ -1,71 +1,26 @@
 """Neural nets you can read, at a speed you would keep.
 
 A layer is an object with two methods, `forward_pass(inputs)` and `backward_pass(inputs, grad_output)`. A
-`Sequential` chains them, a loss is a layer too, and an optimizer moves their parameters.
+`Sequential` chains layers, a loss with its targets is a layer too, and an optimizer changes their parameters.
 
-Names are imported when they are first used, so that `import layernet` costs next to nothing.
+Names are imported when they are first used: `import layernet` imports nothing else.
 """
 
 from __future__ import annotations
 
 import importlib
 
+TYPE_CHECKING = False  # as in typing, whose import would cost more than this module
+if TYPE_CHECKING:
+    from typing import Any
+
 __version__ = "0.1.0"
 
-_MODULES = {
-    "layernet.layer": ["Layer", "NotBuiltError"],
-    "layernet.layers": [
-        "Activation",
-        "BatchNorm",
-        "Dense",
-        "Dropout",
-        "ELU",
-        "Flatten",
-        "GELU",
-        "GaussianNoise",
-        "HardSigmoid",
-        "Identity",
-        "LayerNorm",
-        "LeakyReLU",
-        "LogSoftmax",
-        "Mish",
-        "RMSNorm",
-        "ReLU",
-        "Reshape",
-        "SELU",
-        "Sigmoid",
-        "SiLU",
-        "Softmax",
-        "Softplus",
-        "Tanh",
-    ],
-    "layernet.containers": ["Concat", "Residual", "Sequential"],
-    "layernet.losses": [
-        "BinaryCrossEntropy",
-        "CrossEntropy",
-        "HalfPoissonDeviance",
-        "HalfSquaredError",
-        "HingeLoss",
-        "HuberLoss",
-        "LogLoss",
-        "Loss",
-        "MeanAbsoluteError",
-        "MeanSquaredError",
-        "PoissonLoss",
-        "QuantileLoss",
-    ],
-    "layernet.optimizers": ["Adagrad", "Adam", "AdamW", "Lion", "NAdam", "Optimizer", "RMSProp", "SGD"],
-    "layernet.schedules": [
-        "ConstantSchedule",
-        "CosineSchedule",
-        "ExponentialSchedule",
-        "InverseScalingSchedule",
-        "OneCycleSchedule",
-        "ReduceOnPlateau",
-        "Schedule",
-        "StepSchedule",
-    ],
-    "layernet.training": [
+# Modules that import nothing but NumPy. All names in their `__all__` are names of the package.
+_CORE = ("layer", "layers", "containers", "losses", "optimizers", "schedules")
+# Names of the package from modules that are imported only for these names.
+_OTHERS = {
+    "training": [
         "Callback",
         "DivergenceError",
         "EarlyStopping",
@@ -75,42 +30,30 @@ _MODULES = {
         "evaluate",
         "find_learning_rate",
     ],
-    "layernet.checking": ["check_gradients", "check_kernel", "check_layer"],
-    "layernet.graph": ["computation_graph", "lecture_graph"],
-    "layernet.monitoring": ["BoundaryRecorder", "Monitor", "diagnose", "draw_boundary"],
-    "layernet.estimators": ["MLPClassifier", "MLPRegressor", "NetworkClassifier", "NetworkRegressor"],
+    "checking": ["check_gradients", "check_kernel", "check_layer"],
+    "graph": ["computation_graph", "lecture_graph"],
+    "monitoring": ["BoundaryRecorder", "Monitor", "diagnose", "draw_boundary"],
+    "estimators": ["MLPClassifier", "MLPRegressor", "NetworkClassifier", "NetworkRegressor"],
 }
-_HOMES = {name: module for module, names in _MODULES.items() for name in names}
-_SUBMODULES = (
-    "checking",
-    "containers",
-    "display",
-    "engine",
-    "estimators",
-    "exercises",
-    "graph",
-    "initializers",
-    "layer",
-    "layers",
-    "losses",
-    "monitoring",
-    "optimizers",
-    "schedules",
-    "training",
-)
-
-__all__ = sorted(_HOMES)
+_HOMES = {name: module for module, names in _OTHERS.items() for name in names}
+_SUBMODULES = (*_CORE, *_OTHERS, "display", "engine", "exercises", "initializers")
 
 
-def __getattr__(name: str):
-    if name in _HOMES:
-        value = getattr(importlib.import_module(_HOMES[name]), name)
-        globals()[name] = value
-        return value
+def __getattr__(name: str) -> Any:
     if name in _SUBMODULES:
         return importlib.import_module(f"layernet.{name}")
-    raise AttributeError(f"layernet has no {name!r}. It has: {', '.join(__all__)}.")
+    if name in _HOMES:
+        globals()[name] = value = getattr(__getattr__(_HOMES[name]), name)
+        return value
+    if name == "__all__" or not name.startswith("_"):
+        names = {each: module for module in map(__getattr__, _CORE) for each in module.__all__}
+        globals().update({each: getattr(module, each) for each, module in names.items()})
+        globals()["__all__"] = sorted([*names, *_HOMES])
+        if name in globals():
+            return globals()[name]
+        raise AttributeError(f"layernet has no {name!r}. It has: {', '.join(globals()['__all__'])}.")
+    raise AttributeError(f"layernet has no {name!r}.")
 
 
 def __dir__() -> list[str]:
-    return [*__all__, "__version__"]
+    return [*__getattr__("__all__"), "__version__"]

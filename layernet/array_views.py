@@ -9,8 +9,8 @@ import numpy as np
 from layernet.validation import as_float_array
 
 
-class ArrayViews(dict):
-    """Arrays by name that are views into a network: assigning to an item copies into its array.
+class ArrayViews(dict[str, np.ndarray]):
+    """Dictionary of views into a network; an assignment to an item copies into its array.
 
     Examples
     --------
@@ -31,32 +31,34 @@ class ArrayViews(dict):
             view[...] = checked_copy(value, view.shape, view.dtype, name, copy=False)
 
     def update(self, *others: Any, **more: Any) -> None:
-        """Copy several arrays, given as to `dict.update`; nothing is changed if one does not fit."""
+        """Copy several arrays, given as to `dict.update`; no array changes if one has another shape."""
         items = dict(*others, **more)
         for name, value in items.items():
             checked_copy(value, self[name].shape, self[name].dtype, name, copy=False)
         for name, value in items.items():
             self[name] = value
 
-    def __ior__(self, other: Any) -> ArrayViews:
+    def __ior__(self, other: Any) -> ArrayViews:  # type: ignore[override, misc]  # `|` gives a dict
         self.update(other)
         return self
 
-    def _refuse(self, *arguments: Any) -> None:
+    def _refuse(self, *arguments: Any) -> Any:
         raise TypeError("A network's arrays cannot be removed. Copy the dict first: dict(net.parameters).")
 
-    __delitem__ = pop = popitem = clear = _refuse
+    __delitem__ = pop = popitem = clear = _refuse  # each raises an error
 
     def setdefault(self, name: str, default: Any = None) -> np.ndarray:
-        """The array of this name; there are no new ones."""
+        """Return the array of this name; names cannot be added."""
         return self[name]
 
     def __reduce__(self) -> tuple:
         return dict, (dict(self),)
 
 
-def checked_copy(value: Any, shape: tuple[int, ...], dtype, name: str, copy: bool = True) -> np.ndarray:
-    """An array of exactly this shape and type from a value that someone assigns to a parameter."""
+def checked_copy(
+    value: Any, shape: tuple[int, ...], dtype: np.dtype, name: str, copy: bool = True
+) -> np.ndarray:
+    """Convert a value that is assigned to a parameter to an array of the parameter's shape and type."""
     array = as_float_array(value, dtype, True, name)
     if array.shape != shape:
         raise ValueError(f"{name} has the shape {shape}, got an array of shape {array.shape}.")

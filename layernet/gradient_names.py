@@ -14,21 +14,21 @@ from layernet.representation import is_of_the_package
 if TYPE_CHECKING:
     from layernet.parameters import ParameterContainer
 
-# What the contract calls a gradient beside those of parameters.
+# Gradients of the contract that belong to no parameter.
 _GRADIENTS_OF_PASSES = frozenset({"grad_input", "grad_inputs", "grad_output", "grad_outputs"})
 
 
 def require_parameter_of_gradient(layer: ParameterContainer, name: str, value: Any) -> None:
-    """Raise an error for a gradient that belongs to no parameter: nothing would be moved by it.
+    """Raise an AttributeError for a gradient without a parameter: training would ignore it.
 
     Parameters
     ----------
     layer : ParameterContainer
-        One that is built, or being built; before that an attribute is an argument of the constructor.
+        Before `build`, any attribute is accepted: it may be an argument of the constructor.
     name : str
-        Of the attribute, beginning with `grad_`.
+        Name of the attribute; it begins with `grad_`.
     value : object
-        Arrays and NumPy's numbers are gradients, other values settings.
+        Value of the attribute. Only arrays and NumPy's scalars are gradients.
     """
     if layer.input_shape is None or not isinstance(value, (np.ndarray, np.generic)):
         return
@@ -44,10 +44,10 @@ def require_parameter_of_gradient(layer: ParameterContainer, name: str, value: A
 
 
 def require_parameters_of_gradients(layer: ParameterContainer) -> None:
-    """Raise an error for a layer that is being built and has gradients for numbers that are no parameters.
+    """Raise an AttributeError if a layer that is being built has gradients of numbers that are no parameters.
 
-    The gradient may be an attribute already, or one that the passes of the class assign: the first layers of a
-    network are never asked for gradients, if they have no parameters.
+    The gradient may be an attribute, or one that a pass of the class assigns. The check reads the code of the
+    passes, because training never runs the backward pass of first layers without parameters.
     """
     if is_of_the_package(type(layer)):
         return
@@ -59,7 +59,7 @@ def require_parameters_of_gradients(layer: ParameterContainer) -> None:
 
 
 def assigned_gradients(cls: type[ParameterContainer]) -> set[str]:
-    """The names of attributes beginning with `grad_` that the backward passes of a class assign."""
+    """Return the names of attributes beginning with `grad_` that the backward passes of a class assign."""
     codes = [
         getattr(inspect.unwrap(getattr(cls, name)), "__code__", None)
         for name in ("backward_pass", "backward_from", "parameter_gradients")

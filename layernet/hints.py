@@ -6,12 +6,13 @@ import difflib
 import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar, cast
 
 # Methods and attributes of a network.
 NETWORK_HINTS = {
     **dict.fromkeys(
-        ("predict", "forward", "call"),
-        "Outputs are net.forward_pass(inputs), or net.compile_for_inference()(inputs) for many calls; "
+        ("forward", "call"),
+        "Outputs are net.forward_pass(inputs), or net.predict(inputs) in inference mode; "
         "NetworkClassifier and NetworkRegressor predict labels and numbers.",
     ),
     **dict.fromkeys(
@@ -162,7 +163,10 @@ ARGUMENT_HINTS = {
 }
 
 
-def with_argument_hints(hints: Mapping[str, str]) -> Callable[[Callable], Callable]:
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def with_argument_hints(hints: Mapping[str, str]) -> Callable[[Function], Function]:
     """Have a function refuse an argument that it does not have with the name that it has here; a decorator.
 
     Parameters
@@ -175,18 +179,18 @@ def with_argument_hints(hints: Mapping[str, str]) -> Callable[[Callable], Callab
     callable
     """
 
-    def decorate(function):
+    def decorate(function: Function) -> Function:
         known = list(inspect.signature(function).parameters)
 
         @functools.wraps(function)
-        def checked(*arguments, **named):
+        def checked(*arguments: Any, **named: Any) -> Any:
             for name in named:
                 if name not in known:
                     instead = suggest_name(name, known, hints)
                     raise TypeError(f"{function.__name__} has no argument {name!r}. {instead}")
             return function(*arguments, **named)
 
-        return checked
+        return cast(Function, checked)  # it has the function's own signature
 
     return decorate
 

@@ -1,20 +1,25 @@
-"""Initial values of parameters: how large random weights must be for signals to keep their size."""
+"""Initializers: initial values of parameters, such as GlorotUniform, HeNormal, Orthogonal."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from layernet.registry import find_by_name
 from layernet.representation import Configurable, require_method
+from layernet.validation import require_number
+
+# Draws initial values from a shape and a random generator.
+InitialValues = Callable[[tuple[int, ...], np.random.Generator], np.ndarray]
 
 
 class Initializer(Configurable):
-    """A function of a shape and a random generator that returns initial values.
+    """Function of a shape and a random generator that returns initial values; base class of initializers.
 
-    Any callable with the same two arguments does as well.
+    Any callable with the same two arguments can be used in its place.
     """
 
     def __init_subclass__(cls, abstract: bool = False, **options: Any) -> None:
@@ -30,7 +35,7 @@ class Initializer(Configurable):
         shape : tuple of int
             `(inputs, units)` for the weights of a dense layer.
         random : numpy.random.Generator
-            Where random numbers come from.
+            Source of random numbers.
 
         Returns
         -------
@@ -40,7 +45,7 @@ class Initializer(Configurable):
 
 
 class Zeros(Initializer):
-    """Zeros: right for a bias, wrong for weights (all units of a layer would stay alike).
+    """Zeros, for biases. All units of a layer with zero weights would stay equal.
 
     Examples
     --------
@@ -49,40 +54,40 @@ class Zeros(Initializer):
     array([0., 0.])
     """
 
-    def __call__(self, shape, random):
+    def __call__(self, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
         return np.zeros(shape)
 
 
 class Ones(Initializer):
-    """Ones: the scale of a normalisation that starts by changing nothing."""
+    """Ones, for the scales of normalizations."""
 
-    def __call__(self, shape, random):
+    def __call__(self, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
         return np.ones(shape)
 
 
 class Constant(Initializer):
-    """One value everywhere.
+    """The same value for all entries.
 
     Parameters
     ----------
     value : float
     """
 
-    def __init__(self, value: float):
-        self.value = value
+    def __init__(self, value: float) -> None:
+        self.value = require_number(self, "value", value)
 
-    def __call__(self, shape, random):
+    def __call__(self, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
         return np.full(shape, float(self.value))
 
 
 class GlorotUniform(Initializer):
     """Uniform between ±sqrt(6 / (fan_in + fan_out)).
 
-    The variance 2 / (fan_in + fan_out) keeps the size of signals on the way forward, and of gradients on the
-    way back, for activations that are linear around zero (Glorot and Bengio, 2010).
+    The variance 2 / (fan_in + fan_out) keeps the scale of activations in the forward pass and of gradients in
+    the backward pass, for activations that are linear around zero (Glorot and Bengio, 2010).
     """
 
-    def __call__(self, shape, random):
+    def __call__(self, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
         fan_in, fan_out = fans(shape)
         return _uniform(shape, random, 2 / (fan_in + fan_out))
 
@@ -90,36 +95,36 @@ class GlorotUniform(Initializer):
 class GlorotNormal(Initializer):
     """Normal of variance 2 / (fan_in + fan_out) (Glorot and Bengio, 2010)."""
 
-    def __call__(self, shape, random):
+    def __call__(self, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
         fan_in, fan_out = fans(shape)
         return _normal(shape, random, 2 / (fan_in + fan_out))
 
 
 class HeUniform(Initializer):
-    """Uniform of variance 2 / fan_in: for ReLU, which silences half of its inputs (He et al., 2015)."""
+    """Uniform of variance 2 / fan_in: for ReLU, which is 0 for half of its inputs (He et al., 2015)."""
 
-    def __call__(self, shape, random):
+    def __call__(self, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
         return _uniform(shape, random, 2 / fans(shape)[0])
 
 
 class HeNormal(Initializer):
-    """Normal of variance 2 / fan_in: for ReLU, which silences half of its inputs (He et al., 2015)."""
+    """Normal of variance 2 / fan_in: for ReLU, which is 0 for half of its inputs (He et al., 2015)."""
 
-    def __call__(self, shape, random):
+    def __call__(self, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
         return _normal(shape, random, 2 / fans(shape)[0])
 
 
 class LeCunUniform(Initializer):
     """Uniform of variance 1 / fan_in (LeCun et al., 1998)."""
 
-    def __call__(self, shape, random):
+    def __call__(self, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
         return _uniform(shape, random, 1 / fans(shape)[0])
 
 
 class LeCunNormal(Initializer):
-    """Normal of variance 1 / fan_in (LeCun et al., 1998); what SELU asks for (Klambauer et al., 2017)."""
+    """Normal of variance 1 / fan_in (LeCun et al., 1998); for SELU (Klambauer et al., 2017)."""
 
-    def __call__(self, shape, random):
+    def __call__(self, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
         return _normal(shape, random, 1 / fans(shape)[0])
 
 
@@ -129,7 +134,7 @@ class Orthogonal(Initializer):
     Parameters
     ----------
     gain : float, default=1.0
-        Factor on the whole matrix.
+        Factor of the matrix.
 
     Examples
     --------
@@ -139,26 +144,26 @@ class Orthogonal(Initializer):
     True
     """
 
-    def __init__(self, gain: float = 1.0):
-        self.gain = gain
+    def __init__(self, gain: float = 1.0) -> None:
+        self.gain = require_number(self, "gain", gain)
 
-    def __call__(self, shape, random):
+    def __call__(self, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
         rows, columns = math.prod(shape[:-1]), shape[-1]
         normal = random.standard_normal((max(rows, columns), min(rows, columns)))
         orthonormal, triangle = np.linalg.qr(normal)
-        # QR alone favours some rotations; the signs of the diagonal make all equally likely (Mezzadri, 2007).
+        # QR alone prefers some rotations; the signs of the diagonal make all equally likely (Mezzadri, 2007).
         orthonormal *= np.where(np.diag(triangle) < 0, -1.0, 1.0)
         matrix = orthonormal if rows >= columns else orthonormal.T
         return self.gain * matrix.reshape(shape)
 
 
 def fans(shape: tuple[int, ...]) -> tuple[int, int]:
-    """How many inputs each output has, and how many outputs each input has.
+    """Return the number of inputs of each output, and the number of outputs of each input.
 
     Parameters
     ----------
     shape : tuple of int
-        Outputs come last: `(inputs, units)`.
+        The last axis counts outputs: `(inputs, units)`.
 
     Returns
     -------
@@ -169,17 +174,17 @@ def fans(shape: tuple[int, ...]) -> tuple[int, int]:
     return math.prod(shape[:-1]), shape[-1]
 
 
-def as_initializer(value, argument: str):
-    """An initialiser from its name, or the callable itself."""
+def as_initializer(value: Any, argument: str) -> InitialValues:
+    """Return an initializer from its name, or the callable itself."""
     if callable(value) and not isinstance(value, type):
         return value
     return find_by_name(Initializer, value, argument)
 
 
-def _uniform(shape, random, variance):
+def _uniform(shape: tuple[int, ...], random: np.random.Generator, variance: float) -> np.ndarray:
     limit = math.sqrt(3 * variance)
     return random.uniform(-limit, limit, shape)
 
 
-def _normal(shape, random, variance):
+def _normal(shape: tuple[int, ...], random: np.random.Generator, variance: float) -> np.ndarray:
     return random.normal(0.0, math.sqrt(variance), shape)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import _signal
+import _signal  # type: ignore[import-not-found]  # CPython's own module has no stub
 import os
 import signal
 import threading
@@ -83,7 +83,7 @@ class _State:
             self.leave()
             raise
 
-    def _take_places(self, numbers):
+    def _take_places(self, numbers: tuple[int, ...]) -> None:
         for number in numbers:
             former = set_handler(number, handle)
             if former is not handle:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from layernet.display.summary import summary_html, summary_text
 from layernet.gradient_names import require_parameters_of_gradients
 from layernet.guards.completeness import Pass, require_both_passes, reset_accepts_sparse
 from layernet.guards.inputs import (
@@ -21,61 +20,62 @@ from layernet.guards.inputs import (
 )
 from layernet.guards.modes import in_mode, infer_shape_from_zeros, require_distinct_layers, unchanged_on_error
 from layernet.guards.read_only import guard_passes
-from layernet.hints import FIT_HINTS, with_argument_hints
-from layernet.parameters import NotBuiltError, ParameterContainer, pack
-from layernet.sampling import sample_passes
+from layernet.network_methods import NetworkMethods
+from layernet.parameters import NotBuiltError, pack
 from layernet.validation import as_feature_shape, as_float_array, as_generator
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 __all__ = ["Layer", "NotBuiltError"]
 
-FORWARD = Pass("way forward", "forward_pass", "record")
-BACKWARD = Pass("way back", "backward_pass", "backward_from")
+FORWARD = Pass("forward pass", "forward_pass", "record")
+BACKWARD = Pass("backward pass", "backward_pass", "backward_from")
 
 
-class Layer(ParameterContainer):
-    """A function with a way back: the one thing that a network is made of.
+class Layer(NetworkMethods):
+    """Differentiable function; the building block of every network.
 
-    A subclass says what it computes by two methods, as on the slides::
+    A subclass defines two methods, the forward pass and the backward pass::
 
         outputs     = layer.forward_pass(inputs)
         grad_inputs = layer.backward_pass(inputs, grad_output)
 
-    where grad_output = dL/d outputs and grad_inputs = dL/d inputs for whatever loss L comes after it. Both
-    are pure: what they return depends only on the parameters, the state, the mode and the arguments.
+    where grad_output = dL/d outputs and grad_inputs = dL/d inputs for a loss L. Both passes are pure: the
+    results depend only on the parameters, the state, the mode and the arguments.
 
-    A layer that wants to reuse what the way forward computed defines two others, or these two beside the
+    A layer whose backward pass reuses values of its forward pass defines two other methods, alone or beside the
     first two::
 
         outputs, record = layer.record(inputs)
         grad_inputs     = layer.backward_from(record, grad_output)
 
-    Either pair follows from the other; without a `record` of its own, a layer's record is its inputs.
+    Each pair follows from the other. The default record is the inputs.
 
     Attributes
     ----------
     layers : sequence of Layer
         The layers inside this one, in order; a container sets it.
     training : bool
-        Whether the layer is inside `training_mode()`. False unless one says otherwise.
+        Whether the layer is in training mode; see `training_mode`.
     input_shape, output_shape : tuple of int, or None before `build`
-        Without the batch axis, which comes first in every array.
+        Without the batch axis, which is the first axis of every array.
     dtype : numpy.dtype, or None before `build`
-        The type that the parameters have and that the layer computes in.
+        Type of the parameters and of all results.
     accepts_sparse : bool
-        Whether the passes take sparse rows as well: a `scipy.sparse.csr_array` of the layer's type in the place
-        of the inputs. Every other layer is given dense batches. A class that defines a pass says so for itself:
-        it does not inherit the declaration.
+        Whether the passes take a `scipy.sparse.csr_array` of the layer's type as inputs. Other layers get dense
+        arrays. A class that defines a pass does not inherit this attribute.
     draws_noise : bool
-        Whether the layer adds noise in training, which `sample_passes` has it draw.
+        Whether the layer adds noise in training mode; `sample_passes` draws it.
     output_bounds : tuple of two floats, or None
         Bounds (low, high) of every output of an elementwise activation that is bounded on both sides, as
         (0, 1) of `Sigmoid`; None for any other layer. The monitor counts outputs near them as saturated.
     has_parameters : bool
-        Whether this layer or one inside it has parameters, and so is tied to the shape it was built for.
+        Whether this layer or a layer inside it has parameters. Its input shape is then fixed by `build`.
 
     Examples
     --------
-    A layer is ten lines, and works everywhere at once:
+    A layer without parameters:
 
     >>> import numpy as np
     >>> class Square(Layer):
@@ -86,7 +86,7 @@ class Layer(ParameterContainer):
     >>> Square().forward_pass([[1.0, 2.0, 3.0]])
     array([[1., 4., 9.]])
 
-    One with parameters names them, and writes the gradient of each beside it:
+    A layer with a parameter writes the gradient to `grad_<name>`:
 
     >>> class Scale(Layer):
     ...     def create_parameters(self, input_shape):
@@ -105,15 +105,15 @@ class Layer(ParameterContainer):
     training = False
     draws_noise = False
     output_bounds: tuple[float, float] | None = None
-    # In training, a layer that says it sees the batch is told what the samples weigh, a number for each, how
-    # many rows a full batch has, and the mean weight of all training data. In a loop by hand all are None.
+    # `fit` sets the four attributes below on a layer with uses_batch_info = True: the weight and the number of
+    # each row, the rows of a full batch, the mean weight of the training data. In a loop by hand they are None.
     uses_batch_info = False
     batch_weights: np.ndarray | None = None
     batch_rows: np.ndarray | None = None
     batch_full_rows: int | None = None
     batch_mean_weight: float | None = None
     accepts_sparse = False
-    output_shape: tuple[int, ...] | None = None
+    output_shape: tuple[int, ...] = None  # type: ignore[assignment]  # None until `build`
     _is_abstract = True
 
     def __init_subclass__(cls, abstract: bool = False, **options: Any) -> None:
@@ -127,7 +127,8 @@ class Layer(ParameterContainer):
             if name in vars(cls):
                 setattr(cls, name, with_checked_inputs(vars(cls)[name]))
         if "backward_pass" in vars(cls):
-            cls.backward_pass = with_checked_gradient(vars(cls)["backward_pass"])
+            checked = with_checked_gradient(vars(cls)["backward_pass"])
+            setattr(cls, "backward_pass", checked)  # noqa: B010 - type checkers refuse a method that is assigned
 
     # --- the two passes, and the same two with reuse ---
 
@@ -142,21 +143,21 @@ class Layer(ParameterContainer):
         Returns
         -------
         ndarray of shape (n_samples, ...)
-            The caller's: it shares no memory with the inputs or the layer.
+            Shares no memory with the inputs or the layer.
         """
         return self.record(inputs)[0]
 
-    def backward_pass(self, inputs: np.ndarray, grad_output: np.ndarray | float = 1.0) -> np.ndarray:
+    def backward_pass(self, inputs: np.ndarray, grad_output: np.ndarray) -> np.ndarray:
         """Compute dL/d inputs from dL/d outputs, and write dL/d parameter for each parameter.
 
-        The gradient of a parameter is summed over the batch and overwrites the one before. No earlier
+        The gradient of a parameter is summed over the batch and overwrites the previous one. No earlier call of
         `forward_pass` is needed.
 
         Parameters
         ----------
         inputs : array-like of shape (n_samples, ...)
         grad_output : array-like of the outputs' shape
-            The default fits where the outputs are one number, a loss: dL/dL = 1.
+            Default 1.0, which fits where the outputs are one number, a loss: dL/dL = 1.
 
         Returns
         -------
@@ -165,23 +166,26 @@ class Layer(ParameterContainer):
         outputs, record = self.record(inputs)
         return self.backward_from(record, self.validate_gradient(grad_output, np.shape(outputs), outputs.dtype))
 
+    # Not in the signature: type checkers would then refuse every subclass whose backward pass has no default.
+    backward_pass.__defaults__ = (1.0,)
+
     def record(self, inputs: np.ndarray) -> tuple[np.ndarray, Any]:
-        """Compute the outputs, and keep what the way back needs.
+        """Compute the outputs and a record for the backward pass.
 
         Returns
         -------
         outputs : ndarray
             As from `forward_pass`.
         record : object
-            For `backward_from`, and for nobody else. It may hold the inputs and the outputs themselves: leave
-            both as they are until the way back is done.
+            Argument of `backward_from`. It may hold the inputs and the outputs themselves: do not change them
+            before the backward pass.
         """
         if not is_ready_input(self, inputs):
             inputs = self.validate_inputs(inputs)
         return forward_unchecked(self, inputs), inputs
 
     def backward_from(self, record: Any, grad_output: np.ndarray) -> np.ndarray:
-        """Do the backward pass from a record, computing nothing a second time.
+        """Compute dL/d inputs from a record, and write the gradients of the parameters.
 
         Parameters
         ----------
@@ -196,27 +200,32 @@ class Layer(ParameterContainer):
         return self.backward_pass(record, grad_output)
 
     def parameter_gradients(self, record: Any, grad_output: np.ndarray) -> None:
-        """Write the gradients of the parameters only.
+        """Write the gradients of the parameters without computing dL/d inputs.
 
-        Training calls this on the first layer of a network, whose `grad_inputs` nobody asks for. A layer
-        that can save work by it defines it.
+        Training calls this for the first layer with parameters, whose `grad_inputs` are not needed. Override it
+        where that saves work.
         """
         self.backward_from(record, grad_output)
 
     # --- building ---
 
-    def build(self, input_shape, random_state=None, dtype=np.float64) -> Layer:
-        """Create the parameters for inputs of a shape, drawing random ones from one random state.
+    def build(
+        self,
+        input_shape: int | tuple[int, ...],
+        random_state: Any = None,
+        dtype: DTypeLike = np.float64,
+    ) -> Self:
+        """Create the parameters for inputs of a shape.
 
-        A layer that was built before starts anew; layers inside an unbuilt container that were built before
-        keep their parameters and their type. Passing inputs to an unbuilt layer builds it as well.
+        A built layer gets new parameters. Built layers inside an unbuilt container keep their parameters and
+        their type. The first pass of an unbuilt layer builds it for its inputs.
 
         Parameters
         ----------
         input_shape : int or tuple of int
             Without the batch axis: 64, or (8, 8).
         random_state : int, numpy.random.Generator, numpy.random.RandomState or None, default=None
-            None draws differently every time.
+            Draws the initial values; None draws other values in each call.
         dtype : float32 or float64, default=float64
 
         Returns
@@ -227,106 +236,24 @@ class Layer(ParameterContainer):
         Raises
         ------
         ValueError
-            If the layer cannot take inputs of this shape; nothing is changed then.
+            If the layer cannot take inputs of this shape; the layer is unchanged then.
         """
-        input_shape = as_feature_shape(input_shape)
+        shape = as_feature_shape(input_shape)
         random = as_generator(random_state)
         require_distinct_layers(self)
         family = list(self.walk())
         fresh = family if self.input_shape is not None else [self]
         kept = [layer for layer in family if layer not in fresh and layer.has_parameters]
-        dtype = kept[0].dtype if kept else np.dtype(dtype)
+        common = kept[0].dtype if kept else np.dtype(dtype)
         with unchanged_on_error(self):
             for layer in fresh:
                 layer._forget()
-            self._build_here(input_shape, random, dtype)
+            self._build_here(shape, random, common)
             pack(self)
         return self
 
-    @with_argument_hints(FIT_HINTS)
-    def fit(
-        self,
-        X,
-        y=None,
-        loss=None,
-        optimizer="adam",
-        epochs: int = 10,
-        batch_size: int = 32,
-        shuffle: bool = True,
-        validation_data=None,
-        sample_weight=None,
-        callbacks=(),
-        metrics=(),
-        random_state=None,
-        verbose: int = 0,
-        engine: str = "auto",
-    ):
-        """Train on data; all arguments are explained in `layernet.training.fit`.
-
-        Returns
-        -------
-        History
-            What every epoch came to.
-        """
-        # The contract knows nothing of training; this is a door to it for those who hold a network.
-        from layernet.training.fitting import fit
-
-        return fit(
-            self,
-            X,
-            y,
-            loss=loss,
-            optimizer=optimizer,
-            epochs=epochs,
-            batch_size=batch_size,
-            shuffle=shuffle,
-            validation_data=validation_data,
-            sample_weight=sample_weight,
-            callbacks=callbacks,
-            metrics=metrics,
-            random_state=random_state,
-            verbose=verbose,
-            engine=engine,
-        )
-
-    def compile_for_inference(self, engine: str = "auto"):
-        """The network as a function that computes its outputs in inference mode, as fast as possible.
-
-        Parameters
-        ----------
-        engine : {"auto", "compiled", "formulas"}, default="auto"
-            As in `layernet.engine.inference.InferencePlan`.
-
-        Returns
-        -------
-        InferencePlan
-            To be called with inputs. It sees later changes of this network.
-
-        Examples
-        --------
-        >>> from layernet import Dense
-        >>> predict = Dense(2, weights_initializer="ones").build(3).compile_for_inference()
-        >>> predict([[1.0, 2.0, 3.0]])
-        array([[6., 6.]])
-        """
-        from layernet.engine.inference import InferencePlan
-
-        return InferencePlan(self, engine)
-
-    def summary(self) -> str:
-        """A table of the layers inside: what goes out of each, and how many parameters it has.
-
-        Returns
-        -------
-        str
-        """
-        return summary_text(self)
-
-    def _repr_html_(self) -> str:
-        return summary_html(self)
-
     def create_parameters(self, input_shape: tuple[int, ...]) -> None:
-        """Call `add_parameter` and `add_state` for all that the layer needs; most need nothing.
+        """Create the parameters and the state with `add_parameter` and `add_state`; `build` calls this.
 
         Parameters
         ----------
@@ -335,7 +262,7 @@ class Layer(ParameterContainer):
         """
 
     def build_inside(self, layer: Layer, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Build one of the layers inside this one; for the `create_parameters` of a container.
+        """Build a layer inside this one; a container's `create_parameters` calls this.
 
         Returns
         -------
@@ -354,20 +281,20 @@ class Layer(ParameterContainer):
         return layer.output_shape
 
     def infer_output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Shape of the outputs for inputs of a shape, both without the batch axis.
+        """Return the shape of the outputs for inputs of a shape, both without the batch axis.
 
-        Found by passing a few rows of zeros through the layer; a layer may say it outright.
+        The default passes a few rows of zeros through the layer. A layer may override it by a formula.
 
         Raises
         ------
         ValueError
-            If the outputs have not one row for each sample, and are not a single number, a loss.
+            If the outputs are neither one row for each sample nor a single number, a loss.
         """
         if self.output_shape is not None and input_shape == self.input_shape:
             return self.output_shape
         return infer_shape_from_zeros(self, input_shape)
 
-    def _build_here(self, input_shape, random, dtype):
+    def _build_here(self, input_shape: tuple[int, ...], random: np.random.Generator, dtype: np.dtype) -> None:
         self._forget()
         self.input_shape, self.dtype, self._random = input_shape, dtype, random
         try:
@@ -379,13 +306,13 @@ class Layer(ParameterContainer):
 
     @contextmanager
     def training_mode(self) -> Iterator[Layer]:
-        """Within this context layers behave as in training; passes repeat one noise until `end_step`."""
+        """Context in which the layers are in training mode; noise changes only in `end_step`."""
         with in_mode(self, training=True):
             yield self
 
     @contextmanager
     def inference_mode(self) -> Iterator[Layer]:
-        """Within `with net.inference_mode():` the layers behave as in inference, also inside `training_mode`.
+        """Context in which the layers are in inference mode, also inside `training_mode`.
 
         Examples
         --------
@@ -398,42 +325,33 @@ class Layer(ParameterContainer):
         with in_mode(self, training=False):
             yield self
 
-    def sample_passes(self, inputs, n: int, random_state=None) -> np.ndarray:
-        """Outputs of passes with new noise in each (Monte Carlo dropout); see `layernet.sampling`.
-
-        Returns
-        -------
-        ndarray of shape (n, n_samples, ...)
-        """
-        return sample_passes(self, inputs, n, random_state)
-
-    # --- what comes in ---
+    # --- validation of arguments ---
 
     def validate_batch_size(self, n_rows: int) -> None:
-        """Raise an error if the layer cannot be trained on batches of so many rows; most can.
+        """Raise an error if the layer cannot be trained on batches of this size.
 
         Parameters
         ----------
         n_rows : int
-            Of a full batch; the last batch of an epoch may be smaller.
+            Rows of a full batch; the last batch of an epoch may be smaller.
         """
 
     def validate_inputs(self, inputs: Any) -> np.ndarray:
-        """Inputs as the formulas take them: converted, and checked; an unbuilt layer is built for them.
+        """Convert inputs to the layer's type and check their shape; build the layer if it is not built.
 
-        Sparse rows stay sparse for a layer that accepts them, and become an array for any other.
+        Sparse rows stay sparse for a layer with `accepts_sparse`, and become an array for any other.
 
         Raises
         ------
         TypeError
-            If they are not numbers.
+            If the inputs are not numbers.
         ValueError
-            If the shape is not the one that the layer was built for.
+            If the inputs have another shape than the layer was built for.
         """
         return as_valid_inputs(self, inputs)
 
-    def validate_gradient(self, grad_output: Any, output_shape: tuple[int, ...], dtype) -> np.ndarray:
-        """A gradient as the formulas take it: converted, and of the outputs' shape or refused."""
+    def validate_gradient(self, grad_output: Any, output_shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """Convert a gradient to the layer's type and check that it has the outputs' shape."""
         grad_output = as_float_array(grad_output, dtype, True, f"grad_output of {type(self).__name__}")
         if grad_output.shape != output_shape:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Packages that are only needed for some things, imported where they are used."""
+"""Optional dependencies, which are imported where they are used."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from types import ModuleType
 
 
 def pyplot(who: str) -> ModuleType:
-    """The module that draws.
+    """Import `matplotlib.pyplot`.
 
     Parameters
     ----------
     who : str
-        Who wants to draw, for the error.
+        Function or class that draws, for the error.
 
     Returns
     -------
@@ -21,7 +21,7 @@ def pyplot(who: str) -> ModuleType:
     Raises
     ------
     ImportError
-        If matplotlib is not installed; the message says how to get it.
+        If matplotlib is not installed; the message says how to install it.
     """
     try:
         import matplotlib.pyplot as plt

@@ -9,15 +9,18 @@ import copy
 import math
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 
 from layernet.array_views import ArrayViews, checked_copy
 from layernet.gradient_names import require_parameter_of_gradient
 from layernet.hints import LAYER_ASSIGNMENT_HINTS, NETWORK_HINTS
-from layernet.initializers import as_initializer
+from layernet.initializers import InitialValues, as_initializer
 from layernet.representation import Configurable
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
 
 
 class ParameterVector:
@@ -26,8 +29,8 @@ class ParameterVector:
     Attributes
     ----------
     values, gradients : ndarray of shape (n_parameters,)
-    decayed : ndarray of bool, of shape (n_parameters,)
-        Whether weight decay applies: not to biases, nor to scales of a normalisation.
+    decay_mask : ndarray of bool, of shape (n_parameters,)
+        Whether weight decay applies: not to biases, nor to scales of a normalization.
     """
 
     def __init__(self, size: int, dtype: np.dtype):
@@ -37,7 +40,7 @@ class ParameterVector:
 
 
 class Segment(NamedTuple):
-    """The part of a parameter vector that one layer, with all the layers inside it, owns."""
+    """Part of a parameter vector that belongs to one layer and the layers inside it."""
 
     vector: ParameterVector
     start: int
@@ -45,35 +48,40 @@ class Segment(NamedTuple):
 
 
 class NotBuiltError(ValueError, AttributeError):
-    """Something was asked of a layer that it has only once it knows the shape of its inputs."""
+    """Raised when something of a layer is used that only `build` creates, such as its parameters."""
 
 
 class ParameterContainer(Configurable):
-    """The side of a `Layer` that keeps numbers, and knows nothing of what is computed with them.
+    """Base class of layers: parameters, gradients and state, without any computation.
 
-    Every parameter is an attribute, and its gradient another: `weights` and `grad_weights`. Both are views into
-    the vectors of the network that the layer is part of; assigning to one copies into the view.
+    A parameter and its gradient are two attributes: `weights` and `grad_weights`. Both are views into the
+    vectors of the network. An assignment to them copies into the view.
     """
 
     layers: Sequence[ParameterContainer] = ()
-    input_shape: tuple[int, ...] | None = None
-    dtype: np.dtype | None = None
+    # None until `build`; typed as they are afterwards, so that passes need no checks.
+    input_shape: tuple[int, ...] = None  # type: ignore[assignment]
+    dtype: np.dtype = None  # type: ignore[assignment]
+    _random: np.random.Generator = None  # type: ignore[assignment]
     has_parameters = False
     parameter_shapes: dict[str, tuple[int, ...]] = {}
     segment: Segment | None = None
-    # All of these are set by `build`, on the instance: nobody has to call `super().__init__()`.
+    # `build` sets these on the instance, so that subclasses need not call `super().__init__()`.
     _without_decay: frozenset[str] = frozenset()
     _views: dict[str, np.ndarray] = {}
     _state_names: tuple[str, ...] = ()
-    _random: np.random.Generator | None = None
     _assignment_hints = LAYER_ASSIGNMENT_HINTS
 
     def add_parameter(
-        self, name: str, shape: tuple[int, ...] | int, initializer="glorot_uniform", decay: bool = True
+        self,
+        name: str,
+        shape: tuple[int, ...] | int,
+        initializer: str | InitialValues = "glorot_uniform",
+        decay: bool = True,
     ) -> None:
-        """Give the layer a parameter, `self.<name>`, and its gradient, `self.grad_<name>`.
+        """Create a parameter, `self.<name>`, and its gradient, `self.grad_<name>`.
 
-        An array that was assigned to `self.<name>` before the layer was built is the initial value.
+        An array that was assigned to `self.<name>` before `build` is the initial value.
 
         Parameters
         ----------
@@ -81,7 +89,7 @@ class ParameterContainer(Configurable):
         shape : tuple of int
         initializer : str or callable, default="glorot_uniform"
         decay : bool, default=True
-            Whether weight decay applies to it; false for a bias.
+            Whether weight decay applies to the parameter; False for a bias.
         """
         self._require_being_built("add_parameter", name)
         shape = tuple(map(int, np.atleast_1d(shape)))
@@ -97,13 +105,13 @@ class ParameterContainer(Configurable):
         self.has_parameters = True
 
     def add_state(self, name: str, value: Any) -> None:
-        """Give the layer a piece of state, `self.<name>`: changed by `end_step` and not by gradients.
+        """Create a state variable, `self.<name>`, which `end_step` may change.
 
         Parameters
         ----------
         name : str
         value : ndarray or int
-            The value to start with. Floating-point arrays take the layer's type.
+            Initial value. Floating-point arrays are converted to the layer's type.
         """
         self._require_being_built("add_state", name)
         if isinstance(value, np.ndarray) and value.dtype.kind == "f":
@@ -113,27 +121,27 @@ class ParameterContainer(Configurable):
         self._state_names = (*self._state_names, name)
 
     def walk(self) -> Iterator[ParameterContainer]:
-        """The layer itself and all layers inside it, depth first."""
+        """Iterate over this layer and all layers inside it, depth first."""
         yield self
         for layer in self.layers:
             yield from layer.walk()
 
     @property
     def parameters(self) -> dict[str, np.ndarray]:
-        """The parameters by name, those of layers inside as `"0.weights"`: views, not copies.
+        """Parameters by name, as views; those of inner layers are named `"0.weights"`.
 
-        Assigning to an item copies into the parameter, as assigning to the layer's attribute does.
+        An assignment to an item copies into the parameter, as an assignment to the layer's attribute does.
         """
         return self._collect("")
 
     @property
     def gradients(self) -> dict[str, np.ndarray]:
-        """The gradients that the last backward pass wrote, by the names of their parameters."""
+        """Gradients of the last backward pass, by the names of their parameters."""
         return self._collect("grad_")
 
     @property
     def parameter_vector(self) -> np.ndarray:
-        """All parameters as one vector, of which the layers' own are views; write into it with `[:] =`."""
+        """All parameters as one vector; the layers' arrays are views of it. Change it with `[:] =`."""
         segment = self._own_segment()
         return segment.vector.values[segment.start : segment.stop]
 
@@ -145,17 +153,17 @@ class ParameterContainer(Configurable):
 
     @property
     def decay_mask(self) -> np.ndarray:
-        """1 where weight decay applies to `parameter_vector`, 0 where it does not."""
+        """Mask of `parameter_vector`: True where weight decay applies."""
         segment = self._own_segment()
         return segment.vector.decay_mask[segment.start : segment.stop]
 
     def state(self) -> dict[str, Any]:
-        """A copy of all that a step may change beside the parameters: running averages, noise counters.
+        """Return a copy of the state, such as running averages and counters of noise.
 
         Returns
         -------
         dict of str to ndarray or int
-            By name, those of layers inside as `"1.running_mean"`.
+            State by name; that of inner layers is named `"1.running_mean"`.
         """
         own = {name: getattr(self, name) for name in self._state_names}
         own = {name: value.copy() if isinstance(value, np.ndarray) else value for name, value in own.items()}
@@ -164,12 +172,12 @@ class ParameterContainer(Configurable):
         return own
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take over a state that `state()` returned.
+        """Restore a state that `state()` returned.
 
         Raises
         ------
         ValueError
-            If the names or shapes are not this layer's; nothing is changed then.
+            If names or shapes differ from those of this layer; the layer is unchanged then.
         """
         if state.keys() != self.state().keys():
             raise ValueError(
@@ -191,18 +199,18 @@ class ParameterContainer(Configurable):
             setattr(owner, own_name, value)
 
     def end_step(self) -> None:
-        """Let the layer move on after an update of the parameters: the only place where state changes."""
+        """Update the state after an update of the parameters; state changes nowhere else."""
         failure = None
         for layer in self.layers:
             try:
                 layer.end_step()
-            except BaseException as error:  # the update is done, so the other layers move on all the same
+            except BaseException as error:  # the parameters have changed, so the other layers end the step too
                 failure = failure or error
         if failure is not None:
             raise failure
 
-    def astype(self, dtype) -> ParameterContainer:
-        """A copy of a built layer that computes in another type.
+    def astype(self, dtype: DTypeLike) -> Self:
+        """Return a copy of a built layer that computes in another type.
 
         Parameters
         ----------
@@ -221,11 +229,11 @@ class ParameterContainer(Configurable):
         return twin
 
     def move_into(self, segment: Segment) -> None:
-        """Move the layer's own parameters into a segment of a vector, and look at them from there on."""
+        """Copy the layer's own parameters into a segment of a vector, and make its arrays views of it."""
         views = {}
         start = segment.start
-        # Gradients that were never in a vector are zeros, as those of a new one are: memory that nobody has
-        # touched, of which a layer of sparse rows with many features may need a part only.
+        # Gradients without a segment are zeros, as those of a new vector are, and are not copied. So the system
+        # allocates memory only for features that occur, where a layer has many features of sparse rows.
         for name, shape in self.parameter_shapes.items():
             size = int(np.prod(shape))
             for prefix, vector in (("", segment.vector.values), ("grad_", segment.vector.gradients)):
@@ -238,7 +246,7 @@ class ParameterContainer(Configurable):
         self.segment, self._views = segment, views
         vars(self).update(views)
 
-    def _collect(self, prefix):
+    def _collect(self, prefix: str) -> ArrayViews:
         self._require_built("parameters")
         found = {name: self._views[prefix + name] for name in self.parameter_shapes}
         for index, layer in enumerate(self.layers):
@@ -246,22 +254,22 @@ class ParameterContainer(Configurable):
             found.update({f"{index}.{name}": array for name, array in inside.items()})
         return ArrayViews(found)
 
-    def _find(self, name):
+    def _find(self, name: str) -> tuple[ParameterContainer, str]:
         head, dot, rest = name.partition(".")
         return self.layers[int(head)]._find(rest) if dot else (self, head)
 
-    def _own_segment(self):
+    def _own_segment(self) -> Segment:
         self._require_built("parameter vector")
         return segment_of(self)
 
-    def _require_built(self, wanted):
+    def _require_built(self, wanted: str) -> None:
         if self.input_shape is None:
             raise NotBuiltError(
                 f"{type(self).__name__} is not built yet, so it has no {wanted}. Call build(input_shape), "
                 "or pass inputs through it once."
             )
 
-    def _require_being_built(self, method, name):
+    def _require_being_built(self, method: str, name: str) -> None:
         if self._random is None:
             raise NotBuiltError(
                 f"{type(self).__name__} called {method}({name!r}, ...) outside of create_parameters. Call it "
@@ -306,11 +314,11 @@ class ParameterContainer(Configurable):
             self.dtype = np.dtype(self.dtype.type)  # unpickled types are equal to NumPy's own, but not the same
             pack(self)
 
-    def _forget(self):
+    def _forget(self) -> None:
         for name in [*self._views, *self._state_names, *_BUILT_ATTRIBUTES]:
             vars(self).pop(name, None)
 
-    def _set_type(self, dtype):
+    def _set_type(self, dtype: np.dtype) -> None:
         for layer in self.walk():
             layer.dtype = dtype
             for name in layer._state_names:
@@ -332,15 +340,15 @@ _BUILT_ATTRIBUTES = (
 
 
 def pack(layer: ParameterContainer) -> None:
-    """Move all parameters of a layer, and of those inside it, into one vector.
+    """Move all parameters of a layer and of the layers inside it into one vector.
 
-    Layers whose parameters already lie side by side in one vector stay where they are: a slice of a network,
-    or a network with its loss, shares the network's vector.
+    Parameters that are already contiguous in one vector stay there. So a slice of a network, or a network with
+    its loss, shares the network's vector.
 
     Raises
     ------
     ValueError
-        If a layer's parameters belong to another network, which packing would tear apart.
+        If a layer's parameters belong to another network, whose vector would be split.
     """
     owners = [inner for inner in layer.walk() if inner.parameter_shapes]
     if not owners or are_contiguous(owners):
@@ -355,7 +363,7 @@ def pack(layer: ParameterContainer) -> None:
 
 
 def segment_of(layer: ParameterContainer) -> Segment:
-    """The segment that a built layer and the layers inside it own together.
+    """Return the segment of a built layer together with the layers inside it.
 
     Raises
     ------
@@ -370,11 +378,14 @@ def segment_of(layer: ParameterContainer) -> Segment:
             f"The layers of {layer!r} no longer share one parameter vector: they were built into another "
             "network since. Give that network copies (copy.deepcopy) of the layers."
         )
-    return Segment(owners[0].segment.vector, owners[0].segment.start, owners[-1].segment.stop)
+    first, last = owners[0].segment, owners[-1].segment
+    assert first is not None  # contiguous layers have segments
+    assert last is not None
+    return Segment(first.vector, first.start, last.stop)
 
 
 def are_contiguous(owners: Iterable[ParameterContainer]) -> bool:
-    """Whether the layers' own segments follow each other in one vector."""
+    """Return whether the layers' segments are contiguous in one vector."""
     previous = None
     for owner in owners:
         segment = owner.segment
@@ -387,7 +398,7 @@ def are_contiguous(owners: Iterable[ParameterContainer]) -> bool:
 
 
 def refuse_shared(owners: Iterable[ParameterContainer]) -> None:
-    """Raise an error if a vector that some of the layers lie in belongs to other layers too."""
+    """Raise a ValueError if a vector of these layers also holds parameters of other layers."""
     claimed: dict[int, int] = {}
     for owner in owners:
         if owner.segment is not None:
@@ -404,30 +415,32 @@ def refuse_shared(owners: Iterable[ParameterContainer]) -> None:
 
 
 class Owner:
-    """Whose a state is: the network with one part of one parameter vector; nobody's after a copy or a pickle.
+    """Reference to the network that a state belongs to; a copy or a pickle of it refers to no network.
 
     Parameters
     ----------
     network : ParameterContainer, default=None
-        Built; None for nobody.
+        Built network; None for no network.
     """
 
     def __init__(self, network: ParameterContainer | None = None):
         self._vector: weakref.ref[ParameterVector] | None = None
         if network is not None:
             segment = segment_of(network)
-            self._vector, self._place = weakref.ref(segment.vector), (segment.start, segment.stop)
+            self._vector, self._bounds = weakref.ref(segment.vector), (segment.start, segment.stop)
 
     @property
     def is_known(self) -> bool:
-        """Whether there is, or was, such a network."""
+        """Whether the reference has been set to a network."""
         return self._vector is not None
 
     def is_network(self, network: ParameterContainer) -> bool:
-        """Whether a network is the one."""
+        """Return whether the reference is to this network."""
         segment = segment_of(network)
         return (
-            self.is_known and self._vector() is segment.vector and self._place == (segment.start, segment.stop)
+            self._vector is not None
+            and self._vector() is segment.vector
+            and self._bounds == (segment.start, segment.stop)
         )
 
     def __reduce__(self) -> tuple:

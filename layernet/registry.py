@@ -14,29 +14,29 @@ Kind = TypeVar("Kind", bound="Configurable")
 
 
 def find_by_name(kind: type[Kind], value: str | Kind, argument: str) -> Kind:
-    """An object of a kind from its name, or the object itself.
+    """Return an object from the name of its class, or the object itself.
 
     Parameters
     ----------
     kind : type
-        The base class, `Loss` for instance.
+        Base class of the object, `Loss` for instance.
     value : str or object
-        `"cross_entropy"`, `"CrossEntropy"`, or an object of the kind, which is returned as it is. The
-        name of the kind may be left out at the end: `"huber"` for `HuberLoss`.
+        Name of a class, as `"cross_entropy"` or `"CrossEntropy"`, or an object of the kind. The name may leave
+        out the name of the kind at its end: `"huber"` for `HuberLoss`.
     argument : str
-        What the argument is called where the user gave it, for the error.
+        Name of the user's argument, for errors.
 
     Returns
     -------
     object
-        An instance of `kind`, made with its defaults when it was given by name.
+        The object that was given, or a new one with default arguments.
 
     Raises
     ------
     ValueError
-        If the name is unknown (the known ones are listed), or stands for what has no defaults.
+        If the name is unknown (the error lists the known names), or its class needs arguments.
     TypeError
-        If it is neither a name nor an object of the kind.
+        If the value is neither a name nor an object of the kind.
     """
     if isinstance(value, kind):
         return value
@@ -54,7 +54,7 @@ def find_by_name(kind: type[Kind], value: str | Kind, argument: str) -> Kind:
     found = known.get(key) or known.get(key + kind.__name__.lower())
     if found is None:
         names = ", ".join(sorted(each.__name__ for each in known.values()))
-        raise ValueError(f"{argument}={value!r} is not known. {nearest(value, known)}Known are: {names}.")
+        raise ValueError(f"{argument}={value!r} is not known. {suggestion(value, known)}Known are: {names}.")
     needed = [
         name
         for name, parameter in inspect.signature(found).parameters.items()
@@ -66,31 +66,37 @@ def find_by_name(kind: type[Kind], value: str | Kind, argument: str) -> Kind:
 
 
 def classes_by_name(kind: type[Kind]) -> dict[str, type[Kind]]:
-    """Every subclass of `kind` whose name is public, by its name in small letters; of one name the newest.
+    """Return all public, concrete subclasses of `kind` by their names in small letters.
 
-    In a notebook, a cell that defines a class is often run again.
+    Of several classes with one name, the newest counts: a notebook's cell that defines a class may run again.
     """
     family = list(kind.__subclasses__())
     for subclass in family:
         family += [deeper for deeper in subclass.__subclasses__() if deeper not in family]
     family.sort(key=lambda each: each._definition)
-    return {each.__name__.lower(): each for each in family if not each.__name__.startswith("_")}
+    return {each.__name__.lower(): each for each in family if is_public(each)}
 
 
-def nearest(name: str, known: Mapping[str, type]) -> str:
-    """A sentence about the class that somebody may have meant, if there is one.
+def is_public(cls: type[Configurable]) -> bool:
+    """Return whether objects of a class can be given by name: not of helpers and of abstract classes."""
+    is_helper = not vars(cls).get("_has_public_name", True) or cls.__name__.startswith("_")
+    return not is_helper and not vars(cls).get("_is_abstract", False)
+
+
+def suggestion(name: str, known: Mapping[str, type]) -> str:
+    """Return a sentence that names the most similar class, or an empty string if none is similar.
 
     Parameters
     ----------
     name : str
-        Misspelled, cut down to initials ("mse"), or of more or fewer words than the class's.
+        Misspelled, initials ("mse"), or with more or fewer words than the name of the class.
     known : mapping of str to type
         Classes by their names in small letters.
 
     Returns
     -------
     str
-        Empty, or with a space at its end.
+        Ends with a space, unless it is empty.
     """
     plain = name.replace("_", "").lower()
     initials = {re.sub("[^A-Z]", "", each.__name__).lower(): each for each in known.values()}

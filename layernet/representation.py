@@ -1,11 +1,11 @@
-"""Objects that show themselves as the call that makes them again, and are found by their names."""
+"""Base class of configurable objects, whose `repr` is the call that makes them."""
 
 from __future__ import annotations
 
 import inspect
 import itertools
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -16,15 +16,14 @@ _definitions = itertools.count()
 
 
 class Configurable:
-    """Base of everything that is made by a call worth reading: layers, losses, optimizers, schedules.
+    """Base class of layers, losses, optimizers, schedules and initializers.
 
-    The constructor stores its arguments under their own names and nothing else; the representation is read
-    off from them, without those that are at their defaults.
+    The constructor stores its arguments under their own names. `repr` shows those that differ from the default.
 
-    A number of NumPy's is stored as Python's own, so that arrays keep their type where it is used.
+    NumPy's scalars are stored as Python's numbers: a float64 would change the type of float32 arrays.
 
-    A method cannot be replaced by what is no method, as by `self.state = []` in a layer of one's own: whoever
-    calls it would fail far from the mistake.
+    An attribute that would hide a method is refused, as `self.state = []` in a user's layer. The error would
+    otherwise occur where the method is called, far from the mistake.
 
     Examples
     --------
@@ -33,13 +32,15 @@ class Configurable:
     Dense(100, use_bias=False)
     """
 
-    # The public methods and properties of the class, which no other attribute may hide, and for classes of this
-    # package the names of `_set_elsewhere`. A class of somebody else's may have attributes of such names.
+    # Names that cannot be assigned: public methods and properties of the class, and in classes of this package
+    # the names of `_assignment_hints`. Users' classes may have attributes of those names.
     _reserved: frozenset[str] = frozenset()
-    # Hints for arguments and for attributes by the names that other packages give them.
+    # Hints by other packages' names of arguments, and of attributes.
     _argument_hints: Mapping[str, str] = ARGUMENT_HINTS
     _assignment_hints: Mapping[str, str] = {}
-    # Counts the definitions of classes, so that the newest of one name can be found.
+    # False for helper classes, which cannot be given by name; not inherited.
+    _has_public_name = True
+    # Number of the class in the order of definition: the registry prefers the newest class of a name.
     _definition = -1
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -53,7 +54,7 @@ class Configurable:
         cls._reserved = cls._reserved | {name for name in own if not name.startswith("_")}
         cls._definition = next(_definitions)
 
-    def __new__(cls, *arguments: Any, **named: Any) -> Configurable:
+    def __new__(cls, *arguments: Any, **named: Any) -> Self:
         if named or (arguments and cls.__init__ is object.__init__):
             refuse_unknown_arguments(cls, arguments, named)
         return super().__new__(cls)
@@ -61,15 +62,14 @@ class Configurable:
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self._reserved:
             if name in self._assignment_hints and not hasattr(type(self), name):
-                raise AttributeError(f"{type(self).__name__} has no {name!r}. {self._set_elsewhere[name]}")
+                raise AttributeError(f"{type(self).__name__} has no {name!r}. {self._assignment_hints[name]}")
             if not callable(value):
                 raise hidden_method_error(type(self), name, value)
-        # A NumPy number would set the type of what it is multiplied by: a float64 makes float64 of float32, and
-        # 1 - x of a float16 has three digits.
+        # A product with a scalar of NumPy has the scalar's type: a float64 makes float64 of float32 arrays.
         object.__setattr__(self, name, as_python_number(value) if isinstance(value, np.generic) else value)
 
     def configuration(self) -> dict[str, Any]:
-        """The constructor's arguments by name, as they were given.
+        """Return the constructor's arguments by name.
 
         Returns
         -------
@@ -79,7 +79,7 @@ class Configurable:
         return {name: value for name, _, value in self._arguments()}
 
     def __repr__(self) -> str:
-        shown = []
+        shown: list[str] = []
         by_position = True  # the first argument, and those after it that must be given
         for name, parameter, value in self._arguments():
             if same_value(value, parameter.default):
@@ -99,21 +99,23 @@ class Configurable:
 
 
 def is_of_the_package(cls: type) -> bool:
-    """Whether a class is one of this package's own, and not one that somebody derived."""
+    """Return whether a class is defined in this package."""
     return cls.__module__.partition(".")[0] == __name__.partition(".")[0]
 
 
-def refuse_unknown_arguments(cls: type, arguments: tuple, named: Mapping[str, Any]) -> None:
-    """Raise a TypeError for an argument that a constructor does not have, with the name that it has here.
+def refuse_unknown_arguments(
+    cls: type[Configurable], arguments: tuple[Any, ...], named: Mapping[str, Any]
+) -> None:
+    """Raise a TypeError for an unknown argument of a constructor, with a hint for other packages' names.
 
     Parameters
     ----------
     cls : type
         A subclass of `Configurable`.
     arguments : tuple
-        Given by position.
+        Arguments given by position.
     named : mapping of str to object
-        Given by name.
+        Arguments given by name.
     """
     if cls.__init__ is object.__init__:
         given = ", ".join([*map(repr, arguments), *(f"{name}={value!r}" for name, value in named.items())])
@@ -130,12 +132,12 @@ def refuse_unknown_arguments(cls: type, arguments: tuple, named: Mapping[str, An
 
 
 def as_python_number(value: np.generic) -> Any:
-    """Python's number or truth value for one of NumPy's; anything else as it is."""
+    """Return a NumPy scalar as Python's number or bool; other scalars unchanged."""
     return float(value) if value.dtype.kind == "f" else value.item() if value.dtype.kind in "iub" else value
 
 
 def same_value(value: Any, default: Any) -> bool:
-    """Whether an argument is at its default; an array or a table is never taken for one."""
+    """Return whether an argument equals its default; False for arrays and tables."""
     try:
         return value is default or (type(value) is type(default) and bool(value == default))
     except ValueError:
@@ -143,13 +145,13 @@ def same_value(value: Any, default: Any) -> bool:
 
 
 def is_method(value: Any) -> bool:
-    """Whether a value in a class's body is a method."""
+    """Return whether a value in the body of a class is a method."""
     is_callable = callable(value) and not isinstance(value, type)
     return is_callable or isinstance(value, (classmethod, staticmethod))
 
 
 def hidden_method_error(cls: type, name: str, value: Any) -> AttributeError:
-    """The error for an attribute that would hide a method or a property."""
+    """Return the error for an attribute that would hide a method or a property."""
     kind = "property" if isinstance(getattr(cls, name, None), property) else "method"
     return AttributeError(
         f"{cls.__name__}.{name} is a {kind} that layernet calls, and {value!r} would hide it. Give your "
@@ -158,17 +160,17 @@ def hidden_method_error(cls: type, name: str, value: Any) -> AttributeError:
 
 
 def require_method(cls: type, contract: type, names: Iterable[str], purpose: str) -> None:
-    """Raise an error for a class that defines none of the methods that its kind consists of.
+    """Raise a TypeError for a class that overrides none of the methods of its contract.
 
     Parameters
     ----------
     cls : type
     contract : type
-        The base class of the kind, whose own methods of these names do nothing.
+        Base class, whose methods of these names do nothing.
     names : iterable of str
-        Methods of which one is enough; the first is the usual one.
+        Methods of which one must be overridden; the error names the first.
     purpose : str
-        What that method does, for the error.
+        What the first method does, for the error.
     """
     names = list(names)
     if all(getattr(cls, name) is getattr(contract, name) for name in names):

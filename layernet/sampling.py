@@ -1,4 +1,4 @@
-"""Monte Carlo dropout: outputs of several passes, each with noise of its own."""
+"""Monte Carlo dropout: outputs of several forward passes with different noise."""
 
 from __future__ import annotations
 
@@ -16,42 +16,43 @@ if TYPE_CHECKING:
 
 # Seeds of noise are below this number.
 LARGEST_SEED = 2**32
-# How many rows, and how many numbers of more than one row, go through a network at once.
+# Largest number of rows of a block, and of numbers of a block with more than one row.
 ROWS_OF_A_PASS, NUMBERS_OF_A_PASS = 1024, 2**24
 
 
 def sample_passes(network: Layer, inputs: Any, n: int, random_state: Any = None) -> np.ndarray:
-    """Forward passes with new noise in each: samples of what a network with dropout answers.
+    """Compute the outputs of a network n times with new noise in each pass (Monte Carlo dropout).
 
-    Their mean is the prediction of Monte Carlo dropout, their standard deviation a measure of its uncertainty.
-    Layers that draw noise (`draws_noise`: Dropout, GaussianNoise) do so as in training, with a mask of its own
-    for each pass and each row; all others, BatchNorm among them, are in inference mode. Repeated passes in
-    `training_mode` see one mask until `end_step`, unlike PyTorch's; this method draws new ones.
+    The mean of the outputs is the prediction, their standard deviation measures its uncertainty. Layers with
+    `draws_noise` (Dropout, GaussianNoise) draw noise as in training mode, for each pass and each row. All other
+    layers, such as BatchNorm, are in inference mode.
+
+    In `training_mode`, repeated passes use the same noise until `end_step`; this function draws new noise.
 
     Parameters
     ----------
     network : Layer
-        Built, or built by these inputs. Its parameters, state and mode stay as they are.
+        Built for these inputs if it is not built. Its parameters, state and mode do not change.
     inputs : array-like of shape (n_samples, ...)
     n : int
-        How many passes, at least 1.
+        Number of passes, at least 1.
     random_state : int, numpy.random.Generator, numpy.random.RandomState or None, default=None
-        Draws the noise; None draws differently every time.
+        Draws the noise; None draws other noise in each call.
 
     Returns
     -------
     ndarray of shape (n, n_samples, ...)
-        Of the network's type; the outputs of each pass.
+        Outputs of each pass, of the network's type.
 
     Raises
     ------
     ValueError
-        If n is no whole number of at least 1, or the network ends in a loss.
+        If n is not a whole number of at least 1, or the network ends in a loss.
 
     Warns
     -----
     UserWarning
-        If no layer draws noise: all passes are equal then.
+        If no layer draws noise, so that all passes are equal.
 
     Examples
     --------
@@ -83,7 +84,7 @@ def sample_passes(network: Layer, inputs: Any, n: int, random_state: Any = None)
         )
     seeded = [layer for layer in noisy if "seed" in layer.state()]
     before = [(layer, layer.state()) for layer in noisy]
-    passes = None
+    passes: np.ndarray | None = None
     try:
         with network.inference_mode():
             for layer in noisy:
@@ -108,4 +109,5 @@ def sample_passes(network: Layer, inputs: Any, n: int, random_state: Any = None)
         with uninterrupted:
             for layer, state in before:
                 layer.load_state(state)
+    assert passes is not None  # there was at least one pass
     return passes

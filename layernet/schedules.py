@@ -11,7 +11,18 @@ from typing import Any
 
 from layernet.parameters import Owner, ParameterContainer
 from layernet.representation import Configurable, require_method
-from layernet.validation import require_number
+from layernet.validation import require_bool, require_number
+
+__all__ = [
+    "ConstantSchedule",
+    "CosineSchedule",
+    "ExponentialSchedule",
+    "InverseScalingSchedule",
+    "OneCycleSchedule",
+    "ReduceOnPlateau",
+    "Schedule",
+    "StepSchedule",
+]
 
 
 class Schedule(Configurable):
@@ -53,7 +64,7 @@ class Schedule(Configurable):
     def reset(self) -> None:
         """Return to the state of a new schedule."""
         if self.state():
-            self.__init__(**self.configuration())
+            type(self).__init__(self, **self.configuration())
 
     def begin_training(self, network: ParameterContainer, is_new: bool) -> None:
         """Reset the schedule unless its state belongs to this network; `fit` calls this.
@@ -79,10 +90,10 @@ class ConstantSchedule(Schedule):
     learning_rate : float
     """
 
-    def __init__(self, learning_rate: float):
+    def __init__(self, learning_rate: float) -> None:
         self.learning_rate = require_number(self, "learning_rate", learning_rate, at_least=0)
 
-    def __call__(self, time):
+    def __call__(self, time: int) -> float:
         return self.learning_rate
 
 
@@ -104,12 +115,12 @@ class StepSchedule(Schedule):
     [1.0, 1.0, 0.5, 0.25]
     """
 
-    def __init__(self, learning_rate: float, every: int, factor: float = 0.1):
+    def __init__(self, learning_rate: float, every: int, factor: float = 0.1) -> None:
         self.learning_rate = require_number(self, "learning_rate", learning_rate, at_least=0)
         self.every = require_number(self, "every", every, above=0)
         self.factor = require_number(self, "factor", factor, at_least=0)
 
-    def __call__(self, time):
+    def __call__(self, time: int) -> float:
         return self.learning_rate * self.factor ** (time // self.every)
 
 
@@ -123,11 +134,11 @@ class ExponentialSchedule(Schedule):
         Just below 1.
     """
 
-    def __init__(self, learning_rate: float, factor: float):
+    def __init__(self, learning_rate: float, factor: float) -> None:
         self.learning_rate = require_number(self, "learning_rate", learning_rate, at_least=0)
         self.factor = require_number(self, "factor", factor, at_least=0)
 
-    def __call__(self, time):
+    def __call__(self, time: int) -> float:
         return self.learning_rate * self.factor**time
 
 
@@ -146,11 +157,11 @@ class InverseScalingSchedule(Schedule):
     0.5
     """
 
-    def __init__(self, learning_rate: float, power: float = 0.5):
+    def __init__(self, learning_rate: float, power: float = 0.5) -> None:
         self.learning_rate = require_number(self, "learning_rate", learning_rate, at_least=0)
         self.power = require_number(self, "power", power)
 
-    def __call__(self, time):
+    def __call__(self, time: int) -> float:
         return self.learning_rate / (time + 1) ** self.power
 
 
@@ -183,13 +194,15 @@ class CosineSchedule(Schedule):
     (2017).
     """
 
-    def __init__(self, learning_rate: float, duration: int, warm_up: int = 0, final_learning_rate: float = 0.0):
+    def __init__(
+        self, learning_rate: float, duration: int, warm_up: int = 0, final_learning_rate: float = 0.0
+    ) -> None:
         self.learning_rate = require_number(self, "learning_rate", learning_rate, at_least=0)
         self.duration = require_number(self, "duration", duration, above=0)
         self.warm_up = require_number(self, "warm_up", warm_up, at_least=0, below=self.duration)
         self.final_learning_rate = require_number(self, "final_learning_rate", final_learning_rate, at_least=0)
 
-    def __call__(self, time):
+    def __call__(self, time: int) -> float:
         if time < self.warm_up:
             return self.learning_rate * (time + 1) / self.warm_up
         progress = (time - self.warm_up) / (self.duration - self.warm_up)
@@ -230,14 +243,14 @@ class OneCycleSchedule(Schedule):
         warm_up_fraction: float = 0.3,
         start_divisor: float = 25.0,
         final_divisor: float = 1e4,
-    ):
+    ) -> None:
         self.max_learning_rate = require_number(self, "max_learning_rate", max_learning_rate, at_least=0)
         self.duration = require_number(self, "duration", duration, above=0)
         self.warm_up_fraction = require_number(self, "warm_up_fraction", warm_up_fraction, above=0, below=1)
         self.start_divisor = require_number(self, "start_divisor", start_divisor, above=0)
         self.final_divisor = require_number(self, "final_divisor", final_divisor, above=0)
 
-    def __call__(self, time):
+    def __call__(self, time: int) -> float:
         start = self.max_learning_rate / self.start_divisor
         peak = self.warm_up_fraction * self.duration
         if time < peak:
@@ -286,18 +299,18 @@ class ReduceOnPlateau(Schedule):
         threshold: float = 1e-4,
         min_learning_rate: float = 0.0,
         larger_is_better: bool | None = None,
-    ):
+    ) -> None:
         self.learning_rate = require_number(self, "learning_rate", learning_rate, at_least=0)
         self.factor = require_number(self, "factor", factor, above=0, below=1)
         self.patience = require_number(self, "patience", patience, above=0)
         self.threshold = require_number(self, "threshold", threshold, at_least=0)
         self.min_learning_rate = require_number(self, "min_learning_rate", min_learning_rate, at_least=0)
-        self.larger_is_better = larger_is_better
+        self.larger_is_better = require_bool(self, "larger_is_better", larger_is_better, or_none=True)
         self._best = math.inf
         self._waited = 0
         self._drops = 0
 
-    def __call__(self, time):
+    def __call__(self, time: int) -> float:
         return max(self.learning_rate * self.factor**self._drops, self.min_learning_rate)
 
     def observe(self, value: float) -> None:
@@ -318,10 +331,10 @@ class ReduceOnPlateau(Schedule):
         if self._waited >= self.patience:
             self._drops, self._waited = self._drops + 1, 0
 
-    def state(self):
+    def state(self) -> dict[str, Any]:
         return {"best": self._best, "waited": self._waited, "drops": self._drops}
 
-    def load_state(self, state):
+    def load_state(self, state: dict[str, Any]) -> None:
         if set(state) != set(self.state()):
             raise ValueError(f"{self!r} has the state {sorted(self.state())}, got {sorted(state)}.")
         self._best, self._waited, self._drops = state["best"], state["waited"], state["drops"]

@@ -1,9 +1,10 @@
-"""Warnings that point to the line of the user's own file, however deep in the package they are raised."""
+"""Warnings that show the line of the user's code, from any depth of the package."""
 
 from __future__ import annotations
 
 import inspect
 import warnings
+from types import FrameType
 
 # Packages between a user's line and ours. `contextlib` stands between a `with` statement and what it enters.
 NOT_THE_USER = {"layernet", "sklearn", "joblib", "scipy", "contextlib"}
@@ -31,6 +32,7 @@ def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
     'The learning rate is 0.'
     """
     frame = inspect.currentframe()
+    assert frame is not None  # CPython has frames
     while frame.f_back is not None and _package_of(frame) in NOT_THE_USER:
         frame = frame.f_back
     warnings.warn_explicit(
@@ -43,5 +45,5 @@ def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
     )
 
 
-def _package_of(frame):
+def _package_of(frame: FrameType) -> str:
     return str(frame.f_globals.get("__name__")).partition(".")[0]

@@ -1,23 +1,24 @@
-"""Validation of user input: numbers, arrays, shapes and random states become what formulas expect."""
+"""Validation and conversion of arguments: numbers, arrays, shapes and random states."""
 
 from __future__ import annotations
 
 import math
 import numbers
 import operator
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Literal, cast
 
 import numpy as np
 
 FLOAT_TYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
-# How many numbers are checked at a time: half a megabyte of float64 stays in the cache between the two looks
-# that are taken at it, and checking a large array needs no memory of the array's size.
+# Numbers that are checked at a time. A block of half a megabyte stays in the cache for both passes of the
+# check, and a check of a large array needs little memory.
 CHECKED_AT_ONCE = 2**16
 
 
 def as_float_array(value: Any, dtype: np.dtype | None, convert: bool, name: str) -> np.ndarray:
-    """A float32 or float64 array from anything that NumPy takes for numbers.
+    """Return a float32 or float64 array from an array-like of numbers.
 
     Parameters
     ----------
@@ -25,14 +26,14 @@ def as_float_array(value: Any, dtype: np.dtype | None, convert: bool, name: str)
     dtype : numpy.dtype or None
         The wanted type; None for float64.
     convert : bool
-        Whether float32 and float64 too are converted to `dtype`, or only what is neither.
+        True converts all types to `dtype`; False keeps float32 and float64.
     name : str
-        What the value is, for the error.
+        Name of the value, for errors.
 
     Returns
     -------
     ndarray
-        The value itself where nothing had to be done.
+        The value itself if no conversion is needed.
 
     Raises
     ------
@@ -53,7 +54,7 @@ def as_float_array(value: Any, dtype: np.dtype | None, convert: bool, name: str)
 
 
 def as_array(value: Any, name: str) -> np.ndarray:
-    """An array of anything; rows of several lengths are refused by name."""
+    """Return a NumPy array; refuse rows of different lengths."""
     try:
         return np.asarray(value)
     except ValueError as error:
@@ -61,13 +62,13 @@ def as_array(value: Any, name: str) -> np.ndarray:
 
 
 def require_dense(value: Any, name: str) -> None:
-    """Raise a TypeError if a value is a sparse matrix, which NumPy would take for a single object."""
+    """Raise a TypeError if a value is a sparse matrix, of which NumPy makes an array with one object."""
     if hasattr(value, "toarray"):
         raise TypeError(f"{name} must be a dense array, got the sparse {type(value).__name__}. Use .toarray().")
 
 
 def as_feature_shape(shape: Any) -> tuple[int, ...]:
-    """A feature shape, without the batch axis, from an integer or a tuple of integers."""
+    """Return a feature shape, without the batch axis, from an integer or a tuple of integers."""
     sizes = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
     for size in sizes:
         if not isinstance(size, (int, np.integer)) or isinstance(size, bool) or size < 1:
@@ -79,7 +80,7 @@ def as_feature_shape(shape: Any) -> tuple[int, ...]:
 
 
 def as_generator(random_state: Any) -> np.random.Generator:
-    """A random generator from None, an integer, a Generator or a legacy RandomState."""
+    """Return a random generator from None, an integer, a Generator or a legacy RandomState."""
     if isinstance(random_state, np.random.RandomState):
         return np.random.default_rng(random_state.randint(0, 2**32, size=4, dtype=np.uint32))
     if isinstance(random_state, np.random.Generator):
@@ -93,17 +94,17 @@ def as_generator(random_state: Any) -> np.random.Generator:
 
 
 def require_finite(array: np.ndarray, name: str, dtype: np.dtype | None = None) -> None:
-    """Raise an error if an array of floats has a NaN or an infinity in it, and say where the first one is.
+    """Raise a ValueError that locates the first NaN or infinity of an array, if it has any.
 
-    The array is looked at in blocks; nothing of its size is made beside it.
+    The check runs in blocks and needs no memory of the array's size.
 
     Parameters
     ----------
     array : ndarray
     name : str
-        What the array is, for the error.
+        Name of the array, for errors.
     dtype : numpy.dtype, default=None
-        The type that the numbers are going to be converted to, and must be finite in; None for their own.
+        Type in which the numbers must be finite; None for the array's own.
 
     Raises
     ------
@@ -129,29 +130,32 @@ def require_finite(array: np.ndarray, name: str, dtype: np.dtype | None = None) 
     )
 
 
-def blocks_of(array: np.ndarray, dtype: np.dtype | None = None, order: str = "K") -> np.nditer:
-    """All numbers of an array, a few at a time, in arrays of one dimension: views where nothing has to be done.
+def blocks_of(
+    array: np.ndarray, dtype: np.dtype | None = None, order: Literal["K", "C"] = "K"
+) -> Iterable[np.ndarray]:
+    """Iterate over an array in one-dimensional blocks, which are views if no conversion is needed.
 
     Parameters
     ----------
     array : ndarray
     dtype : numpy.dtype, default=None
-        What each block is converted to; None for the array's own type.
+        Type of the blocks; None for the array's own.
     order : {"K", "C"}, default="K"
-        As the numbers lie in memory, which is fastest; or row by row.
+        "K" for the order in memory, which is fastest; "C" for row by row.
 
     Returns
     -------
     iterator of ndarray
     """
-    return np.nditer(
+    blocks: Any = np.nditer(  # with these flags it yields arrays
         array,
         flags=["external_loop", "buffered", "zerosize_ok"],
-        op_dtypes=None if dtype is None else [dtype],
+        op_dtypes=dtype,
         casting="unsafe",
         order=order,
         buffersize=CHECKED_AT_ONCE,
     )
+    return cast("Iterable[np.ndarray]", blocks)
 
 
 def require_number(
@@ -165,22 +169,22 @@ def require_number(
     below: float | None = None,
     or_none: bool = False,
 ) -> Any:
-    """An argument as a Python number, or an error if it is not finite or out of bounds.
+    """Return an argument as a Python number, or raise an error if it is not finite or out of bounds.
 
-    Grids of hyperparameters are made of NumPy's numbers; a float64 among these would turn whatever float32
-    array it is multiplied by into float64, which Python's own numbers do not.
+    NumPy's scalars, of which grids of hyperparameters consist, become Python's numbers: a float64 would change
+    the type of float32 arrays.
 
     Parameters
     ----------
     owner : object
-        Whose argument it is, for the error.
+        Object whose argument it is, for errors.
     name : str
-        What the argument is called, for the error.
+        Name of the argument, for errors.
     value : object
     at_least, above, at_most, below : float, default=None
-        The bounds, each of which may be left out.
+        Bounds; None for no bound.
     or_none : bool, default=False
-        Whether None will do, and is returned.
+        Whether None is accepted, and returned.
 
     Returns
     -------
@@ -189,9 +193,9 @@ def require_number(
     Raises
     ------
     TypeError
-        If it is not a number.
+        If the value is not a number.
     ValueError
-        If it is NaN, infinite or out of bounds.
+        If the value is NaN, infinite or out of bounds.
     """
     if value is None and or_none:
         return None
@@ -221,3 +225,35 @@ def as_count(value: Any, name: str) -> int:
     if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.")
     return int(value)
+
+
+def require_bool(owner: Any, name: str, value: Any, *, or_none: bool = False) -> Any:
+    """Return an argument as a Python bool, or raise an error if it is no truth value.
+
+    Strings and numbers are refused: `"False"` would count as true.
+
+    Parameters
+    ----------
+    owner : object
+        Object whose argument it is, for the error.
+    name : str
+        Name of the argument, for the error.
+    value : object
+    or_none : bool, default=False
+        Whether None is accepted, and returned.
+
+    Returns
+    -------
+    bool or None
+
+    Raises
+    ------
+    TypeError
+        If the value is neither a bool of Python nor one of NumPy.
+    """
+    if value is None and or_none:
+        return None
+    if not isinstance(value, (bool, np.bool_)):
+        or_else = ", None" if or_none else ""
+        raise TypeError(f"{type(owner).__name__}: {name} must be True or False{or_else}, got {value!r}.")
+    return bool(value)

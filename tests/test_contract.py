@@ -36,7 +36,7 @@ from layernet import (
     Tanh,
     check_layer,
 )
-from layernet.losses import BoundLoss
+from layernet.losses.loss import BoundLoss
 from layernet.monitoring.user_gradients import LossOfRows, ScaledInputs
 
 # Each layer in a few configurations, with the shape of a sample. A layer without a case fails the test below.
@@ -421,13 +421,13 @@ def test_every_layer_is_found_out_when_its_gradient_is_off_by_a_percent():
 
 
 def test_half_a_layer_is_refused_when_it_is_defined():
-    with pytest.raises(TypeError, match="OneWay has no way back: define backward_pass"):
+    with pytest.raises(TypeError, match="OneWay has no backward pass: define backward_pass"):
 
         class OneWay(Layer):
             def forward_pass(self, inputs):
                 return inputs
 
-    with pytest.raises(TypeError, match="has no way forward"):
+    with pytest.raises(TypeError, match="has no forward pass"):
 
         class OtherWay(Layer):
             def backward_pass(self, inputs, grad_output):

@@ -254,11 +254,11 @@ def test_gradients_that_do_not_fit(layer):
 
 
 def test_what_a_container_refuses():
-    with pytest.raises(TypeError, match="layer 1 must be a Layer, got str"):
-        Sequential([Dense(2), "relu"])
+    with pytest.raises(TypeError, match="layer 1 must be a Layer or the name of one, got int"):
+        Sequential([Dense(2), 3])
     with pytest.raises(TypeError, match=r"layer 0 is the class ReLU, not an object of it: write ReLU\(...\)"):
         Sequential([ReLU])
-    with pytest.raises(TypeError, match="Sequential layer 0 must be a Layer, got list"):
+    with pytest.raises(TypeError, match="Sequential layer 0 must be a Layer or the name of one, got list"):
         Sequential([Dense(2)], ReLU())
     with pytest.raises(TypeError, match="Residual takes one layer, its body, got a list"):
         Residual([Dense(2)])
@@ -267,7 +267,7 @@ def test_what_a_container_refuses():
     with pytest.raises(ValueError, match="An empty Concat computes nothing"):
         Concat([]).build(3)
     relu = ReLU()
-    with pytest.raises(ValueError, match=r"ReLU\(\) stands twice in one network"):
+    with pytest.raises(ValueError, match=r"ReLU\(\) occurs twice in one network"):
         Sequential([relu, Sequential([relu])])
     with pytest.raises(ValueError, match="adds the outputs of its body to its inputs"):
         Residual(Dense(2)).build(3)
@@ -286,7 +286,7 @@ def test_append_before_build_and_not_after():
         net.append(ReLU())
     dense = Dense(3)
     unbuilt = Sequential([dense])
-    with pytest.raises(ValueError, match="stands twice"):
+    with pytest.raises(ValueError, match="occurs twice"):
         unbuilt.append(dense)
     assert len(unbuilt) == 1
 
@@ -461,3 +461,51 @@ def test_sizes_may_be_numbers_of_numpy():
             return grad_output * self.factor
 
     assert check_layer(Scale(), 3)
+
+
+def test_layers_can_be_given_by_name():
+    network = Sequential([Dense(4), "relu", Residual("tanh"), Concat("identity", Dense(1)), "log_softmax"])
+    assert repr(network) == (
+        "Sequential([Dense(4), ReLU(), Residual(Tanh()), Concat([Identity(), Dense(1)]), LogSoftmax()])"
+    )
+    network = Sequential(Dense(2), "ReLU")
+    network.append("softmax")
+    assert repr(network) == "Sequential([Dense(2), ReLU(), Softmax()])"
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (
+            lambda: Sequential(["reul"]),
+            ValueError,
+            r"Sequential layer 0='reul' is not known\. Did you mean 'ReLU'",
+        ),
+        (lambda: Concat("relu", "dropout"), ValueError, r"Concat layer 1='dropout' needs \['rate'\]"),
+        (lambda: Residual("bound_loss"), ValueError, "is not known"),
+        (lambda: Sequential(["activation"]), ValueError, "is not known"),
+        (lambda: Dense(64, "relu"), TypeError, r"Sequential\(\[Dense\(64\), 'relu'\]\)"),
+        (
+            lambda: Dense(64, weights_initializer="glorot"),
+            ValueError,
+            "weights_initializer='glorot' is not known",
+        ),
+        (lambda: Dense(64, use_bias="no"), TypeError, "use_bias must be True or False, got 'no'"),
+    ],
+)
+def test_names_and_settings_that_mean_nothing_are_refused_at_once(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
+
+
+def test_predict_gives_the_outputs_in_inference_mode():
+    network = Sequential([Dense(8), "tanh", Dropout(0.5), Dense(2)]).build(3, random_state=0)
+    inputs = np.random.default_rng(0).standard_normal((3000, 3))
+    with network.training_mode():
+        found = network.predict(inputs)
+    np.testing.assert_allclose(found, network.forward_pass(inputs), rtol=1e-12, atol=1e-12)
+    assert network.predict(inputs[:0]).shape == (0, 2)
+    with pytest.raises(NotBuiltError):
+        Dense(2).predict(inputs)
+    with pytest.raises(ValueError, match="has a loss in it"):
+        Sequential([network, MeanSquaredError().bind(np.zeros((3000, 2)))]).build(3).predict(inputs)

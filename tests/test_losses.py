@@ -21,13 +21,15 @@ from layernet import (
     Loss,
     MeanAbsoluteError,
     MeanSquaredError,
+    NetworkRegressor,
     PoissonLoss,
     QuantileLoss,
     ReLU,
     Sequential,
     check_gradients,
 )
-from layernet.losses import BoundLoss
+from layernet.losses.loss import BoundLoss
+from layernet.losses.names import find_loss
 from layernet.registry import classes_by_name
 
 RANDOM = np.random.default_rng(0)
@@ -634,3 +636,60 @@ def test_a_gradient_of_the_loss_that_is_no_number_is_refused():
 def test_arguments_out_of_range(make):
     with pytest.raises(ValueError, match="must"):
         make()
+
+
+# One epoch is enough to tell losses apart.
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("squared_error", HalfSquaredError),
+        ("poisson", HalfPoissonDeviance),
+        ("absolute_error", MeanAbsoluteError),
+        ("huber", HuberLoss),
+        ("huber_loss", HuberLoss),
+        ("HuberLoss", HuberLoss),
+        ("poisson_loss", PoissonLoss),
+    ],
+)
+def test_a_name_means_the_same_loss_in_networks_and_estimators(name, expected, random):
+    assert type(find_loss(name)) is expected
+    network = Sequential([Dense(1)])
+    X, y = random.standard_normal((8, 2)), random.poisson(2, 8).astype(float)
+    named = network.fit(X, y, name, epochs=1, random_state=0, engine="formulas")["loss"]
+    again = Sequential([Dense(1)]).fit(X, y, expected(), epochs=1, random_state=0, engine="formulas")["loss"]
+    assert named == again
+    if name in ("squared_error", "poisson", "absolute_error", "huber"):
+        curves = [
+            NetworkRegressor(Sequential([Dense(1)]), loss=loss, max_iter=1, random_state=0)
+            .fit(X, y)
+            .loss_curve_
+            for loss in (name, expected())
+        ]
+        assert curves[0] == curves[1]
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        LogLoss(np.float64(0.1), pos_weight=np.float64(2)),
+        LogLoss(pos_weight=np.array([1.0, 2.0])),
+        CrossEntropy(np.float64(0.1), class_weight=np.array([1.0, 2.0])),
+        BinaryCrossEntropy(np.float64(2), np.float64(3)),
+        HuberLoss(np.float64(0.5)),
+        QuantileLoss(np.float64(0.3)),
+    ],
+    ids=repr,
+)
+def test_settings_of_numpy_types_keep_single_precision(loss):
+    outputs, targets = np.float32([[0.5, -1.0], [2.0, 0.0]]), np.float32([[1.0, 0.0], [0.0, 1.0]])
+    prepared = loss.prepare(targets, (2,), outputs.dtype)
+    bound = loss.bind(targets)
+    for found in (
+        prepared,
+        loss.losses(outputs, prepared),
+        loss.gradient(outputs, prepared),
+        bound.forward_pass(outputs),
+        bound.backward_pass(outputs),
+    ):
+        assert found.dtype == np.float32

@@ -32,6 +32,7 @@ ORDER = [
     "array_views",
     "gradient_names",
     "parameters",
+    "network_methods",
     "guards",
     "layer",
     "layers",
@@ -52,20 +53,8 @@ ORDER = [
 
 # A network's methods `fit` and `compile_for_inference` import what is above the layer when they are called.
 DOORS = {
-    ("layer.py", "layernet.training.fitting"),
-    ("layer.py", "layernet.engine.inference"),
-}
-
-FOR_TYPES_ONLY = {
-    ("gradient_names.py", "layernet.parameters"),
-    ("guards/inputs.py", "layernet.layer"),
-    ("guards/completeness.py", "layernet.layer"),
-    ("guards/modes.py", "layernet.layer"),
-    ("guards/read_only.py", "layernet.layer"),
-    ("sampling.py", "layernet.layer"),
-    ("display/summary.py", "layernet.layer"),
-    ("display/training.py", "layernet.layer"),
-    ("display/training.py", "layernet.training.history"),
+    ("network_methods.py", "layernet.training.fitting"),
+    ("network_methods.py", "layernet.engine.inference"),
 }
 
 # What looks at networks and trainings; nothing that computes with them imports it.
@@ -73,15 +62,23 @@ OBSERVERS = ("checking", "graph", "monitoring", "exercises", "report")
 
 
 def imports_of(path):
-    """(module, whether inside a function or a block for type checkers) of every import of a file."""
+    """(module, whether inside a function) of every import of a file but those for type checkers alone."""
     tree = ast.parse(path.read_text())
     top = {id(node) for node in tree.body}
+    for_types = {id(inner) for node in tree.body if is_for_types(node) for inner in ast.walk(node)}
     for node in ast.walk(tree):
+        if id(node) in for_types:
+            continue  # nothing is imported when the program runs
         if isinstance(node, ast.ImportFrom):
             yield node.module, id(node) not in top
         elif isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name, id(node) not in top
+
+
+def is_for_types(node):
+    """Whether a statement is `if TYPE_CHECKING:`."""
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
 
 
 def place(module):
@@ -98,9 +95,8 @@ def test_imports_point_downwards(path):
     for module, deferred in imports_of(path):
         if not module.startswith("layernet."):
             continue
-        for_types_only = (str(relative), module) in FOR_TYPES_ONLY and deferred
         is_door = (str(relative), module) in DOORS and deferred
-        assert place(module) <= here or is_door or for_types_only, f"{relative} imports {module}"
+        assert place(module) <= here or is_door, f"{relative} imports {module}"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
@@ -189,10 +185,37 @@ def test_an_unknown_name_lists_the_known_ones():
         layernet.Densee
 
 
-def test_every_public_layer_and_loss_is_exported():
-    for package in (layernet.layers, layernet.losses, layernet.optimizers):
-        hidden = {"BoundLoss"}
-        assert set(package.__all__) - hidden <= set(layernet.__all__)
+def test_type_checkers_see_the_names_of_the_package():
+    stub = ast.parse((ROOT / "__init__.pyi").read_text())
+    seen, modules = set(), set()
+    for node in stub.body:
+        if isinstance(node, ast.AnnAssign):
+            continue  # the version
+        assert isinstance(node, ast.ImportFrom)
+        for alias in node.names:
+            if node.module == "layernet":
+                modules.add(alias.asname)
+            elif alias.name == "*":
+                seen |= set(importlib.import_module(node.module).__all__)
+            else:
+                assert alias.asname == alias.name, "only names with `as` are seen from outside of a stub"
+                assert getattr(layernet, alias.name) is getattr(
+                    importlib.import_module(node.module), alias.name
+                )
+                seen.add(alias.name)
+    assert seen == set(layernet.__all__)
+    assert modules == set(layernet._SUBMODULES)
+    assert (ROOT / "py.typed").exists()
+
+
+def test_a_star_import_gives_every_public_name():
+    code = "from layernet import *; import layernet as ln; print(*set(ln.__all__) - globals().keys())"
+    assert run_python(code).split() == []
+
+
+def test_a_layer_is_imported_without_training():
+    code = "import sys, layernet; layernet.Dense; print('layernet.training' in sys.modules)"
+    assert run_python(code).split() == ["False"]
 
 
 def test_no_module_is_long():

@@ -1,4 +1,4 @@
-"""The contract test: whether a layer keeps the laws, for the layers of this package and for yours."""
+"""Contract test: checks that a layer keeps the laws of a layer, for this package's layers and users' layers."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import contextlib
 import copy
 import pickle
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -21,6 +22,9 @@ from layernet.layer import Layer
 from layernet.optimizers import SGD
 from layernet.validation import as_feature_shape
 
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
 
 def check_layer(
     layer: Layer,
@@ -29,14 +33,14 @@ def check_layer(
     random_state: int = 0,
     leave_out: str | Sequence[str] = (),
 ) -> ContractReport:
-    """Check that a layer keeps the laws of a layer: gradients, purity, types, copies and the rest.
+    """Check that a layer keeps the laws of a layer: gradients, purity, types, copies and others.
 
     Each law is tried in inference and in training mode, in float64 and in float32, on random normal inputs.
 
     Parameters
     ----------
     layer : Layer
-        Left as it is: copies are built and tried.
+        It does not change: copies of it are built and tested.
     input_shape : int or tuple of int
         Without the batch axis.
     n_samples : int, default=5
@@ -73,21 +77,38 @@ def check_layer(
     """
     shape = as_feature_shape(input_shape)
 
-    def cases():
+    def cases() -> Iterator[tuple[str, Callable[[], Case]]]:
         for dtype in (np.float64, np.float32):
             for training in (False, True):
                 mode = "training" if training else "inference"
                 case = partial(Case, layer, shape, n_samples, random_state, dtype, training, leave_out)
                 yield f"in {np.dtype(dtype)}, {mode} mode", case
 
-    with writable_arguments():  # so that only one law tells of a layer that writes to them
+    with writable_arguments():  # so that only one law reports a layer that writes to them
         return try_laws(ContractReport(repr(layer)), LAWS, cases)
 
 
-class Case:
-    """A layer in one type and one mode, with inputs and a gradient to try it on."""
+class HasCloseness(Protocol):
+    """Case of a check that says how far results may differ."""
 
-    def __init__(self, prototype, input_shape, n_samples, random_state, dtype, training, leave_out=()):
+    @property
+    def closeness(self) -> float:
+        """Largest difference that rounding in another order may cause, relative to the largest entry."""
+
+
+class Case:
+    """A built layer in one type and one mode, with inputs and a gradient."""
+
+    def __init__(
+        self,
+        prototype: Layer,
+        input_shape: tuple[int, ...],
+        n_samples: int,
+        random_state: int,
+        dtype: DTypeLike,
+        training: bool,
+        leave_out: str | Sequence[str] = (),
+    ) -> None:
         self.leave_out = leave_out
         random = np.random.default_rng(random_state)
         self.dtype = np.dtype(dtype)
@@ -96,7 +117,7 @@ class Case:
         self.input_shape = input_shape
         self.random_state = random_state
         self.built = copy.deepcopy(prototype).build(input_shape, random_state, dtype)
-        # Zeros and ones, as biases begin, would hide a parameter that is left out of a formula.
+        # Biases of 0 and scales of 1 would hide a parameter that is missing in a formula.
         parameters = self.built.parameter_vector
         parameters += 0.1 * random.standard_normal(parameters.size).astype(dtype)
         self.inputs = random.standard_normal((n_samples, *input_shape)).astype(dtype)
@@ -104,11 +125,11 @@ class Case:
         self.grad_output = random.standard_normal(self.outputs.shape).astype(dtype)
 
     def layer(self) -> Layer:
-        """A fresh copy of the layer, that no pass has seen."""
+        """Return a new copy of the built layer."""
         return copy.deepcopy(self.built)
 
-    def mode(self, layer: Layer):
-        """The context of the case's mode."""
+    def mode(self, layer: Layer) -> AbstractContextManager[Any]:
+        """Return the context of the case's mode."""
         return layer.training_mode() if self.training else contextlib.nullcontext()
 
     def forward(self, layer: Layer, inputs: np.ndarray) -> np.ndarray:
@@ -116,22 +137,22 @@ class Case:
             return layer.forward_pass(inputs)
 
     def backward(self, layer: Layer, inputs: np.ndarray, grad_output: np.ndarray) -> dict[str, np.ndarray]:
-        """All gradients, by name, as copies."""
+        """Run the backward pass and return copies of all gradients by name."""
         with self.mode(layer):
             grad_inputs = layer.backward_pass(inputs, grad_output)
         return {"inputs": np.array(grad_inputs), **{n: g.copy() for n, g in layer.gradients.items()}}
 
     @property
     def closeness(self) -> float:
-        """How far results may differ that are computed in another order."""
+        """Largest difference that rounding in another order may cause, relative to the largest entry."""
         return 1e-10 if self.dtype == np.float64 else 1e-3
 
 
 def gradients_match_differences(case: Case) -> None:
     """The gradients of inputs and parameters are those of the forward pass."""
-    options = {"training": case.training, "leave_out": case.leave_out}
-    verdict = check_gradients(case.layer(), case.inputs, case.grad_output, **options)
-    assert verdict, str(verdict)
+    options: dict[str, Any] = {"training": case.training, "leave_out": case.leave_out}
+    report = check_gradients(case.layer(), case.inputs, case.grad_output, **options)
+    assert report, str(report)
 
 
 def passes_are_pure(case: Case) -> None:
@@ -304,9 +325,8 @@ def only_a_step_changes_state(case: Case) -> None:
 def bad_inputs_are_refused(case: Case) -> None:
     """A gradient of another shape is refused, and so are inputs of another width where there are parameters."""
     for wrong in (case.grad_output[:-1], case.grad_output[..., None], np.ones(())):
-        require_refusal(
-            lambda wrong=wrong: case.backward(case.layer(), case.inputs, wrong), "grad_output", wrong
-        )
+        backward = partial(case.backward, case.layer(), case.inputs, wrong)
+        require_refusal(backward, "grad_output", wrong)
     if case.built.has_parameters:
         wider = np.concatenate([case.inputs, case.inputs], axis=-1)
         require_refusal(lambda: case.forward(case.layer(), wider), "inputs", wider)
@@ -361,7 +381,7 @@ def _read_only(array: np.ndarray) -> np.ndarray:
     return frozen
 
 
-LAYOUTS = {
+LAYOUTS: dict[str, Callable[[np.ndarray], Any]] = {
     "Fortran-ordered": np.asfortranarray,
     "strided": _strided,
     "read-only": _read_only,
@@ -382,7 +402,7 @@ def require_equal(expected: Any, found: Any, what: str) -> None:
     assert np.array_equal(expected, found), f"{what} differ by up to {np.abs(expected - found).max():.2g}"
 
 
-def require_close(expected: np.ndarray, found: np.ndarray, case: Case, what: str) -> None:
+def require_close(expected: np.ndarray, found: np.ndarray, case: HasCloseness, what: str) -> None:
     """Raise an error if two arrays differ by more than rounding in another order."""
     assert expected.shape == found.shape, f"{what} have the shapes {expected.shape} and {found.shape}"
     scale = max(1.0, float(np.abs(expected).max(initial=0)))
@@ -390,13 +410,13 @@ def require_close(expected: np.ndarray, found: np.ndarray, case: Case, what: str
     assert difference <= case.closeness * scale, f"{what} differ by up to {difference:.2g}"
 
 
-def require_all_equal(expected: dict, found: dict, what: str) -> None:
+def require_all_equal(expected: dict[str, np.ndarray], found: dict[str, np.ndarray], what: str) -> None:
     """Raise an error if gradients differ, and say which."""
     for name, gradient in expected.items():
         require_equal(gradient, found[name], f"gradients of {name} {what}")
 
 
-def require_same_state(expected: dict, found: dict, what: str) -> None:
+def require_same_state(expected: dict[str, Any], found: dict[str, Any], what: str) -> None:
     """Raise an error if two states differ, and say where."""
     assert expected.keys() == found.keys(), f"state {what} has other names"
     for name, value in expected.items():

@@ -102,7 +102,7 @@ class Differences:
         return ROUNDINGS * float(np.finfo(np.float64).eps) * float(np.abs(outputs * self.grad_output).sum())
 
 
-class Entries(Sequence):
+class Entries(Sequence[np.ndarray]):
     """Directions that each move one entry of an array."""
 
     def __init__(self, shape: tuple[int, ...]):
@@ -111,7 +111,8 @@ class Entries(Sequence):
     def __len__(self) -> int:
         return math.prod(self.shape)
 
-    def __getitem__(self, index: int) -> np.ndarray:
+    # One direction at a time; slices are not needed.
+    def __getitem__(self, index: int) -> np.ndarray:  # type: ignore[override]
         if not 0 <= index < len(self):
             raise IndexError(index)
         direction = np.zeros(self.shape)

@@ -189,7 +189,7 @@ def check_gradients(
     compared = {}
     for name, gradient in analytic.items():
         differences = Differences(outputs_now, moved[name], np.asarray(grad_output, np.float64), step)
-        directions = Entries(gradient.shape) if by_entries else random_directions(gradient.shape, random)
+        directions: Any = Entries(gradient.shape) if by_entries else random_directions(gradient.shape, random)
         compared[name] = differences.beside(gradient, directions)
     rounding = rounding_of(compared.values(), inputs.dtype)
     for each in compared.values():

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,11 @@ from layernet.losses import MeanSquaredError
 from layernet.optimizers import SGD
 from layernet.training.data import TrainingData
 from layernet.validation import as_feature_shape
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
+AnyLayer = TypeVar("AnyLayer", bound=Layer)
 
 # How many workers share a batch: the last of three has no row of the last batch.
 TEAMS = (2, 3)
@@ -80,7 +85,7 @@ def check_kernel(
 
     fewest = 1 if may_be_alone(copy.deepcopy(layer).build(shape)) else 2
 
-    def cases():
+    def cases() -> Iterator[tuple[str, Callable[[], KernelCase]]]:
         for dtype, (n_rows, has_weights, n_workers) in product(
             (np.float64, np.float32),
             (
@@ -112,30 +117,41 @@ def may_be_alone(layer: Layer) -> bool:
 class KernelCase:
     """A layer in one type, and data to train it on by one way of making batches."""
 
-    def __init__(self, prototype, input_shape, dtype, n_rows, has_weights, n_workers, random_state):
+    def __init__(
+        self,
+        prototype: Layer,
+        input_shape: tuple[int, ...],
+        dtype: DTypeLike,
+        n_rows: int,
+        has_weights: bool,
+        n_workers: int,
+        random_state: int,
+    ) -> None:
         self.random = np.random.default_rng(random_state)
         self.dtype = np.dtype(dtype)
         self.n_rows, self.n_workers = n_rows, n_workers
         width = math.prod(input_shape)
         # What stands before keeps its outputs, and what stands behind its inputs: both must be left alone.
-        self.networks = {
+        layers_by_place: dict[str, list[Layer]] = {
             "first": [copy.deepcopy(prototype), Flatten(), Dense(2)],
             "behind others": [
                 *(Dense(width), Tanh(), Reshape(input_shape)), copy.deepcopy(prototype), Flatten(), Dense(2),
             ],
         }  # fmt: skip
-        for place, layers in self.networks.items():
+        self.networks: dict[str, Sequential] = {}
+        for place, layers in layers_by_place.items():
             network = Sequential(layers).build(input_shape if place == "first" else 3, random_state, dtype)
             self.networks[place] = self._moved(network)
         self.layer = self._moved(copy.deepcopy(prototype).build(input_shape, random_state, dtype))
         n_samples = 3 * n_rows + 2  # the last batch is smaller, or there is one more
         self.targets = self.random.standard_normal((n_samples, 2)).astype(dtype)
-        self.weights = self.random.uniform(0, 2, n_samples) if has_weights else None
+        self.weights: np.ndarray | None = None
         if has_weights:
+            self.weights = self.random.uniform(0, 2, n_samples)
             self.weights[1] = 0
         self.orders = [self.random.permutation(n_samples) for _ in range(3)]
 
-    def _moved(self, network):
+    def _moved(self, network: AnyLayer) -> AnyLayer:
         """Zeros and ones, as biases begin, would hide a parameter that is left out of a formula."""
         parameters = network.parameter_vector
         parameters += 0.1 * self.random.standard_normal(parameters.size).astype(self.dtype)
@@ -159,7 +175,7 @@ class KernelCase:
         what = network, loss, SGD(rate), data, self.n_rows
         return FormulaPlan(*what) if engine == "formulas" else CompiledPlan(*what, n_workers=self.n_workers)
 
-    def _weights_of(self, inputs):
+    def _weights_of(self, inputs: np.ndarray) -> np.ndarray | None:
         return None if self.weights is None else self.weights[: len(inputs)]
 
     def compare_training(self, rate: float, n_epochs: int, change: Callable[[Layer], None]) -> None:

@@ -66,7 +66,7 @@ def try_laws(
         If a law is broken; the message is the report.
     """
     for law in laws:
-        text = law.__doc__.splitlines()[0]
+        text = (law.__doc__ or law.__name__).splitlines()[0]
         where = "before the first case"
         try:
             for description, make in cases():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from layernet.layer import Layer
@@ -11,14 +11,14 @@ PASSES = ("forward_pass", "backward_pass", "record", "backward_from", "parameter
 
 
 class Pass(NamedTuple):
-    """One direction of a contract, and the two methods of which either follows from the other.
+    """One pass of a contract, with its two methods, each of which can be derived from the other.
 
     Attributes
     ----------
     direction : str
-        What it is called in errors.
+        Name of the pass, for errors.
     plain, reusing : str
-        The method that computes everything itself, and the one that keeps or takes a record.
+        The method without a record, and the method that returns or takes a record.
     """
 
     direction: str
@@ -29,29 +29,27 @@ class Pass(NamedTuple):
 def require_both_passes(
     cls: type, contract: type, forward: Pass, backward: Pass, plain_may_stay: bool = False
 ) -> None:
-    """Raise an error for a class in which a pass is missing, or in which two ways of doing it would disagree.
+    """Raise a TypeError for a class that lacks a pass, or whose two methods for a pass disagree.
 
     Parameters
     ----------
     cls : type
     contract : type
-        The base class, whose own methods only turn one way of doing a pass into the other.
+        Base class, whose methods derive one method of a pass from the other.
     forward, backward : Pass
     plain_may_stay : bool, default=False
-        Whether a class may extend the record of a class with plain methods alone: where training calls nothing
-        else, no method is ignored.
+        Whether a class may add a record to a parent with plain methods. Losses may: training calls only the
+        methods with a record.
     """
 
-    def definer(name):
+    def definer(name: str) -> Any:
         return next(base for base in cls.__mro__ if name in vars(base))
 
     for direction, plain, reusing in (forward, backward):
         if definer(plain) is contract and definer(reusing) is contract:
-            raise TypeError(
-                f"{cls.__name__} has no {direction}: define {plain}, or {reusing} for one that reuses work."
-            )
+            raise TypeError(f"{cls.__name__} has no {direction}: define {plain}, or {reusing} to reuse values.")
         for mine, other in ((plain, reusing), (reusing, plain))[: 1 if plain_may_stay else 2]:
-            # What an abstract class defines is made to go with the methods of its subclasses.
+            # Methods of an abstract class agree with those of its subclasses by design.
             if definer(mine) is cls and definer(other) is not cls and not definer(other)._is_abstract:
                 raise TypeError(
                     f"{cls.__name__} defines {mine} but inherits {other} from {definer(other).__name__}, and "
@@ -66,6 +64,6 @@ def require_both_passes(
 
 
 def reset_accepts_sparse(cls: type[Layer]) -> None:
-    """Have a class that defines a pass say for itself whether it accepts sparse rows."""
+    """Set `accepts_sparse` to False on a class that defines a pass and does not declare it."""
     if "accepts_sparse" not in vars(cls) and any(name in vars(cls) for name in PASSES):
-        cls.accepts_sparse = False  # what was declared is true of the passes that it replaces
+        cls.accepts_sparse = False  # the declaration was made for the passes that this class replaces

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,21 +15,21 @@ if TYPE_CHECKING:
     from layernet.layer import Layer
 
 
-def with_checked_inputs(formula):
-    """A pass that converts its inputs, builds the layer on first use, and refuses what does not fit."""
+def with_checked_inputs(formula: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a forward pass so that its inputs are validated, and the layer is built on first use."""
 
     @functools.wraps(formula)
-    def checked(self, inputs):
+    def checked(self: Layer, inputs: Any) -> Any:
         return formula(self, inputs if is_ready_input(self, inputs) else self.validate_inputs(inputs))
 
     return checked
 
 
-def with_checked_gradient(formula):
-    """A backward pass that checks its inputs and its gradient, which NumPy might stretch to fit."""
+def with_checked_gradient(formula: Callable[..., np.ndarray]) -> Callable[..., np.ndarray]:
+    """Wrap a backward pass so that its inputs and its gradient are validated; NumPy would broadcast them."""
 
     @functools.wraps(formula)
-    def checked(self, inputs, grad_output):
+    def checked(self: Layer, inputs: Any, grad_output: Any) -> np.ndarray:
         inputs = inputs if is_ready_input(self, inputs) else self.validate_inputs(inputs)
         output_shape = (inputs.shape[0], *self.infer_output_shape(inputs.shape[1:]))
         return formula(self, inputs, self.validate_gradient(grad_output, output_shape, inputs.dtype))
@@ -37,14 +38,14 @@ def with_checked_gradient(formula):
 
 
 def forward_unchecked(layer: Layer, inputs: np.ndarray) -> np.ndarray:
-    """The forward pass of a layer on inputs that are checked already."""
+    """Compute a layer's forward pass on inputs that are already validated."""
     formula = getattr(layer.forward_pass, "__wrapped__", None)
-    # One that was put on the layer or its class afterwards, to spy on it for instance, was never wrapped.
+    # A pass that was assigned to the layer or its class afterwards, by a test for instance, is not wrapped.
     return layer.forward_pass(inputs) if formula is None else formula(layer, inputs)
 
 
-def is_ready_input(layer: Layer, inputs) -> bool:
-    """Whether inputs can go into a layer's formula as they are: the common case, decided quickly."""
+def is_ready_input(layer: Layer, inputs: Any) -> bool:
+    """Return whether inputs need no validation: the common case, decided quickly."""
     if inputs.__class__ is np.ndarray:
         return inputs.dtype is layer.dtype and inputs.ndim > 1 and inputs.shape[1:] == layer.input_shape
     return (
@@ -56,7 +57,7 @@ def is_ready_input(layer: Layer, inputs) -> bool:
 
 
 def as_valid_inputs(layer: Layer, inputs: Any) -> Any:
-    """Inputs as a layer's formulas take them; see `Layer.validate_inputs`."""
+    """Convert and check inputs; see `Layer.validate_inputs`."""
     name = f"inputs of {type(layer).__name__}"
     if is_sparse(inputs):
         inputs = as_sparse_rows(inputs, layer.dtype, layer.has_parameters, name)
@@ -78,10 +79,10 @@ def as_valid_inputs(layer: Layer, inputs: Any) -> Any:
 
 
 def describe_shape(shape: tuple[int, ...]) -> str:
-    """A feature shape in words."""
+    """Return a feature shape in words."""
     return f"{shape[0]} features" if len(shape) == 1 else f"features of shape {shape}"
 
 
 def format_batch_shape(shape: tuple[int, ...]) -> str:
-    """A feature shape with the batch axis in front, as it is written in docstrings."""
+    """Return a feature shape with the batch axis in front, as docstrings write it: (n_samples, 3)."""
     return f"({', '.join(['n_samples', *map(str, shape)])})"

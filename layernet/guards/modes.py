@@ -1,4 +1,4 @@
-"""Modes and building: what holds for all layers of a network while it is built or run."""
+"""Modes, building and the structure of a network: guards that concern all of its layers."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from layernet.interrupts import uninterrupted
 if TYPE_CHECKING:
     from layernet.layer import Layer
 
-# What a layer that sees the batch is told of it in training.
+# Attributes that `fit` sets on layers with `uses_batch_info`.
 BATCH_INFO = ("batch_weights", "batch_rows", "batch_full_rows", "batch_mean_weight")
 
 
 @contextmanager
 def in_mode(layer: Layer, training: bool) -> Iterator[None]:
-    """Have a layer and all inside it behave as in training, or in inference, and put them back afterwards."""
-    # What layers were told of a batch is of no other rows: it is set aside with the mode.
+    """Context that sets the mode of a layer and the layers inside it, and restores it afterwards."""
+    # The information on a batch does not apply to other rows: it is removed and restored with the mode.
     names = ("training", *BATCH_INFO)
     attributes_of_layers = [vars(inner) for inner in layer.walk()]
     before = [(own, {name: own[name] for name in names if name in own}) for own in attributes_of_layers]
@@ -41,7 +41,7 @@ def in_mode(layer: Layer, training: bool) -> Iterator[None]:
 
 @contextmanager
 def unchanged_on_error(layer: Layer) -> Iterator[None]:
-    """Put a layer and all inside it back to how they were if building them, or what follows it, fails."""
+    """Context that restores a layer and the layers inside it if an error occurs."""
     before = [(inner, dict(vars(inner))) for inner in layer.walk()]
     try:
         yield
@@ -53,26 +53,26 @@ def unchanged_on_error(layer: Layer) -> Iterator[None]:
 
 
 def require_distinct_layers(layer: Layer) -> None:
-    """Raise an error if one layer object stands twice in a network: its gradients would be overwritten."""
+    """Raise a ValueError if a layer object occurs twice in a network: its gradients would be overwritten."""
     seen: set[int] = set()
     for inner in layer.walk():
         if id(inner) in seen:
             raise ValueError(
-                f"{inner!r} stands twice in one network, as one object. Make a second object, or use "
+                f"{inner!r} occurs twice in one network, as one object. Make a second object, or use "
                 "copy.deepcopy(layer)."
             )
         seen.add(id(inner))
 
 
 def infer_shape_from_zeros(layer: Layer, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of a layer's outputs without the batch axis, found by passing rows of zeros.
+    """Return the shape of a layer's outputs, without the batch axis, by passing rows of zeros.
 
     Raises
     ------
     ValueError
-        If the outputs have not one row for each sample, and are not a single number, a loss.
+        If the outputs are neither one row for each sample nor a single number, a loss.
     """
-    # As many as no other axis has: an axis that takes the place of the batch's is then another number.
+    # A number of rows that no other axis has, so that a batch axis in another position is noticed.
     n_rows = next(n for n in itertools.count(2) if n not in input_shape)
     shape = np.shape(layer.forward_pass(np.zeros((n_rows, *input_shape), layer.dtype)))
     if shape and shape[0] != n_rows:

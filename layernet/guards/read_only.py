@@ -17,12 +17,12 @@ from layernet.sparse import are_sparse_rows
 if TYPE_CHECKING:
     from layernet.layer import Layer
 
-# Off while `check_layer` tries whether a layer leaves its arguments as they are.
+# False while `check_layer` tests whether a layer writes to its arguments.
 _guards_arguments: ContextVar[bool] = ContextVar("_guards_arguments", default=True)
 
 
 def read_only(array: Any) -> Any:
-    """An array, or sparse rows, as a view that refuses to be written to; anything else as it is."""
+    """Return a read-only view of an array or of sparse rows; other values unchanged."""
     if isinstance(array, np.ndarray):
         array = array.view()
         array.flags.writeable = False
@@ -32,19 +32,21 @@ def read_only(array: Any) -> Any:
     return array
 
 
-def with_read_only_arguments(method: Callable, names: tuple[str, ...], first: int = 0) -> Callable:
-    """A method of somebody else's class that cannot write to the arrays it is given.
+def with_read_only_arguments(
+    method: Callable[..., Any], names: tuple[str, ...], first: int = 0
+) -> Callable[..., Any]:
+    """Wrap a method of a user's class so that its array arguments are read-only.
 
-    What it is given is read again: by the loss, by metrics, by the other engine, by the caller. An array that
-    was overwritten would falsify all of these without a word.
+    The loss, metrics, the other engine and the caller read the same arrays afterwards. An overwritten array
+    would change their results without an error.
 
     Parameters
     ----------
     method : callable
     names : tuple of str
-        Of the arguments that are arrays to be read, which come one after the other.
+        Names of consecutive arguments that are arrays.
     first : int, default=0
-        The place of the first of them, not counting self.
+        Position of the first of these arguments, not counting self.
 
     Returns
     -------
@@ -53,7 +55,7 @@ def with_read_only_arguments(method: Callable, names: tuple[str, ...], first: in
     last = first + len(names)
 
     @functools.wraps(method)
-    def guarded(self, *arguments, **named):
+    def guarded(self: Any, *arguments: Any, **named: Any) -> Any:
         if not _guards_arguments.get():
             return method(self, *arguments, **named)
         read = map(read_only, arguments[first:last])
@@ -69,11 +71,11 @@ def with_read_only_arguments(method: Callable, names: tuple[str, ...], first: in
     return guarded
 
 
-def with_read_only_outputs(record: Callable) -> Callable:
-    """A `record` whose outputs, where they are kept for the way back, are read-only there."""
+def with_read_only_outputs(record: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a method `record` so that outputs in its record are read-only."""
 
     @functools.wraps(record)
-    def guarded(self, *arguments, **named):
+    def guarded(self: Any, *arguments: Any, **named: Any) -> tuple[Any, Any]:
         outputs, kept = record(self, *arguments, **named)
         if not _guards_arguments.get():
             return outputs, kept
@@ -85,18 +87,18 @@ def with_read_only_outputs(record: Callable) -> Callable:
 
 
 def guard_passes(cls: type[Layer], contract: type[Layer]) -> None:
-    """Give the passes that a class defines read-only arguments, if it is none of this package's.
+    """Wrap the passes that a user's class defines, so that their arguments are read-only.
 
     Parameters
     ----------
     cls : type
     contract : type
-        `Layer`, whose own record is the inputs.
+        `Layer`; its default record is the inputs.
     """
     if is_of_the_package(cls):
         return
     own = vars(cls)
-    # A record of its own is the layer's to overwrite.
+    # A layer may overwrite a record that it made itself.
     of_record = ("inputs", "grad_output") if cls.record is contract.record else ("grad_output",)
     names = {
         "forward_pass": ("inputs",),
@@ -115,7 +117,7 @@ def guard_passes(cls: type[Layer], contract: type[Layer]) -> None:
 
 @contextmanager
 def writable_arguments() -> Iterator[None]:
-    """Within this context, passes of somebody else's classes are given arrays as they are."""
+    """Context in which the passes of users' classes get writable arguments."""
     token = _guards_arguments.set(False)
     try:
         yield
@@ -124,13 +126,13 @@ def writable_arguments() -> Iterator[None]:
 
 
 def is_read_only_error(error: BaseException) -> bool:
-    """Whether an error is NumPy's for an array that cannot be written to."""
+    """Return whether an error is NumPy's for writing to a read-only array."""
     return type(error) is ValueError and "read-only" in str(error)
 
 
 def overwrite_error(who: str, names: tuple[str, ...]) -> ValueError:
-    """The error for somebody who writes to arguments."""
+    """Return the error for a method that writes to its arguments."""
     return ValueError(
-        f"{who} wrote to its {' or '.join(names)}, which others read after it. Write to a copy, as by "
+        f"{who} wrote to its {' or '.join(names)}, which is read again afterwards. Write to a copy, as by "
         f"{names[0]} = {names[0]}.copy()."
     )

@@ -1,4 +1,4 @@
-"""Layers: a file for each family, formulas only."""
+"""Layers: formulas, in one file for each family; the only list of all layers."""
 
 from layernet.layers.activation import Activation
 from layernet.layers.dense import Dense

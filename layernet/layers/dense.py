@@ -1,4 +1,4 @@
-"""The layer that learns: every output is a weighted sum of all inputs."""
+"""Fully connected layer: every output is a weighted sum of all inputs."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import functools
 
 import numpy as np
 
+from layernet.initializers import InitialValues, as_initializer
 from layernet.layer import Layer
 from layernet.sparse import write_weight_gradient
+from layernet.validation import require_bool
 
 
 class Dense(Layer):
-    r"""A weighted sum of all inputs for each unit.
+    r"""Fully connected layer: each unit is a weighted sum of all inputs.
 
     outputs = inputs @ weights + bias. With G = grad_output,
 
@@ -19,13 +21,13 @@ class Dense(Layer):
     - grad_bias = sum of the rows of G,
     - grad_inputs = G @ weights\ :sup:`T`.
 
-    Sparse rows are multiplied as they are: what a pass costs is counted by the entries that are there, and
-    grad_weights is computed for the features that occur in the batch and 0 for the others.
+    Sparse rows are not converted: the cost of a pass is proportional to the number of their entries.
+    grad_weights is 0 for features that do not occur in the batch.
 
     Parameters
     ----------
     units : int
-        How many outputs, at least 1.
+        Number of outputs, at least 1.
     use_bias : bool, default=True
     weights_initializer : str or callable, default="glorot_uniform"
         A name from `layernet.initializers`, or a function of the shape and a random generator.
@@ -67,22 +69,29 @@ class Dense(Layer):
         self,
         units: int,
         use_bias: bool = True,
-        weights_initializer="glorot_uniform",
-        bias_initializer="zeros",
-    ):
+        weights_initializer: str | InitialValues = "glorot_uniform",
+        bias_initializer: str | InitialValues = "zeros",
+    ) -> None:
         if not isinstance(units, (int, np.integer)) or isinstance(units, bool) or units < 1:
             raise ValueError(f"Dense: units must be a positive integer, got {units!r}.")
-        if not isinstance(use_bias, (bool, np.bool_)):
-            raise ValueError(
+        if isinstance(use_bias, str):
+            raise TypeError(
+                f"Dense: use_bias must be True or False, got {use_bias!r}. An activation is a layer of its "
+                f"own: Sequential([Dense({units}), {use_bias!r}])."
+            )
+        if isinstance(use_bias, int) and not isinstance(use_bias, bool):
+            raise TypeError(
                 f"Dense: use_bias must be True or False, got {use_bias!r}. The number of inputs is inferred: "
-                "Dense(units)."
+                f"Dense({units})."
             )
         self.units = units
-        self.use_bias = use_bias
+        self.use_bias = require_bool(self, "use_bias", use_bias)
+        as_initializer(weights_initializer, "Dense: weights_initializer")
+        as_initializer(bias_initializer, "Dense: bias_initializer")
         self.weights_initializer = weights_initializer
         self.bias_initializer = bias_initializer
 
-    def create_parameters(self, input_shape):
+    def create_parameters(self, input_shape: tuple[int, ...]) -> None:
         if input_shape == ():
             raise ValueError(
                 f"{self!r} expects inputs of shape (n_samples, features), got one number a sample, of shape "
@@ -97,29 +106,29 @@ class Dense(Layer):
         if self.use_bias:
             self.add_parameter("bias", self.units, self.bias_initializer, decay=False)
 
-    def forward_pass(self, inputs):
+    def forward_pass(self, inputs: np.ndarray) -> np.ndarray:
         outputs = inputs @ self.weights
         if self.use_bias:
             outputs += self.bias
         return outputs
 
-    def backward_from(self, inputs, grad_output):
+    def backward_from(self, inputs: np.ndarray, grad_output: np.ndarray) -> np.ndarray:
         self.parameter_gradients(inputs, grad_output)
         return grad_output @ self.weights.T
 
-    def parameter_gradients(self, inputs, grad_output):
+    def parameter_gradients(self, inputs: np.ndarray, grad_output: np.ndarray) -> None:
         if isinstance(inputs, np.ndarray):
             np.matmul(inputs.T, grad_output, out=self.grad_weights)
         else:
             write_weight_gradient(inputs, grad_output, self.grad_weights)
         if self.use_bias:
-            # The sum of the rows, as a product: twice as fast as a sum that runs down columns.
+            # The sum of the rows as a matrix product, which is twice as fast as a sum over axis 0.
             np.matmul(row_of_ones(len(grad_output), grad_output.dtype), grad_output, out=self.grad_bias)
 
 
 @functools.lru_cache(maxsize=8)
 def row_of_ones(n_samples: int, dtype: np.dtype) -> np.ndarray:
-    """Ones for the samples of a batch; the same for every batch of a size."""
+    """Return a vector of ones; batches of one size share it."""
     ones = np.ones(n_samples, dtype)
     ones.flags.writeable = False
     return ones

@@ -1,12 +1,14 @@
-"""Layer that changes nothing: Identity."""
+"""Layer whose outputs are its inputs: Identity."""
 
 from __future__ import annotations
+
+import numpy as np
 
 from layernet.layer import Layer
 
 
 class Identity(Layer):
-    """Outputs are the inputs: the activation of a linear unit, or a place kept free.
+    """Identity function: the activation of a linear unit, or a placeholder.
 
     f(x) = x, f'(x) = 1.
 
@@ -16,8 +18,8 @@ class Identity(Layer):
     array([[ 1., -2.]])
     """
 
-    def forward_pass(self, inputs):
+    def forward_pass(self, inputs: np.ndarray) -> np.ndarray:
         return inputs.copy()
 
-    def backward_pass(self, inputs, grad_output):
+    def backward_pass(self, inputs: np.ndarray, grad_output: np.ndarray) -> np.ndarray:
         return grad_output.copy()

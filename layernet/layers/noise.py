@@ -1,13 +1,14 @@
-"""Layers that add noise in training only: Dropout, GaussianNoise.
+"""Layers that add noise in training mode only: Dropout, GaussianNoise.
 
-The noise is a function of (seed, step, row in the batch, unit) and not of the order of calls: a pass that is
-computed again sees the same noise, until `end_step` moves on to the next. Training may number the samples
-itself, so that a sample has its noise wherever in the batch it stands.
+The noise is a function of (seed, step, row, unit) and not of the order of calls: a repeated pass has the same
+noise, until `end_step` increments the step. Training may number the rows itself, so that the noise of a sample
+does not depend on its position in the batch.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -17,35 +18,36 @@ from layernet.validation import require_number
 
 
 class NoiseLayer(Layer, abstract=True):
-    """What layers with noise share: a seed drawn at `build`, and a step that `end_step` counts."""
+    """Base class of layers with noise: a seed that `build` draws, and a step that `end_step` increments."""
 
     uses_batch_info = True
     draws_noise = True
 
-    def create_parameters(self, input_shape):
+    def create_parameters(self, input_shape: tuple[int, ...]) -> None:
         self.add_state("seed", int(self._random.integers(LARGEST_SEED)))
         self.add_state("step", 0)
 
-    def end_step(self):
+    def end_step(self) -> None:
         self.step += 1
 
 
 class Dropout(NoiseLayer):
-    """Silence units at random in training, so that none can rely on another.
+    """Dropout: set random units to 0 in training mode, so that no unit can rely on another.
 
-    outputs = inputs * mask / (1 - rate) in training, with mask = 0 with probability rate and 1 otherwise, so
-    that the expected outputs are the inputs; outputs = inputs in inference. grad_inputs = G * mask /
-    (1 - rate).
+    Training mode: outputs = inputs * mask / (1 - rate), with mask = 0 with probability rate, and 1 otherwise.
+    The expected outputs are the inputs. grad_inputs = G * mask / (1 - rate), with G = grad_output.
+
+    Inference mode: outputs = inputs, grad_inputs = G.
 
     Parameters
     ----------
     rate : float
-        The probability that a unit is silenced, at least 0 and less than 1.
+        Probability that a unit is set to 0, at least 0 and less than 1.
 
     Attributes
     ----------
     seed, step : int
-        State: the mask of a step depends on both, and on the row and the unit.
+        State; together with the row and the unit, they determine the mask.
 
     Examples
     --------
@@ -62,25 +64,25 @@ class Dropout(NoiseLayer):
     neural networks from overfitting.
     """
 
-    def __init__(self, rate: float):
+    def __init__(self, rate: float) -> None:
         self.rate = require_number(self, "rate", rate, at_least=0, below=1)
 
-    def record(self, inputs):
+    def record(self, inputs: np.ndarray) -> tuple[np.ndarray, Any]:
         if not self.training or self.rate == 0:
             return inputs.copy(), None
         keep = random_bits(self.seed, self.step, inputs.shape, self.batch_rows) >= np.uint32(self.rate * 2**32)
         mask = keep * inputs.dtype.type(1 / (1 - self.rate))
         return inputs * mask, mask
 
-    def backward_from(self, mask, grad_output):
+    def backward_from(self, mask: np.ndarray | None, grad_output: np.ndarray) -> np.ndarray:
         return grad_output.copy() if mask is None else grad_output * mask
 
 
 class GaussianNoise(NoiseLayer):
-    """Add normal noise in training, so that the network learns to shrug it off.
+    """Add normal noise of mean 0 in training mode, a form of regularization.
 
-    outputs = inputs + e with e normal of mean 0 in training; outputs =
-    inputs in inference. grad_inputs = G in both.
+    outputs = inputs + noise in training mode, outputs = inputs in inference mode; grad_inputs = grad_output in
+    both.
 
     Parameters
     ----------
@@ -90,7 +92,7 @@ class GaussianNoise(NoiseLayer):
     Attributes
     ----------
     seed, step : int
-        State: the noise of a step depends on both, and on the row and the unit.
+        State; together with the row and the unit, they determine the noise.
 
     References
     ----------
@@ -98,24 +100,24 @@ class GaussianNoise(NoiseLayer):
     ones: Box and Muller (1958).
     """
 
-    def __init__(self, standard_deviation: float):
+    def __init__(self, standard_deviation: float) -> None:
         self.standard_deviation = require_number(self, "standard_deviation", standard_deviation, at_least=0)
 
-    def forward_pass(self, inputs):
+    def forward_pass(self, inputs: np.ndarray) -> np.ndarray:
         if not self.training or self.standard_deviation == 0:
             return inputs.copy()
-        # Halves keep both away from 0, where the logarithm is infinite.
+        # 0.5 is added because the logarithm of 0 is infinite.
         first = (random_bits(self.seed, 2 * self.step, inputs.shape, self.batch_rows) + 0.5) / 2**32
         second = (random_bits(self.seed, 2 * self.step + 1, inputs.shape, self.batch_rows) + 0.5) / 2**32
         normal = np.sqrt(-2 * np.log(first)) * np.cos(2 * math.pi * second)
         return inputs + self.standard_deviation * normal.astype(inputs.dtype)
 
-    def backward_pass(self, inputs, grad_output):
+    def backward_pass(self, inputs: np.ndarray, grad_output: np.ndarray) -> np.ndarray:
         return grad_output.copy()
 
 
 def random_bits(seed: int, step: int, shape: tuple[int, ...], rows: np.ndarray | None = None) -> np.ndarray:
-    """32 random bits for each unit of each row, the same whenever and wherever they are computed.
+    """Return 32 random bits for each unit of each row, as a function of the arguments alone.
 
     bits(seed, step, row, unit) = mix(mix(key + row * odd_1) + unit * odd_2), where key = mix(mix(seed) + step)
     and mix is an invertible scrambling of 32 bits.
@@ -123,11 +125,11 @@ def random_bits(seed: int, step: int, shape: tuple[int, ...], rows: np.ndarray |
     Parameters
     ----------
     seed, step : int
-        Their lowest 32 bits count.
+        Only their lowest 32 bits are used.
     shape : tuple of int
-        Rows first.
+        The first axis counts rows.
     rows : ndarray of shape (shape[0],), uint32, default=None
-        The number of each row; None counts them from 0. Rows of one number get the same bits.
+        Number of each row; None for 0, 1, 2, ... Rows with equal numbers get equal bits.
 
     Returns
     -------
@@ -143,7 +145,7 @@ def random_bits(seed: int, step: int, shape: tuple[int, ...], rows: np.ndarray |
 
 
 def mix(bits: np.ndarray) -> np.ndarray:
-    """Scramble 32 bits so that each bit of the result depends on every bit given, without loss.
+    """Hash 32 bits by an invertible function; each bit of the result depends on every bit of the input.
 
     Shifts and odd multipliers found by an automatic search for the least bias (Wellons, 2018, hash function
     prospector, "lowbias32").

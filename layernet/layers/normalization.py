@@ -1,21 +1,21 @@
-"""Layers that bring their inputs to a common scale: BatchNorm, LayerNorm, RMSNorm."""
+"""Normalization layers: BatchNorm, LayerNorm, RMSNorm."""
 
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from layernet.layer import Layer
 from layernet.validation import require_number
 
-# Among so many of the last batches BatchNorm looks for a full one.
+# Number of recent batches whose largest counts as a full batch.
 LAST_BATCHES = 20
 
 
 class BatchNorm(Layer):
-    """Bring every feature to mean 0 and variance 1 over the batch, then scale and shift it.
+    """Normalize every feature to mean 0 and variance 1 over the batch, then scale and shift it.
 
     outputs = gamma n + beta with n = (inputs - mean) / sqrt(variance + epsilon). In training, mean and variance
     are those of the batch, over all axes but the last, in which each sample i has its share p_i: 1 / n_samples,
@@ -28,10 +28,10 @@ class BatchNorm(Layer):
     Parameters
     ----------
     momentum : float, default=0.9
-        A full batch moves the running averages by 1 - momentum, once per step, in `end_step`; see Notes. Some
-        write it the other way round (PyTorch's momentum is 1 - ours).
+        `end_step` moves the running averages by 1 - momentum for a full batch; see Notes. PyTorch's momentum is
+        1 - this momentum.
     epsilon : float, default=1e-5
-        Inside the root.
+        Added to the variance, inside the root.
 
     Attributes
     ----------
@@ -42,9 +42,9 @@ class BatchNorm(Layer):
     Raises
     ------
     ValueError
-        When training begins, or in a loop by hand when a step ends, if batches have one row: a row is its own
-        mean, so that every output is beta and no layer before this one learns anything. A batch of one row
-        between larger ones, such as the last of an epoch, is no error.
+        If batches have one row, when training begins or, in a loop by hand, when a step ends. A row is its own
+        mean, so all outputs would be beta. A batch of one row after larger batches, such as the last of an
+        epoch, is no error.
 
     Notes
     -----
@@ -83,15 +83,15 @@ class BatchNorm(Layer):
 
     uses_batch_info = True
     _batch: BatchStatistics | None = None
-    # The rows of the last batches; kernels write here too. No state: it says how large batches are, and the
-    # next ones say so again.
+    # Rows of the last batches; kernels write to it too. It is not part of the state: the next batches refill
+    # it.
     _last_rows: np.ndarray | None = None
 
-    def __init__(self, momentum: float = 0.9, epsilon: float = 1e-5):
+    def __init__(self, momentum: float = 0.9, epsilon: float = 1e-5) -> None:
         self.momentum = require_number(self, "momentum", momentum, at_least=0, at_most=1)
         self.epsilon = require_number(self, "epsilon", epsilon, above=0)
 
-    def create_parameters(self, input_shape):
+    def create_parameters(self, input_shape: tuple[int, ...]) -> None:
         features = last_axis(self, input_shape)
         self.add_parameter("gamma", features, "ones", decay=False)
         self.add_parameter("beta", features, "zeros", decay=False)
@@ -99,7 +99,7 @@ class BatchNorm(Layer):
         self.add_state("running_variance", np.ones(features))
         self._last_rows = np.zeros((1, LAST_BATCHES))
 
-    def validate_batch_size(self, n_rows):
+    def validate_batch_size(self, n_rows: int) -> None:
         if n_rows * math.prod(self.input_shape[:-1]) == 1 and self._full_rows(n_rows) < 2:
             raise ValueError(
                 f"{self!r} expects batches of at least 2 rows in training, got batches of 1 row "
@@ -108,7 +108,7 @@ class BatchNorm(Layer):
                 "LayerNorm()."
             )
 
-    def record(self, inputs):
+    def record(self, inputs: np.ndarray) -> tuple[np.ndarray, Any]:
         if self.training and inputs.size > 0:
             batch_axes = tuple(range(inputs.ndim - 1))
             shares = self._shares(inputs)
@@ -123,7 +123,7 @@ class BatchNorm(Layer):
         normalized = centered * inverse_deviation
         return self.gamma * normalized + self.beta, (normalized, inverse_deviation, shares)
 
-    def backward_from(self, record, grad_output):
+    def backward_from(self, record: Any, grad_output: np.ndarray) -> np.ndarray:
         normalized, inverse_deviation, shares = record
         batch_axes = tuple(range(grad_output.ndim - 1))
         self.grad_gamma = (grad_output * normalized).sum(axis=batch_axes)
@@ -136,26 +136,26 @@ class BatchNorm(Layer):
             )
         return grad_normalized * inverse_deviation
 
-    def _shares(self, inputs):
-        """The share of each sample, spread over its axes but the last: one number if all weigh the same."""
+    def _shares(self, inputs: np.ndarray) -> np.ndarray:
+        """Return the share of each sample in the means; one number if all have the same weight."""
         size = inputs.size // inputs.shape[-1]
         if self.batch_weights is None or not self.batch_weights.any():
             return np.asarray(1 / size, inputs.dtype)
         shares = self.batch_weights / (self.batch_weights.sum() * (size // len(inputs)))
         return shares.astype(inputs.dtype).reshape(-1, *[1] * (inputs.ndim - 1))
 
-    def _rows_by_weight(self, inputs):
-        """What the batch weighs in rows of mean weight; in a loop by hand, which knows no mean, its rows."""
+    def _rows_by_weight(self, inputs: np.ndarray) -> float:
+        """Return the weight of the batch divided by the mean weight; without a mean weight, its rows."""
         if self.batch_weights is None or self.batch_mean_weight is None:
             return len(inputs)
         return float(self.batch_weights.sum()) / self.batch_mean_weight
 
-    def _full_rows(self, n_rows):
-        """The rows of a full batch, given those of this one."""
+    def _full_rows(self, n_rows: int) -> float:
+        """Return the rows of a full batch: the most of this batch, the last ones and the batch size."""
         known = [] if self._last_rows is None else self._last_rows[0]
         return float(max(self.batch_full_rows or 0, n_rows, *known))
 
-    def end_step(self):
+    def end_step(self) -> None:
         if self._batch is None:
             return
         batch, self._batch = self._batch, None
@@ -176,7 +176,7 @@ class BatchNorm(Layer):
 
 
 class BatchStatistics(NamedTuple):
-    """What BatchNorm keeps of a batch until the step ends."""
+    """Statistics of a batch that BatchNorm keeps until the step ends."""
 
     mean: np.ndarray
     variance: np.ndarray
@@ -185,7 +185,7 @@ class BatchStatistics(NamedTuple):
 
 
 class LayerNorm(Layer):
-    """Bring every row to mean 0 and variance 1 over its features, then scale and shift each feature.
+    """Normalize every row to mean 0 and variance 1 over its features, then scale and shift each feature.
 
     outputs = gamma n + beta with n = (inputs - mean) / sqrt(variance + epsilon), mean and variance along
     the last axis. With H = G gamma: grad_inputs = (H - mean of H - n * mean of (H n)) / sqrt(variance +
@@ -211,22 +211,22 @@ class LayerNorm(Layer):
     Ba, Kiros and Hinton (2016), Layer normalization.
     """
 
-    def __init__(self, epsilon: float = 1e-5):
+    def __init__(self, epsilon: float = 1e-5) -> None:
         self.epsilon = require_number(self, "epsilon", epsilon, above=0)
 
-    def create_parameters(self, input_shape):
+    def create_parameters(self, input_shape: tuple[int, ...]) -> None:
         features = last_axis(self, input_shape)
         self.add_parameter("gamma", features, "ones", decay=False)
         self.add_parameter("beta", features, "zeros", decay=False)
 
-    def record(self, inputs):
+    def record(self, inputs: np.ndarray) -> tuple[np.ndarray, Any]:
         centered = inputs - exact_mean(inputs, -1, keepdims=True)
         variance = (centered * centered).mean(axis=-1, keepdims=True)
         inverse_deviation = 1 / np.sqrt(variance + self.epsilon)
         normalized = centered * inverse_deviation
         return self.gamma * normalized + self.beta, (normalized, inverse_deviation)
 
-    def backward_from(self, record, grad_output):
+    def backward_from(self, record: Any, grad_output: np.ndarray) -> np.ndarray:
         normalized, inverse_deviation = record
         batch_axes = tuple(range(grad_output.ndim - 1))
         self.grad_gamma = (grad_output * normalized).sum(axis=batch_axes)
@@ -238,7 +238,7 @@ class LayerNorm(Layer):
 
 
 class RMSNorm(Layer):
-    """Bring every row to a root mean square of 1 over its features, then scale each feature.
+    """Normalize every row to a root mean square of 1 over its features, then scale each feature.
 
     outputs = gamma n with n = inputs / sqrt(mean of inputs**2 + epsilon) along the last axis. With H = G gamma:
     grad_inputs = (H - n * mean of (H n)) / sqrt(mean of inputs**2 + epsilon); grad_gamma is the sum of G n over
@@ -263,19 +263,19 @@ class RMSNorm(Layer):
     Zhang and Sennrich (2019), Root mean square layer normalization.
     """
 
-    def __init__(self, epsilon: float = 1e-5):
+    def __init__(self, epsilon: float = 1e-5) -> None:
         self.epsilon = require_number(self, "epsilon", epsilon, above=0)
 
-    def create_parameters(self, input_shape):
+    def create_parameters(self, input_shape: tuple[int, ...]) -> None:
         self.add_parameter("gamma", last_axis(self, input_shape), "ones", decay=False)
 
-    def record(self, inputs):
+    def record(self, inputs: np.ndarray) -> tuple[np.ndarray, Any]:
         mean_square = (inputs * inputs).mean(axis=-1, keepdims=True)
         inverse_size = 1 / np.sqrt(mean_square + self.epsilon)
         normalized = inputs * inverse_size
         return self.gamma * normalized, (normalized, inverse_size)
 
-    def backward_from(self, record, grad_output):
+    def backward_from(self, record: Any, grad_output: np.ndarray) -> np.ndarray:
         normalized, inverse_size = record
         batch_axes = tuple(range(grad_output.ndim - 1))
         self.grad_gamma = (grad_output * normalized).sum(axis=batch_axes)
@@ -284,15 +284,17 @@ class RMSNorm(Layer):
         return (grad_normalized - normalized * along) * inverse_size
 
 
-def exact_mean(inputs: np.ndarray, axis, keepdims: bool = False, shares=None) -> np.ndarray:
-    """The mean, summed up in double precision: in float32 the sum of large numbers would drown the variance."""
+def exact_mean(
+    inputs: np.ndarray, axis: int | tuple[int, ...], keepdims: bool = False, shares: np.ndarray | None = None
+) -> np.ndarray:
+    """Return the mean, summed in double precision: the rounding of a float32 sum may exceed the variance."""
     if shares is not None:
         return (inputs * shares.astype(np.float64)).sum(axis=axis, keepdims=keepdims).astype(inputs.dtype)
     return inputs.mean(axis=axis, dtype=np.float64, keepdims=keepdims).astype(inputs.dtype, copy=False)
 
 
 def last_axis(layer: Layer, input_shape: tuple[int, ...]) -> int:
-    """The number of features, or an error where there is no axis of features."""
+    """Return the number of features; raise a ValueError if there is no axis of features."""
     if not input_shape:
         raise ValueError(
             f"{layer!r} expects inputs of shape (n_samples, ..., features), got one number a sample. "

@@ -1,4 +1,4 @@
-"""Activations that let positive inputs through: ReLU, LeakyReLU, ELU, SELU."""
+"""Rectifiers, which are linear for positive inputs: ReLU, LeakyReLU, ELU, SELU."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from layernet.validation import require_number
 
 
 class ReLU(Activation):
-    """The rectifier: positive inputs pass, negative ones become zero.
+    """Rectified linear unit: max(inputs, 0).
 
     r(x) = max(x, 0), and r'(x) = 1 where x > 0, else 0 (also at 0).
 
@@ -26,15 +26,15 @@ class ReLU(Activation):
     Nair and Hinton (2010), Rectified linear units improve restricted Boltzmann machines.
     """
 
-    def forward_pass(self, inputs):
+    def forward_pass(self, inputs: np.ndarray) -> np.ndarray:
         return np.maximum(inputs, 0)
 
-    def backward_from(self, outputs, grad_output):
+    def backward_from(self, outputs: np.ndarray, grad_output: np.ndarray) -> np.ndarray:
         return grad_output * (outputs > 0).astype(outputs.dtype)
 
 
 class LeakyReLU(Activation):
-    """A rectifier that still lets a little of the negative side through, so that no unit dies.
+    """Rectifier with a small slope for negative inputs, so that the gradient is not 0 there.
 
     r(x) = x where x > 0, else slope * x; r'(x) = 1 where x > 0, else slope.
 
@@ -53,21 +53,21 @@ class LeakyReLU(Activation):
     Maas, Hannun and Ng (2013), Rectifier nonlinearities improve neural network acoustic models.
     """
 
-    def __init__(self, negative_slope: float = 0.01):
+    def __init__(self, negative_slope: float = 0.01) -> None:
         self.negative_slope = require_number(self, "negative_slope", negative_slope, at_least=0)
 
-    def forward_pass(self, inputs):
+    def forward_pass(self, inputs: np.ndarray) -> np.ndarray:
         return np.where(inputs > 0, inputs, self.negative_slope * inputs)
 
-    def backward_from(self, outputs, grad_output):
+    def backward_from(self, outputs: np.ndarray, grad_output: np.ndarray) -> np.ndarray:
         return np.where(outputs > 0, grad_output, self.negative_slope * grad_output)
 
 
 class ELU(Layer):
-    """A rectifier whose negative side bends smoothly towards -alpha.
+    """Exponential linear unit: a rectifier that approaches -alpha for negative inputs.
 
     e(x) = x where x > 0, else alpha (exp(x) - 1); e'(x) = 1 where x > 0, else alpha exp(x), which equals
-    e(x) + alpha; but far below zero that sum has no digits left.
+    e(x) + alpha. For large negative x, that sum would lose all digits.
 
     Parameters
     ----------
@@ -85,21 +85,21 @@ class ELU(Layer):
     units.
     """
 
-    def __init__(self, alpha: float = 1.0):
+    def __init__(self, alpha: float = 1.0) -> None:
         self.alpha = require_number(self, "alpha", alpha, above=0)
 
-    def forward_pass(self, inputs):
+    def forward_pass(self, inputs: np.ndarray) -> np.ndarray:
         return np.where(inputs > 0, inputs, self.alpha * np.expm1(np.minimum(inputs, 0)))
 
-    def backward_pass(self, inputs, grad_output):
+    def backward_pass(self, inputs: np.ndarray, grad_output: np.ndarray) -> np.ndarray:
         return grad_output * np.where(inputs > 0, 1, self.alpha * np.exp(np.minimum(inputs, 0)))
 
 
 class SELU(Layer):
-    """An ELU scaled so that activations keep mean 0 and variance 1 from layer to layer.
+    """Scaled ELU, which keeps activations near mean 0 and variance 1 from layer to layer.
 
     s(x) = scale * x where x > 0, else scale * alpha (exp(x) - 1); s'(x) = scale where x > 0, else
-    scale * alpha exp(x). It asks for the initialiser `"lecun_normal"`.
+    scale * alpha exp(x). Use it with the initializer `"lecun_normal"`.
 
     Examples
     --------
@@ -114,10 +114,10 @@ class SELU(Layer):
     alpha = 1.6732632423543772
     scale = 1.0507009873554805
 
-    def forward_pass(self, inputs):
+    def forward_pass(self, inputs: np.ndarray) -> np.ndarray:
         negative = self.scale * self.alpha * np.expm1(np.minimum(inputs, 0))
         return np.where(inputs > 0, self.scale * inputs, negative)
 
-    def backward_pass(self, inputs, grad_output):
+    def backward_pass(self, inputs: np.ndarray, grad_output: np.ndarray) -> np.ndarray:
         negative = self.scale * self.alpha * np.exp(np.minimum(inputs, 0))
         return grad_output * np.where(inputs > 0, self.scale, negative)

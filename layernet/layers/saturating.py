@@ -1,4 +1,4 @@
-"""Activations that squeeze their inputs into an interval: Sigmoid, Tanh, HardSigmoid."""
+"""Activations with bounded outputs: Sigmoid, Tanh, HardSigmoid."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from layernet.layers.activation import Activation
 
 
 class Sigmoid(Activation):
-    """The logistic function, which turns any number into one between 0 and 1.
+    """Logistic function, with outputs between 0 and 1.
 
     s(x) = 1 / (1 + exp(-x)), and s'(x) = s(x) (1 - s(x)), at most 1/4.
 
@@ -22,15 +22,15 @@ class Sigmoid(Activation):
 
     output_bounds = (0.0, 1.0)
 
-    def forward_pass(self, inputs):
+    def forward_pass(self, inputs: np.ndarray) -> np.ndarray:
         return logistic(inputs)
 
-    def backward_from(self, outputs, grad_output):
+    def backward_from(self, outputs: np.ndarray, grad_output: np.ndarray) -> np.ndarray:
         return grad_output * outputs * (1 - outputs)
 
 
 class Tanh(Activation):
-    """The hyperbolic tangent, a sigmoid stretched to lie between -1 and 1.
+    """Hyperbolic tangent, with outputs between -1 and 1.
 
     tanh(x) = (exp(x) - exp(-x)) / (exp(x) + exp(-x)), and tanh'(x) = 1 - tanh(x)**2.
 
@@ -42,15 +42,15 @@ class Tanh(Activation):
 
     output_bounds = (-1.0, 1.0)
 
-    def forward_pass(self, inputs):
+    def forward_pass(self, inputs: np.ndarray) -> np.ndarray:
         return np.tanh(inputs)
 
-    def backward_from(self, outputs, grad_output):
+    def backward_from(self, outputs: np.ndarray, grad_output: np.ndarray) -> np.ndarray:
         return grad_output * (1 - outputs * outputs)
 
 
 class HardSigmoid(Activation):
-    """A sigmoid of three straight lines.
+    """Piecewise linear approximation of the sigmoid.
 
     h(x) = min(max(x / 6 + 1/2, 0), 1), and h'(x) = 1/6 where 0 < h(x) < 1, else 0.
 
@@ -64,15 +64,15 @@ class HardSigmoid(Activation):
 
     output_bounds = (0.0, 1.0)
 
-    def forward_pass(self, inputs):
+    def forward_pass(self, inputs: np.ndarray) -> np.ndarray:
         return np.clip(inputs / 6 + 0.5, 0, 1)
 
-    def backward_from(self, outputs, grad_output):
+    def backward_from(self, outputs: np.ndarray, grad_output: np.ndarray) -> np.ndarray:
         return grad_output * ((outputs > 0) & (outputs < 1)) / 6
 
 
 def logistic(inputs: np.ndarray) -> np.ndarray:
-    """1 / (1 + exp(-inputs)), to full precision at both ends."""
-    # exp overflows to infinity far below zero, and 1 / infinity is the right answer there.
+    """Return 1 / (1 + exp(-inputs)), without overflow."""
+    # exp overflows to infinity for large negative inputs, and 1 / infinity = 0 is the correct result.
     with np.errstate(over="ignore"):
         return 1 / (1 + np.exp(-inputs))

@@ -1,9 +1,10 @@
-"""Layers that change the shape and no value: Flatten, Reshape."""
+"""Layers that change the shape of their inputs: Flatten, Reshape."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -11,9 +12,9 @@ from layernet.layer import Layer
 
 
 class Flatten(Layer):
-    """Turn every sample into one row of features, as Dense expects it.
+    """Reshape every sample to one row of features, as Dense expects it.
 
-    Outputs have the shape (n_samples, features); the way back restores the shape of the inputs.
+    Outputs have the shape (n_samples, features).
 
     Examples
     --------
@@ -22,21 +23,21 @@ class Flatten(Layer):
     (5, 64)
     """
 
-    def record(self, inputs):
+    def record(self, inputs: np.ndarray) -> tuple[np.ndarray, Any]:
         features = math.prod(inputs.shape[1:])
         return np.array(inputs.reshape(len(inputs), features)), inputs.shape
 
-    def backward_from(self, input_shape, grad_output):
+    def backward_from(self, input_shape: tuple[int, ...], grad_output: np.ndarray) -> np.ndarray:
         return np.array(grad_output.reshape(input_shape))
 
 
 class Reshape(Layer):
-    """Give every sample another shape with the same number of values.
+    """Reshape every sample.
 
     Parameters
     ----------
     shape : sequence of int
-        Without the batch axis. One of the sizes may be -1: what is left over.
+        Without the batch axis. One size may be -1, which is inferred.
 
     Examples
     --------
@@ -45,22 +46,22 @@ class Reshape(Layer):
     (5, 8, 8)
     """
 
-    def __init__(self, shape: Sequence[int]):
-        def is_size(size):
-            return isinstance(size, (int, np.integer)) and (size == -1 or size > 0)
+    def __init__(self, shape: Sequence[int]) -> None:
+        def is_size(size: Any) -> bool:
+            return isinstance(size, (int, np.integer)) and bool(size == -1 or size > 0)
 
         if np.ndim(shape) != 1 or not all(map(is_size, shape)) or list(shape).count(-1) > 1:
             raise ValueError(f"Reshape: shape must be positive sizes, one of which may be -1, got {shape!r}.")
         self.shape = tuple(map(int, shape))
 
-    def record(self, inputs):
+    def record(self, inputs: np.ndarray) -> tuple[np.ndarray, Any]:
         return np.array(inputs.reshape(len(inputs), *self.sizes_for(inputs.shape[1:]))), inputs.shape
 
-    def backward_from(self, input_shape, grad_output):
+    def backward_from(self, input_shape: tuple[int, ...], grad_output: np.ndarray) -> np.ndarray:
         return np.array(grad_output.reshape(input_shape))
 
     def sizes_for(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape with its -1 worked out, also where there are no samples to work it out from."""
+        """Return the shape with its -1 replaced; needs no samples."""
         values = math.prod(input_shape)
         known = math.prod(size for size in self.shape if size != -1)
         sizes = tuple(values // known if size == -1 else size for size in self.shape)

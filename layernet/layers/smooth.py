@@ -1,14 +1,16 @@
-"""Smooth relatives of the rectifier: GELU, SiLU, Mish, Softplus."""
+"""Smooth variants of the rectifier: GELU, SiLU, Mish, Softplus."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
 from layernet.layer import Layer
 from layernet.layers.activation import Activation
 from layernet.layers.saturating import logistic
+from layernet.validation import require_bool
 
 SQRT_HALF = math.sqrt(0.5)
 SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
@@ -16,7 +18,7 @@ INVERSE_SQRT_2_PI = 1 / math.sqrt(2 * math.pi)
 
 
 class Softplus(Activation):
-    """A smooth rectifier, whose derivative is the sigmoid.
+    """Smooth rectifier, whose derivative is the sigmoid.
 
     f(x) = log(1 + exp(x)), and f'(x) = 1 / (1 + exp(-x)) = 1 - exp(-f(x)).
 
@@ -30,15 +32,15 @@ class Softplus(Activation):
     Dugas, Bengio, Belisle, Nadeau and Garcia (2001), Incorporating second-order functional knowledge.
     """
 
-    def forward_pass(self, inputs):
+    def forward_pass(self, inputs: np.ndarray) -> np.ndarray:
         return np.logaddexp(inputs, 0)
 
-    def backward_from(self, outputs, grad_output):
+    def backward_from(self, outputs: np.ndarray, grad_output: np.ndarray) -> np.ndarray:
         return grad_output * -np.expm1(-outputs)
 
 
 class SiLU(Layer):
-    """The input times its own sigmoid; also known as swish.
+    """Sigmoid linear unit, also known as swish: inputs * sigmoid(inputs).
 
     f(x) = x s(x) with s the logistic function, and f'(x) = s(x) (1 + x (1 - s(x))).
 
@@ -52,17 +54,17 @@ class SiLU(Layer):
     Elfwing, Uchibe and Doya (2018), Sigmoid-weighted linear units for neural network function approximation.
     """
 
-    def record(self, inputs):
+    def record(self, inputs: np.ndarray) -> tuple[np.ndarray, Any]:
         sigmoid = logistic(inputs)
         return inputs * sigmoid, (inputs, sigmoid)
 
-    def backward_from(self, record, grad_output):
+    def backward_from(self, record: Any, grad_output: np.ndarray) -> np.ndarray:
         inputs, sigmoid = record
         return grad_output * sigmoid * (1 + inputs * (1 - sigmoid))
 
 
 class Mish(Layer):
-    """The input times the tanh of its softplus.
+    """Mish: inputs * tanh(softplus(inputs)).
 
     f(x) = x t(x) with t(x) = tanh(log(1 + exp(x))), and f'(x) = t(x) + x (1 - t(x)**2) s(x) with s the
     logistic function.
@@ -77,21 +79,21 @@ class Mish(Layer):
     Misra (2020), Mish: a self regularized non-monotonic activation function.
     """
 
-    def record(self, inputs):
+    def record(self, inputs: np.ndarray) -> tuple[np.ndarray, Any]:
         gate = np.tanh(np.logaddexp(inputs, 0))
         return inputs * gate, (inputs, gate)
 
-    def backward_from(self, record, grad_output):
+    def backward_from(self, record: Any, grad_output: np.ndarray) -> np.ndarray:
         inputs, gate = record
         return grad_output * (gate + inputs * (1 - gate * gate) * logistic(inputs))
 
 
 class GELU(Layer):
-    """The input times the probability that a normal variable lies below it.
+    """Gaussian error linear unit: inputs * P(inputs), with P the normal distribution function.
 
     f(x) = x P(x) with P(x) = (1 + erf(x / sqrt(2))) / 2, and f'(x) = P(x) + x p(x) with the density
-    p(x) = exp(-x**2 / 2) / sqrt(2 pi). P is computed as erfc(-x / sqrt(2)) / 2, the same, which is exact also
-    where 1 + erf would be all rounding, far below zero.
+    p(x) = exp(-x**2 / 2) / sqrt(2 pi). P is computed as erfc(-x / sqrt(2)) / 2: for large negative x,
+    1 + erf would lose all digits.
 
     The tanh form puts P(x) = (1 + tanh(u)) / 2 with u = sqrt(2 / pi) (x + 0.044715 x**3) instead, hence
     f'(x) = P(x) + x (1 - tanh(u)**2) / 2 * sqrt(2 / pi) (1 + 3 * 0.044715 x**2). It differs by less than
@@ -112,28 +114,28 @@ class GELU(Layer):
     Hendrycks and Gimpel (2016), Gaussian error linear units.
     """
 
-    def __init__(self, approximate: bool = False):
-        self.approximate = approximate
+    def __init__(self, approximate: bool = False) -> None:
+        self.approximate = require_bool(self, "approximate", approximate)
 
-    def record(self, inputs):
+    def record(self, inputs: np.ndarray) -> tuple[np.ndarray, Any]:
         if self.approximate:
-            near = np.clip(inputs, -10, 10)  # tanh is ±1 long before, and the cube must not overflow
+            near = np.clip(inputs, -10, 10)  # tanh is ±1 beyond 10, and the cube must not overflow
             tanh = np.tanh(SQRT_2_OVER_PI * (near + 0.044715 * near**3))
             below = 0.5 * (1 + tanh)
             slope = 0.5 * (1 - tanh * tanh) * SQRT_2_OVER_PI * (1 + 3 * 0.044715 * near * near)
         else:
             below = 0.5 * complementary_error_function(-SQRT_HALF * inputs)
-            near = np.clip(inputs, -50, 50)  # the density is zero long before, and the square must not overflow
+            near = np.clip(inputs, -50, 50)  # the density is 0 beyond 50, and the square must not overflow
             slope = INVERSE_SQRT_2_PI * np.exp(-0.5 * near * near)
         return inputs * below, (inputs, below, slope)
 
-    def backward_from(self, record, grad_output):
+    def backward_from(self, record: Any, grad_output: np.ndarray) -> np.ndarray:
         inputs, below, slope = record
         return grad_output * (below + inputs * slope)
 
 
 def complementary_error_function(inputs: np.ndarray) -> np.ndarray:
-    """1 - erf(inputs), of which NumPy has none."""
+    """Return 1 - erf(inputs)."""
     # Imported here: SciPy's special functions take longer to import than NumPy, and only GELU needs one.
     from scipy.special import erfc
 

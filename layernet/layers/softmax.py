@@ -1,4 +1,4 @@
-"""Activations over all units of a row together: Softmax and LogSoftmax."""
+"""Activations of whole rows: Softmax and LogSoftmax."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import numpy as np
 
 from layernet.layers.activation import Activation
 
-# From so many numbers on, the maximum of a row is found fast without a copy of all rows.
+# Rows of more numbers need no transposed copy for a fast maximum.
 LONG_ROW = 256
 
 
 class Softmax(Activation):
-    """Turn each row into probabilities.
+    """Softmax: probabilities from each row of inputs.
 
     p_i = exp(x_i) / sum_j exp(x_j) along the last axis; dp_i / dx_j = p_i (1[i = j] - p_j), hence
     grad_inputs_i = p_i (G_i - sum_j G_j p_j).
 
     An input of -inf gets the probability 0.
 
-    To train a classifier leave it out: `CrossEntropy` takes the inputs of the softmax (logits), which is both
-    faster and exact where probabilities round to 0 or 1.
+    Do not use it to train a classifier: `CrossEntropy` takes the inputs of the softmax (logits). This is
+    faster, and exact where probabilities round to 0 or 1.
 
     Examples
     --------
@@ -28,16 +28,16 @@ class Softmax(Activation):
            [1. , 0. ]])
     """
 
-    def forward_pass(self, inputs):
+    def forward_pass(self, inputs: np.ndarray) -> np.ndarray:
         return softmax(inputs)
 
-    def backward_from(self, outputs, grad_output):
+    def backward_from(self, outputs: np.ndarray, grad_output: np.ndarray) -> np.ndarray:
         weighted = (grad_output * outputs).sum(axis=-1, keepdims=True)
         return outputs * (grad_output - weighted)
 
 
 class LogSoftmax(Activation):
-    """The logarithm of the softmax, exact where a probability is too small for a number.
+    """Logarithm of the softmax, exact also where probabilities round to 0.
 
     l_i = x_i - log sum_j exp(x_j) along the last axis; grad_inputs_i = G_i - exp(l_i) sum_j G_j.
 
@@ -47,30 +47,30 @@ class LogSoftmax(Activation):
     array([[     0., -10000.]])
     """
 
-    def forward_pass(self, inputs):
+    def forward_pass(self, inputs: np.ndarray) -> np.ndarray:
         shifted = shifted_rows(inputs)
         return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
-    def backward_from(self, outputs, grad_output):
+    def backward_from(self, outputs: np.ndarray, grad_output: np.ndarray) -> np.ndarray:
         return grad_output - np.exp(outputs) * grad_output.sum(axis=-1, keepdims=True)
 
 
 def softmax(inputs: np.ndarray) -> np.ndarray:
-    """exp(inputs) / sum of exp(inputs) along the last axis."""
-    # Subtracting the maximum changes nothing in the quotient and keeps exp from overflowing.
+    """Return exp(inputs) / sum(exp(inputs)) along the last axis."""
+    # Subtracting the maximum does not change the quotient, and exp cannot overflow.
     exponentials = np.exp(shifted_rows(inputs))
     exponentials /= exponentials.sum(axis=-1, keepdims=True)
     return exponentials
 
 
 def shifted_rows(inputs: np.ndarray) -> np.ndarray:
-    """Inputs less the largest of their row; NaN where that is infinite, as in a row of nothing but -inf."""
+    """Return inputs - maximum of their row; NaN where the maximum is infinite, as in a row of -inf."""
     with np.errstate(invalid="ignore"):
         return inputs - largest_of_rows(inputs)
 
 
 def largest_of_rows(inputs: np.ndarray) -> np.ndarray:
-    """The maximum along the last axis, which is kept with a length of 1; an error where that is the batch."""
+    """Return the maximum along the last axis, which is kept; refuse inputs with only the batch axis."""
     if inputs.ndim < 2:
         raise ValueError(
             f"A softmax expects inputs of shape (n_samples, ..., features), got {inputs.shape}: one number a "
@@ -78,7 +78,6 @@ def largest_of_rows(inputs: np.ndarray) -> np.ndarray:
         )
     if inputs.shape[-1] > LONG_ROW:
         return inputs.max(axis=-1, keepdims=True)
-    # NumPy takes the maximum of many short rows one row at a time; down the columns of a copy it is five times
-    # faster.
+    # NumPy computes the maxima of short rows one by one. On a transposed copy it is five times faster.
     columns = inputs.reshape(-1, inputs.shape[-1]).T.copy()
     return columns.max(axis=0).reshape(*inputs.shape[:-1], 1)

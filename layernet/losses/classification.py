@@ -1,4 +1,4 @@
-"""Losses for classes and labels, all from logits: CrossEntropy, BinaryCrossEntropy, Hinge."""
+"""Losses for classes and labels: CrossEntropy, BinaryCrossEntropy, HingeLoss."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from layernet.layers.softmax import shifted_rows, softmax
 from layernet.losses.loss import Loss, all_labels_match, bounded, count_outputs, mean_over_outputs
 from layernet.validation import require_number
 
-# Losses of many rows of many classes are computed in blocks of so many logits: 8 MB of float64.
+# Logits in a block of rows, for losses of many rows and classes: 8 MB of float64.
 NUMBERS_IN_A_BLOCK = 2**20
 
 
 class CrossEntropy(Loss):
-    """How surprised a classifier is by the true class, in nats; outputs are logits.
+    """Cross-entropy between targets and the softmax of the outputs, in nats; outputs are logits.
 
-    With p = softmax(outputs) and targets t, each row probabilities of the classes,
+    With p = softmax(outputs) and rows t of probabilities of the classes,
 
         loss = -sum_k t_k log p_k = log sum_k exp(outputs_k) - sum_k t_k outputs_k,
         d loss / d outputs_k = p_k - t_k.
@@ -53,14 +53,12 @@ class CrossEntropy(Loss):
     output_activation = staticmethod(softmax)
 
     def __init__(
-        self,
-        label_smoothing: float = 0.0,
-        class_weight: Sequence[float] | Mapping[int, float] | None = None,
-    ):
+        self, label_smoothing: float = 0.0, class_weight: Sequence[float] | Mapping[int, float] | None = None
+    ) -> None:
         self.label_smoothing = require_number(self, "label_smoothing", label_smoothing, at_least=0, below=1)
         self.class_weight = class_weight
 
-    def prepare(self, targets: Any, output_shape, dtype):
+    def prepare(self, targets: Any, output_shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         """Class numbers of shape (n_samples,), or probabilities of shape (n_samples, n_classes)."""
         targets = np.asarray(targets)
         if len(output_shape) != 1:
@@ -78,7 +76,7 @@ class CrossEntropy(Loss):
             )
         return targets
 
-    def sample_weights(self, targets, sample_weight):
+    def sample_weights(self, targets: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray | None:
         if self.class_weight is None:
             return sample_weight
         if targets.ndim == 1:
@@ -87,10 +85,10 @@ class CrossEntropy(Loss):
             weights = targets @ self._weight_of_classes(targets.shape[1])
         return weights if sample_weight is None else weights * sample_weight
 
-    def losses(self, outputs, targets):
+    def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         return losses_in_blocks(self, outputs, targets)
 
-    def record(self, outputs, targets):
+    def record(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, Any]:
         shifted = shifted_rows(outputs)
         of_targets = self._mean_by_targets(shifted, targets)
         exponentials = np.exp(shifted, out=shifted)
@@ -99,22 +97,22 @@ class CrossEntropy(Loss):
         exponentials /= total
         return losses, exponentials
 
-    def gradient_from(self, probabilities, targets):
+    def gradient_from(self, probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
         if targets.ndim == 2:
             return probabilities - self._smoothed(targets)
         gradient = probabilities.copy()
         if self.label_smoothing:
             gradient -= self.label_smoothing / gradient.shape[1]
-        # By the place of each class among all entries: a third of the time of gradient[rows, targets] -= ...
-        places = targets + np.arange(0, gradient.size, gradient.shape[1])
-        gradient.put(places, gradient.take(places) - (1 - self.label_smoothing))
+        # Flat indices take a third of the time of gradient[rows, targets] -= ...
+        indices = targets + np.arange(0, gradient.size, gradient.shape[1])
+        gradient.put(indices, gradient.take(indices) - (1 - self.label_smoothing))
         return gradient
 
-    def is_predicted(self, outputs, targets):
+    def is_predicted(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """The largest logit of a row is that of the class, or of the most probable class."""
         return outputs.argmax(axis=1) == (targets if targets.ndim == 1 else targets.argmax(axis=1))
 
-    def _mean_by_targets(self, values, targets):
+    def _mean_by_targets(self, values: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """sum_k t_k values_k for each row, with smoothed t; an infinite value counts only where t is not 0."""
         if targets.ndim == 2:
             return products_of_rows(self._smoothed(targets), values)
@@ -123,19 +121,19 @@ class CrossEntropy(Loss):
             return of_class
         return (1 - self.label_smoothing) * of_class + self.label_smoothing * values.mean(axis=1)
 
-    def _smoothed(self, targets):
+    def _smoothed(self, targets: np.ndarray) -> np.ndarray:
         if not self.label_smoothing:
             return targets
         return (1 - self.label_smoothing) * targets + self.label_smoothing / targets.shape[1]
 
-    def _weight_of_classes(self, n_classes):
+    def _weight_of_classes(self, n_classes: int) -> np.ndarray:
         if isinstance(self.class_weight, Mapping):
             weights = np.array([self.class_weight.get(label, 1) for label in range(n_classes)], float)
         else:
             weights = np.asarray(self.class_weight, float)
         return bounded(weights)[0] if np.isfinite(weights).all() else weights
 
-    def _check_class_weight(self, n_classes):
+    def _check_class_weight(self, n_classes: int) -> None:
         if self.class_weight is None:
             return
         if isinstance(self.class_weight, Mapping):
@@ -151,7 +149,7 @@ class CrossEntropy(Loss):
 
 
 class BinaryCrossEntropy(Loss):
-    """How surprised a network is by yes-or-no labels, in nats; outputs are logits, one a label.
+    """Binary cross-entropy of labels, in nats; outputs are logits, one for each label.
 
     With p = 1 / (1 + exp(-z)) for the output z and the target t between 0 and 1,
 
@@ -165,9 +163,8 @@ class BinaryCrossEntropy(Loss):
     Parameters
     ----------
     pos_weight, neg_weight : float or sequence of float, default=None
-        v and w in the formula, for all labels or for each: how much a label counts where it is 1 and where it
-        is 0. At least 0; None for 1. A label with few ones among many zeros is found more often with
-        pos_weight = (number of zeros) / (number of ones).
+        v and w in the formula, for all labels or for each: the weights where a label is 1 and where it is 0. At
+        least 0; None for 1. pos_weight = (number of zeros) / (number of ones) balances a rare label.
 
     Examples
     --------
@@ -191,11 +188,11 @@ class BinaryCrossEntropy(Loss):
         self,
         pos_weight: float | Sequence[float] | None = None,
         neg_weight: float | Sequence[float] | None = None,
-    ):
+    ) -> None:
         self.pos_weight = as_label_weights(self, "pos_weight", pos_weight)
         self.neg_weight = as_label_weights(self, "neg_weight", neg_weight)
 
-    def prepare(self, targets: Any, output_shape, dtype):
+    def prepare(self, targets: Any, output_shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         """Labels of the outputs' shape, between 0 and 1."""
         for name in ("pos_weight", "neg_weight"):
             weights = getattr(self, name)
@@ -209,14 +206,14 @@ class BinaryCrossEntropy(Loss):
             raise ValueError(f"{self!r} expects targets between 0 and 1, got {in_words(targets)}.")
         return targets
 
-    def losses(self, outputs, targets):
+    def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         return mean_over_outputs(label_losses(outputs, *self._weighted(targets)))
 
-    def gradient(self, outputs, targets):
+    def gradient(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         yes, both = self._weighted(targets)
         return (both * logistic(outputs) - yes) / count_outputs(outputs)
 
-    def _weighted(self, targets):
+    def _weighted(self, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray | int]:
         """v t, and v t + w (1 - t), which is 1 without weights."""
         if self.pos_weight is None and self.neg_weight is None:
             return targets, 1
@@ -227,13 +224,13 @@ class BinaryCrossEntropy(Loss):
         yes = v * targets
         return yes, yes + w * (1 - targets)
 
-    def is_predicted(self, outputs, targets):
+    def is_predicted(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """Each logit is above 0 where its label is above 1/2, and nowhere else."""
         return all_labels_match(outputs > 0, targets > 0.5)
 
 
 class HingeLoss(Loss):
-    """The margin by which a class is not yet the winner, as in support vector machines.
+    """Hinge loss: the amount by which the class's score misses its margin, as in support vector machines.
 
     For outputs s and the class c of n >= 2 classes (Weston and Watkins, 1999),
 
@@ -255,11 +252,11 @@ class HingeLoss(Loss):
 
     output_kind = "scores of any sign"
 
-    def __init__(self, margin: float = 1.0):
+    def __init__(self, margin: float = 1.0) -> None:
         self.margin = require_number(self, "margin", margin, above=0)
 
-    def prepare(self, targets: Any, output_shape, dtype):
-        """Class numbers of shape (n_samples,); for a single output -1 and 1, made of 0 and 1 if need be."""
+    def prepare(self, targets: Any, output_shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """Class numbers of shape (n_samples,); for a single output -1 and 1, or 0 and 1."""
         if output_shape == (1,):
             targets = super().prepare(targets, output_shape, dtype)
             if not np.isin(targets, (-1, 0, 1)).all() or ((targets == 0).any() and (targets == -1).any()):
@@ -275,10 +272,10 @@ class HingeLoss(Loss):
             )
         return as_class_numbers(np.asarray(targets), output_shape[0], self)
 
-    def losses(self, outputs, targets):
+    def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         return losses_in_blocks(self, outputs, targets)
 
-    def record(self, outputs, targets):
+    def record(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, Any]:
         if targets.ndim == 2:
             slack = self.margin - targets * outputs
             return np.maximum(slack, 0)[:, 0], -targets * (slack > 0)
@@ -290,10 +287,10 @@ class HingeLoss(Loss):
         gradient[rows, targets] = -gradient.sum(axis=1)
         return np.maximum(slack, 0).sum(axis=1), gradient
 
-    def gradient_from(self, record, targets):
+    def gradient_from(self, record: Any, targets: np.ndarray) -> np.ndarray:
         return record
 
-    def is_predicted(self, outputs, targets):
+    def is_predicted(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         """The largest score is that of the class; a single score has the sign of the target."""
         if targets.ndim == 2:
             return all_labels_match(outputs > 0, targets > 0)
@@ -301,7 +298,7 @@ class HingeLoss(Loss):
 
 
 def as_label_weights(loss: Loss, name: str, value: Any) -> float | tuple[float, ...] | None:
-    """Weights of labels as a number or a tuple of numbers, each finite and at least 0; None stays None."""
+    """Convert weights of labels to a number or a tuple of numbers, finite and at least 0; None stays None."""
     if value is None or np.ndim(value) == 0:
         return require_number(loss, name, value, at_least=0, or_none=True)
     if np.ndim(value) != 1 or len(value) == 0:
@@ -312,14 +309,14 @@ def as_label_weights(loss: Loss, name: str, value: Any) -> float | tuple[float, 
 
 
 def losses_in_blocks(loss: Loss, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """The loss of each sample from a `record` that works on each row alone, with memory for a block of rows."""
+    """Compute the loss of each sample in blocks of rows, by a `record` that treats rows independently."""
     n_rows = max(1, NUMBERS_IN_A_BLOCK // outputs.shape[1])
     blocks = [slice(start, start + n_rows) for start in range(0, max(1, len(outputs)), n_rows)]
     return np.concatenate([loss.record(outputs[rows], targets[rows])[0] for rows in blocks])
 
 
 def label_losses(outputs: np.ndarray, yes: np.ndarray, both: np.ndarray | int) -> np.ndarray:
-    """both log(1 + exp(z)) - yes z for each output z; of an infinite z 0 if it is right, and else infinite."""
+    """Compute both * log(1 + exp(z)) - yes * z for each output z; 0 or infinity where z is infinite."""
     with np.errstate(invalid="ignore"):
         losses = both * np.logaddexp(outputs, 0) - yes * outputs
     infinite = np.isinf(outputs)
@@ -330,7 +327,7 @@ def label_losses(outputs: np.ndarray, yes: np.ndarray, both: np.ndarray | int) -
 
 
 def products_of_rows(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """sum_k w_k v_k for each row; 0 times an infinite value is 0."""
+    """Compute sum_k w_k v_k for each row, with 0 * infinity = 0."""
     with np.errstate(invalid="ignore"):
         sums = np.vecdot(weights, values)
     if np.isnan(sums).any():
@@ -339,7 +336,7 @@ def products_of_rows(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def refuse_column(targets: np.ndarray, n_classes: int, loss: Loss) -> None:
-    """Raise an error for class numbers in a column, where they are expected in one dimension."""
+    """Raise a ValueError for class numbers in a column: one dimension is expected."""
     if targets.ndim == 2 and targets.shape[1] == 1 and n_classes > 1:
         raise ValueError(
             f"{loss!r} expects class numbers of shape (n_samples,), got {targets.shape}, a column. "
@@ -348,7 +345,7 @@ def refuse_column(targets: np.ndarray, n_classes: int, loss: Loss) -> None:
 
 
 def as_class_numbers(targets: np.ndarray, n_classes: int, loss: Loss) -> np.ndarray:
-    """Class numbers as integers, checked against the number of classes."""
+    """Convert class numbers to integers and check their range."""
     if targets.dtype.kind not in "biu":
         whole = targets.dtype.kind == "f" and np.isfinite(targets).all() and (targets == targets.round()).all()
         if not whole:
@@ -365,6 +362,6 @@ def as_class_numbers(targets: np.ndarray, n_classes: int, loss: Loss) -> np.ndar
 
 
 def in_words(targets: np.ndarray) -> str:
-    """The range of some targets, or the number that all of them are."""
+    """Return the range of targets in words, or their common value."""
     first, last = targets.min(), targets.max()
     return f"{first}" if first == last else f"{first} to {last}"

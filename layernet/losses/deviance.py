@@ -1,7 +1,6 @@
-"""Losses as estimators have them, summed over the outputs: HalfSquaredError, HalfPoissonDeviance, LogLoss.
+"""Losses of scikit-learn's estimators, summed over the outputs: HalfSquaredError, HalfPoissonDeviance, LogLoss.
 
-Summed, each output of a sample counts as much as it would if it were predicted alone, and the gradient with
-respect to an output does not depend on how many others there are.
+The gradient of a sum with respect to an output does not depend on the number of outputs.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from layernet.validation import require_number
 
 
 class HalfSquaredError(Loss):
-    """Half the squared length of the error.
+    """Half the squared error, summed over the outputs.
 
     loss = sum of e**2 / 2 over the outputs, d loss / d outputs = e, with e = outputs - targets.
 
@@ -28,18 +27,18 @@ class HalfSquaredError(Loss):
     4.5
     """
 
-    def losses(self, outputs, targets):
+    def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         error = outputs - targets
         return np.vecdot(error, error) / 2
 
-    def gradient(self, outputs, targets):
+    def gradient(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         return outputs - targets
 
     is_predicted = is_nearest_label_correct
 
 
 class HalfPoissonDeviance(PoissonLoss):
-    """Half the deviance of counts from their predicted rates; outputs are logarithms of rates.
+    """Half the Poisson deviance, summed over the outputs; outputs are logarithms of expected counts.
 
     loss = sum over the outputs z of t log t - t z - t + exp(z), which is 0 where exp(z) = t, with t log t = 0
     for t = 0; d loss / dz = exp(z) - t.
@@ -54,18 +53,18 @@ class HalfPoissonDeviance(PoissonLoss):
     McCullagh and Nelder (1989), Generalized linear models.
     """
 
-    def losses(self, outputs, targets):
+    def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         entropy = targets * np.log(np.where(targets > 0, targets, 1))
-        with np.errstate(over="ignore"):  # an infinite expected count is an infinite loss, no accident
+        with np.errstate(over="ignore"):  # an infinite expected count is an infinite loss, not an error
             return (entropy - counted_outputs(outputs, targets) - targets + np.exp(outputs)).sum(axis=1)
 
-    def gradient(self, outputs, targets):
+    def gradient(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore"):
             return np.exp(outputs) - targets
 
 
 class LogLoss(BinaryCrossEntropy):
-    """How surprised a classifier is by all labels of a sample together, in nats; outputs are logits.
+    """Binary cross-entropy, summed over the labels of a sample, in nats; outputs are logits.
 
     The sum of `BinaryCrossEntropy` over the labels: with p = 1 / (1 + exp(-z)) for the output z,
     loss = sum of log(1 + exp(z)) - t z, d loss / dz = p - t. Label smoothing replaces t by
@@ -89,18 +88,18 @@ class LogLoss(BinaryCrossEntropy):
         label_smoothing: float = 0.0,
         pos_weight: float | Sequence[float] | None = None,
         neg_weight: float | Sequence[float] | None = None,
-    ):
+    ) -> None:
         super().__init__(pos_weight, neg_weight)
         self.label_smoothing = require_number(self, "label_smoothing", label_smoothing, at_least=0, below=1)
 
-    def losses(self, outputs, targets):
+    def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         return label_losses(outputs, *self._weighted(self._smoothed(targets))).sum(axis=1)
 
-    def gradient(self, outputs, targets):
+    def gradient(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         yes, both = self._weighted(self._smoothed(targets))
         return both * logistic(outputs) - yes
 
-    def _smoothed(self, targets):
+    def _smoothed(self, targets: np.ndarray) -> np.ndarray:
         if not self.label_smoothing:
             return targets
         return (1 - self.label_smoothing) * targets + self.label_smoothing / 2

@@ -1,4 +1,4 @@
-"""The contract of a loss: how wrong each output is, and in which direction it would be less so."""
+"""Contract of a loss: a number for each sample, and its gradient with respect to the outputs."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from layernet.validation import as_float_array, require_dense, require_finite, r
 FORWARD = Pass("formula", "losses", "record")
 BACKWARD = Pass("gradient", "gradient", "gradient_from")
 
-# Weights with a larger sum are counted in larger units.
+# Weights with a larger sum are scaled down.
 LARGEST_TOTAL = 1e140
 
 
 class Loss(Configurable):
-    """How far outputs are from their targets, a number for each sample.
+    """Loss of each sample, from outputs and targets; base class of losses.
 
     A subclass defines `losses(outputs, targets)`, a number for each sample, and `gradient(outputs, targets)`,
-    its derivative with respect to each output. One whose gradient reuses what the losses computed defines
+    the derivative with respect to each output. A loss whose gradient reuses values of its losses defines
     `record` and `gradient_from` instead, as a layer does.
 
-    Bound to its targets it is a layer, the last one of a network:
+    `bind(targets)` returns a layer, the last one of a network:
 
         L = sum_i w_i losses_i / normalizer
 
@@ -37,10 +37,10 @@ class Loss(Configurable):
     Attributes
     ----------
     output_kind : str
-        What the formula takes outputs for, in words: "logits", for instance.
+        Meaning of the outputs, in words: "logits", for instance.
     output_activation : callable or None
-        The function of rows of outputs that the formula applies to them itself: the softmax of logits, for
-        instance. Training refuses a network that ends in a layer of the same function.
+        Activation that the loss applies to the outputs, such as the softmax of logits. Training refuses a
+        network that ends in a layer of the same function.
 
     Examples
     --------
@@ -69,7 +69,7 @@ class Loss(Configurable):
             guard_formulas(cls)
 
     def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """The loss of each sample.
+        """Compute the loss of each sample.
 
         Parameters
         ----------
@@ -84,7 +84,7 @@ class Loss(Configurable):
         return self.record(outputs, targets)[0]
 
     def gradient(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """The derivative of each sample's loss with respect to its outputs.
+        """Compute the derivative of each sample's loss with respect to its outputs.
 
         Returns
         -------
@@ -93,15 +93,15 @@ class Loss(Configurable):
         return self.gradient_from(self.record(outputs, targets)[1], targets)
 
     def record(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, Any]:
-        """The loss of each sample, and what its gradient needs."""
+        """Compute the loss of each sample and a record for the gradient."""
         return self.losses(outputs, targets), outputs
 
     def gradient_from(self, record: Any, targets: np.ndarray) -> np.ndarray:
-        """The gradient from a record, computing nothing a second time."""
+        """Compute the gradient from a record."""
         return self.gradient(record, targets)
 
     def prepare(self, targets: Any, output_shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        """Targets as the formulas expect them, checked.
+        """Convert targets to the form that the formulas expect, and check them.
 
         Parameters
         ----------
@@ -119,7 +119,7 @@ class Loss(Configurable):
         Raises
         ------
         ValueError
-            If the shape does not fit, or a target is not finite or not one that this loss knows.
+            If the shape differs from that of the outputs, or a target is not finite or not allowed.
         """
         with np.errstate(over="ignore"):  # what is too large for the type is in the error
             targets = as_float_array(targets, dtype, True, f"targets of {type(self).__name__}")
@@ -135,7 +135,7 @@ class Loss(Configurable):
         return targets
 
     def sample_weights(self, targets: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray | None:
-        """The weight of each sample, or None if all weigh the same; a loss with class weights adds them."""
+        """Return the weight of each sample, or None for equal weights; class weights are multiplied in here."""
         return sample_weight
 
     def is_predicted(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -158,16 +158,16 @@ class Loss(Configurable):
         return is_predicted_by_logits(outputs, targets)
 
     def bind(self, targets: Any, sample_weight: Any = None, normalizer: float | None = None) -> BoundLoss:
-        """The layer that computes this loss against given targets.
+        """Return the layer that computes this loss for given targets.
 
         Parameters
         ----------
         targets : array-like of shape (n_samples, ...)
         sample_weight : array-like of shape (n_samples,), default=None
-            At least 0; None weighs all samples 1.
+            At least 0; None for weights of 1.
         normalizer : float, default=None
-            What the weighted sum is divided by; None for the total weight. Give one where a weight has to mean
-            the same in every batch: batch size times the mean weight of the whole data.
+            Divisor of the weighted sum; None for the total weight. With n_batch * (mean of all weights), a
+            weight counts alike in every batch.
 
         Returns
         -------
@@ -177,8 +177,8 @@ class Loss(Configurable):
 
 
 def guard_formulas(cls: type[Loss]) -> None:
-    """Give the formulas that somebody else's class defines read-only outputs and targets."""
-    # A record of its own is the loss's to overwrite; that of the contract is the outputs.
+    """Wrap the formulas that a user's class defines, so that outputs and targets are read-only."""
+    # A loss may overwrite a record that it made itself; the default record is the outputs.
     has_own_record = cls.record is not Loss.record
     names = {
         **dict.fromkeys(("losses", "gradient", "record", "is_predicted"), ("outputs", "targets")),
@@ -192,7 +192,7 @@ def guard_formulas(cls: type[Loss]) -> None:
 
 
 def is_predicted_by_logits(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Whether each sample's class or labels are predicted, if outputs are logits; see `Loss.is_predicted`."""
+    """Return whether the class or labels of each sample are predicted by logits; see `Loss.is_predicted`."""
     if outputs.shape[1] > 1 and (targets.ndim == 1 or np.allclose(targets.sum(axis=1), 1)):
         classes = targets if targets.ndim == 1 else targets.argmax(axis=1)
         return outputs.argmax(axis=1) == classes
@@ -200,12 +200,12 @@ def is_predicted_by_logits(outputs: np.ndarray, targets: np.ndarray) -> np.ndarr
 
 
 def all_labels_match(predicted: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Whether all labels of each sample are the predicted ones."""
+    """Return for each sample whether all labels are predicted."""
     return (predicted == labels).reshape(len(labels), -1).all(axis=1)
 
 
 class BoundLoss(Layer):
-    """A loss with its targets: a layer whose outputs are one number.
+    """Loss with its targets: a layer whose output is one number.
 
     Parameters
     ----------
@@ -213,7 +213,7 @@ class BoundLoss(Layer):
     targets : array-like of shape (n_samples, ...)
     sample_weight : array-like of shape (n_samples,), default=None
     normalizer : float, default=None
-        What the weighted sum is divided by; None for the total weight.
+        Divisor of the weighted sum; None for the total weight.
 
     Examples
     --------
@@ -226,7 +226,11 @@ class BoundLoss(Layer):
            [2.]])
     """
 
-    def __init__(self, loss: Loss, targets: Any, sample_weight: Any = None, normalizer: float | None = None):
+    _has_public_name = False
+
+    def __init__(
+        self, loss: Loss, targets: Any, sample_weight: Any = None, normalizer: float | None = None
+    ) -> None:
         require_dense(targets, f"targets of {loss!r}")
         self.loss = loss
         self.targets = np.asarray(targets)
@@ -238,22 +242,22 @@ class BoundLoss(Layer):
             self.sample_weight, factor = bounded(as_weights(sample_weight, len(self.targets)))
             self.normalizer = None if self.normalizer is None else self.normalizer * factor
 
-    def infer_output_shape(self, input_shape):
+    def infer_output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
         return ()
 
-    def forward_pass(self, outputs):
+    def forward_pass(self, outputs: np.ndarray) -> np.ndarray:
         targets, weights = self._of_batch(outputs)
         losses = self.loss.losses(outputs, targets)
         return weighted_sum(losses, weight_factors(weights, self.normalizer, len(outputs), outputs.dtype))
 
-    def record(self, outputs):
+    def record(self, outputs: np.ndarray) -> tuple[np.ndarray, Any]:
         targets, weights = self._of_batch(outputs)
         losses, record = self.loss.record(outputs, targets)
         factors = weight_factors(weights, self.normalizer, len(outputs), outputs.dtype)
         return weighted_sum(losses, factors), (record, targets, factors, outputs.shape)
 
-    def _of_batch(self, outputs):
-        """The targets and the weights of the samples, as the formulas take them."""
+    def _of_batch(self, outputs: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Return the prepared targets and the weights of the samples."""
         if len(outputs) != len(self.targets):
             raise ValueError(
                 f"{self.loss!r} was bound to {len(self.targets)} targets and got {len(outputs)} outputs. "
@@ -262,21 +266,23 @@ class BoundLoss(Layer):
         targets = self.loss.prepare(self.targets, outputs.shape[1:], outputs.dtype)
         return targets, self.loss.sample_weights(targets, self.sample_weight)
 
-    def backward_from(self, record, grad_output):
+    def backward_from(self, record: Any, grad_output: np.ndarray) -> np.ndarray:
         return weighted_gradient(self.loss, *record) * grad_output
 
 
-def weight_factors(weights, normalizer, n_samples, dtype):
-    """What each sample's loss is multiplied by: one number if all weigh the same, else one a sample."""
+def weight_factors(
+    weights: np.ndarray | None, normalizer: float | None, n_samples: int, dtype: np.dtype
+) -> np.ndarray | float:
+    """Return the factor of each sample's loss; one number for all if the weights are equal."""
     if weights is None:
         total = n_samples if normalizer is None else normalizer
-        return float(1 / total) if total else 0.0  # which arrays of float32 take for one of theirs
+        return float(1 / total) if total else 0.0  # a Python float keeps the type of arrays
     total = float(weights.sum()) if normalizer is None else normalizer
     return (weights / total if total else np.zeros_like(weights)).astype(dtype, copy=False)
 
 
-def weighted_sum(losses, factors):
-    """The loss of a batch from the losses of its samples."""
+def weighted_sum(losses: np.ndarray, factors: np.ndarray | float) -> np.ndarray:
+    """Compute the loss of a batch from the losses of its samples."""
     if np.ndim(losses) != 1:
         raise ValueError(
             f"A loss's losses(outputs, targets) must be one number for each sample, got {np.shape(losses)}."
@@ -287,7 +293,7 @@ def weighted_sum(losses, factors):
 def weighted_gradient(
     loss: Loss, record: Any, targets: np.ndarray, factors: np.ndarray, shape: tuple[int, ...]
 ) -> np.ndarray:
-    """The gradient of the loss of a batch with respect to its outputs.
+    """Compute the gradient of the loss of a batch with respect to its outputs.
 
     Parameters
     ----------
@@ -308,7 +314,7 @@ def weighted_gradient(
     Raises
     ------
     ValueError
-        If the loss's gradient has another shape, which NumPy might stretch to fit.
+        If the gradient has another shape than the outputs; NumPy would broadcast it.
     """
     gradient = loss.gradient_from(record, targets)
     if np.shape(gradient) != shape:
@@ -318,34 +324,34 @@ def weighted_gradient(
     return weighted_rows(gradient, factors)
 
 
-def weighted_rows(rows, factors):
-    """Each sample's loss, or its gradient, times its factor."""
+def weighted_rows(rows: np.ndarray, factors: np.ndarray | float) -> np.ndarray:
+    """Multiply each sample's loss or gradient by its factor."""
     if isinstance(factors, float):
         return rows * factors
     factors = factors.reshape(-1, *[1] * (rows.ndim - 1))
-    # A factor of 0 silences a sample even where its loss is infinite, and 0 * infinity would be NaN.
+    # A sample with factor 0 contributes 0 even if its loss is infinite: 0 * infinity would be NaN.
     return np.multiply(rows, factors, where=factors != 0, out=np.zeros(rows.shape, factors.dtype))
 
 
 def mean_over_outputs(values: np.ndarray) -> np.ndarray:
-    """The mean over all outputs of each sample, whatever their shape."""
+    """Compute the mean over all outputs of each sample."""
     return values.reshape(len(values), count_outputs(values)).mean(axis=1)
 
 
 def count_outputs(values: np.ndarray) -> int:
-    """How many outputs each sample has."""
+    """Return the number of outputs of each sample."""
     return math.prod(values.shape[1:])
 
 
 def as_weights(sample_weight: Any, n_samples: int) -> np.ndarray:
-    """Sample weights, checked.
+    """Convert sample weights to float64 and check them.
 
     Raises
     ------
     ValueError
-        If there is not one for each sample, or one is negative or not finite.
+        If there is not one weight for each sample, or a weight is negative or not finite.
     """
-    # In double precision, so that sums of weights lose no digits and do not overflow before the weights do.
+    # In double precision, so that sums of weights are exact enough and do not overflow.
     weights = as_float_array(sample_weight, np.dtype(np.float64), True, "sample_weight")
     if weights.shape != (n_samples,):
         raise ValueError(
@@ -358,19 +364,19 @@ def as_weights(sample_weight: Any, n_samples: int) -> np.ndarray:
 
 
 def bounded(weights: np.ndarray) -> tuple[np.ndarray, float]:
-    """Weights whose sum is no more than 1e140, so that neither sums nor products of two weights overflow.
+    """Scale weights down to a sum of at most 1e140, so that sums and products of two weights do not overflow.
 
     Parameters
     ----------
     weights : ndarray of float64
-        Finite, at least 0. Only their ratios count where a sum is divided by their total.
+        Finite, at least 0. Only their ratios matter, because sums are divided by the total weight.
 
     Returns
     -------
     weights : ndarray
-        The same array if they are small enough.
+        The same array if the sum is small enough.
     factor : float
-        What all of them were multiplied by: 1, or a power of 2, which rounds none of them.
+        Factor of all weights: 1, or a power of 2, which causes no rounding.
 
     Examples
     --------

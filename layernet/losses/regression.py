@@ -1,4 +1,4 @@
-"""Losses for numbers: MeanSquaredError, MeanAbsoluteError, Huber, Quantile, Poisson.
+"""Losses for numbers: MeanSquaredError, MeanAbsoluteError, HuberLoss, QuantileLoss, PoissonLoss.
 
 All average over the outputs of a sample; e = outputs - targets in every formula.
 """
@@ -50,7 +50,7 @@ def is_nearest_label_correct(loss: Loss, outputs: np.ndarray, targets: np.ndarra
 
 
 class MeanSquaredError(Loss):
-    """The squared error: its minimum is the mean of the targets.
+    """Mean squared error; it is minimal at the mean of the targets.
 
     loss = mean of e**2 over the outputs (no factor 1/2), d loss / d outputs = 2 e / n_outputs.
 
@@ -60,17 +60,17 @@ class MeanSquaredError(Loss):
     9.0
     """
 
-    def losses(self, outputs, targets):
+    def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         return mean_over_outputs((outputs - targets) ** 2)
 
-    def gradient(self, outputs, targets):
+    def gradient(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         return (outputs - targets) * (2 / count_outputs(outputs))
 
     is_predicted = is_nearest_label_correct
 
 
 class MeanAbsoluteError(Loss):
-    """The absolute error: its minimum is the median of the targets, which outliers do not move.
+    """Mean absolute error; it is minimal at the median of the targets, which is robust to outliers.
 
     loss = mean of |e| over the outputs, d loss / d outputs = sign(e) / n_outputs (0 at 0).
 
@@ -80,17 +80,17 @@ class MeanAbsoluteError(Loss):
     3.0
     """
 
-    def losses(self, outputs, targets):
+    def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         return mean_over_outputs(np.abs(outputs - targets))
 
-    def gradient(self, outputs, targets):
+    def gradient(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         return np.sign(outputs - targets) / count_outputs(outputs)
 
     is_predicted = is_nearest_label_correct
 
 
 class HuberLoss(Loss):
-    """Squared for small errors, absolute for large ones: smooth at zero and calm about outliers.
+    """Huber loss: squared for small errors, absolute for large errors, so robust to outliers.
 
     loss = mean of e**2 / 2 where |e| <= delta, of delta (|e| - delta / 2) elsewhere; d loss / d outputs =
     e clipped to ±delta, / n_outputs.
@@ -110,22 +110,22 @@ class HuberLoss(Loss):
     Huber (1964), Robust estimation of a location parameter.
     """
 
-    def __init__(self, delta: float = 1.0):
+    def __init__(self, delta: float = 1.0) -> None:
         self.delta = require_number(self, "delta", delta, above=0)
 
-    def losses(self, outputs, targets):
+    def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         size = np.abs(outputs - targets)
         near = np.minimum(size, self.delta)
         return mean_over_outputs(near * near / 2 + self.delta * (size - near))
 
-    def gradient(self, outputs, targets):
+    def gradient(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         return np.clip(outputs - targets, -self.delta, self.delta) / count_outputs(outputs)
 
     is_predicted = is_nearest_label_correct
 
 
 class QuantileLoss(Loss):
-    """The pinball loss: its minimum is a quantile of the targets.
+    """Quantile loss, also known as pinball loss; it is minimal at a quantile of the targets.
 
     loss = mean of max((q - 1) (-e), q (-e)) = mean of -e (q - 1[e > 0]); d loss / d outputs =
     (1[e > 0] - q) / n_outputs (0 at e = 0).
@@ -145,14 +145,14 @@ class QuantileLoss(Loss):
     Koenker and Bassett (1978), Regression quantiles.
     """
 
-    def __init__(self, quantile: float = 0.5):
+    def __init__(self, quantile: float = 0.5) -> None:
         self.quantile = require_number(self, "quantile", quantile, above=0, below=1)
 
-    def losses(self, outputs, targets):
+    def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         missing = targets - outputs
         return mean_over_outputs(np.maximum((self.quantile - 1) * missing, self.quantile * missing))
 
-    def gradient(self, outputs, targets):
+    def gradient(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         error = outputs - targets
         slope = np.where(error > 0, 1 - self.quantile, -self.quantile) * (error != 0)
         return slope.astype(outputs.dtype, copy=False) / count_outputs(outputs)
@@ -161,7 +161,7 @@ class QuantileLoss(Loss):
 
 
 class PoissonLoss(Loss):
-    """For counts: outputs are the logarithms of expected counts.
+    """Poisson loss of counts; outputs are logarithms of expected counts.
 
     loss = mean of exp(outputs) - targets * outputs, the negative log-likelihood of a Poisson distribution
     without the term log(targets!), which no output changes; d loss / d outputs = (exp(outputs) - targets) /
@@ -180,26 +180,26 @@ class PoissonLoss(Loss):
     output_kind = "logarithms of expected counts"
     output_activation = np.exp
 
-    def prepare(self, targets: Any, output_shape, dtype):
+    def prepare(self, targets: Any, output_shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         """Counts of the outputs' shape, at least 0."""
         targets = super().prepare(targets, output_shape, dtype)
         if (targets < 0).any():
             raise ValueError(f"{self!r} expects counts of at least 0, got {targets.min()}.")
         return targets
 
-    def losses(self, outputs, targets):
-        with np.errstate(over="ignore"):  # an infinite expected count is an infinite loss, no accident
+    def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore"):  # an infinite expected count is an infinite loss, not an error
             return mean_over_outputs(np.exp(outputs) - counted_outputs(outputs, targets))
 
-    def gradient(self, outputs, targets):
+    def gradient(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore"):
             return (np.exp(outputs) - targets) / count_outputs(outputs)
 
-    def is_predicted(self, outputs, targets):
-        """Counts are no classes."""
+    def is_predicted(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Raise a ValueError: counts are not classes."""
         raise ValueError(f"accuracy is for classes, and {self!r} has counts. Leave this metric out.")
 
 
 def counted_outputs(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """targets * outputs, and 0 for a count of 0 whatever the logarithm of its rate is, -inf for instance."""
+    """Compute targets * outputs, with 0 for a count of 0 even if its output is -inf."""
     return np.multiply(targets, outputs, where=targets != 0, out=np.zeros_like(outputs))

@@ -35,6 +35,8 @@ PERTURBATION = 0.01
 class LossOfRows(Layer):
     """Layer that computes the sum of a loss over rows, with targets from `loss.prepare`."""
 
+    _has_public_name = False
+
     def __init__(self, loss: Loss, targets: np.ndarray):
         self.loss, self.targets = loss, targets
 
@@ -54,6 +56,8 @@ class ScaledInputs(Layer):
 
     outputs = f(sizes * inputs) and grad_inputs = sizes * (grad_inputs of f).
     """
+
+    _has_public_name = False
 
     def __init__(self, layer: Layer, sizes: np.ndarray):
         self.layers, self.sizes = [layer], sizes

@@ -1,19 +1,21 @@
-"""Adam and its relatives, which scale every parameter's step by its own gradients: Adam, AdamW, NAdam."""
+"""Adam and its variants: Adam, AdamW, NAdam."""
 
 from __future__ import annotations
 
 import math
 import operator
+from collections.abc import Callable
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 
 from layernet.optimizers.optimizer import Optimizer
-from layernet.validation import require_number
+from layernet.validation import require_bool, require_number
 
 
 class Adam(Optimizer):
-    """Momentum, and a step size for each parameter.
+    """Adam: momentum, and a step size for each parameter.
 
     With g the gradient, m and v zero at first, and t = 1, 2, ... counting steps:
 
@@ -55,7 +57,7 @@ class Adam(Optimizer):
 
     def __init__(
         self,
-        learning_rate=0.001,
+        learning_rate: float | Callable[[int], float] = 0.001,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
@@ -65,20 +67,28 @@ class Adam(Optimizer):
         clip_value: float | None = None,
         clip_norm: float | None = None,
         correct_epsilon: bool = True,
-    ):
+    ) -> None:
         super().__init__(learning_rate, weight_decay, decay_biases, clip_value, clip_norm)
         self.beta_1 = require_number(self, "beta_1", beta_1, at_least=0, below=1)
         self.beta_2 = require_number(self, "beta_2", beta_2, at_least=0, below=1)
         self.epsilon = require_number(self, "epsilon", epsilon, above=0)
-        self.amsgrad = amsgrad
-        self.correct_epsilon = correct_epsilon
+        self.amsgrad = require_bool(self, "amsgrad", amsgrad)
+        self.correct_epsilon = require_bool(self, "correct_epsilon", correct_epsilon)
 
     @property
-    def slots(self) -> tuple[str, ...]:
+    def slots(self) -> tuple[str, ...]:  # type: ignore[override]  # which slots there are depends on a setting
         return ("mean", "mean_square", "largest_mean_square") if self.amsgrad else ("mean", "mean_square")
 
-    def move(self, parameters, gradients, learning_rate, mean, mean_square, largest=None):
-        # In place where it costs no clarity: every new array is a walk through memory.
+    def move(
+        self,
+        parameters: np.ndarray,
+        gradients: np.ndarray,
+        learning_rate: float,
+        mean: np.ndarray,
+        mean_square: np.ndarray,
+        largest: np.ndarray | None = None,
+    ) -> None:
+        # In place where it stays readable: every new array costs memory traffic.
         mean *= self.beta_1
         mean += (1 - self.beta_1) * gradients
         mean_square *= self.beta_2
@@ -88,7 +98,7 @@ class Adam(Optimizer):
         if largest is not None:
             np.maximum(largest, mean_square, out=largest)
             mean_square = largest
-        # The formula with its quotient extended by sqrt(1 - beta_2**t): one operation less on the block.
+        # The formula with its quotient extended by sqrt(1 - beta_2**t) needs one operation less.
         root_correction = math.sqrt(1 - self.beta_2**self.steps)
         step_size = learning_rate * root_correction / (1 - self.beta_1**self.steps)
         epsilon = self.epsilon * root_correction if self.correct_epsilon else self.epsilon
@@ -124,7 +134,7 @@ class AdamW(Adam):
 
     def __init__(
         self,
-        learning_rate=0.001,
+        learning_rate: float | Callable[[int], float] = 0.001,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
@@ -133,7 +143,7 @@ class AdamW(Adam):
         decay_biases: bool = False,
         clip_value: float | None = None,
         clip_norm: float | None = None,
-    ):
+    ) -> None:
         super().__init__(
             learning_rate,
             beta_1,
@@ -148,7 +158,7 @@ class AdamW(Adam):
 
 
 class NAdam(Optimizer):
-    """Adam with Nesterov's look-ahead and a momentum that warms up.
+    """Adam with Nesterov momentum, and a momentum with warm-up.
 
     With b_t = beta_1 (1 - 0.5 * 0.96**(t * momentum_decay)) and P_t the product of b_1 to b_t:
 
@@ -178,7 +188,7 @@ class NAdam(Optimizer):
 
     def __init__(
         self,
-        learning_rate=0.002,
+        learning_rate: float | Callable[[int], float] = 0.002,
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-8,
@@ -187,14 +197,21 @@ class NAdam(Optimizer):
         decay_biases: bool = False,
         clip_value: float | None = None,
         clip_norm: float | None = None,
-    ):
+    ) -> None:
         super().__init__(learning_rate, weight_decay, decay_biases, clip_value, clip_norm)
         self.beta_1 = require_number(self, "beta_1", beta_1, at_least=0, below=1)
         self.beta_2 = require_number(self, "beta_2", beta_2, at_least=0, below=1)
         self.epsilon = require_number(self, "epsilon", epsilon, above=0)
         self.momentum_decay = require_number(self, "momentum_decay", momentum_decay, at_least=0)
 
-    def move(self, parameters, gradients, learning_rate, mean, mean_square):
+    def move(
+        self,
+        parameters: np.ndarray,
+        gradients: np.ndarray,
+        learning_rate: float,
+        mean: np.ndarray,
+        mean_square: np.ndarray,
+    ) -> None:
         mean += (1 - self.beta_1) * (gradients - mean)
         mean_square += (1 - self.beta_2) * (gradients * gradients - mean_square)
         now, ahead = self._momentum(self.steps), self._momentum(self.steps + 1)
@@ -205,7 +222,7 @@ class NAdam(Optimizer):
         root = np.sqrt(mean_square / (1 - self.beta_2**self.steps))
         parameters -= learning_rate * look_ahead / (root + self.epsilon)
 
-    def _momentum(self, step):
+    def _momentum(self, step: int) -> float:
         return self.beta_1 * (1 - 0.5 * 0.96 ** (step * self.momentum_decay))
 
     def momentum_products(self, first: int, n_steps: int) -> list[float]:
@@ -225,15 +242,15 @@ class NAdam(Optimizer):
         momenta = (self._momentum(step) for step in range(done + 1, first + n_steps))
         return list(accumulate(momenta, operator.mul, initial=product))[-n_steps:]
 
-    def reset(self):
+    def reset(self) -> None:
         super().reset()
         self._product = (0, 1.0)
 
-    def state(self):
+    def state(self) -> dict[str, Any]:
         own = {} if self._product[0] != self.steps else {"momentum_product": self._product[1]}
         return {**super().state(), **own}
 
-    def load_state(self, state):
+    def load_state(self, state: dict[str, Any]) -> None:
         others = {name: value for name, value in state.items() if name != "momentum_product"}
         super().load_state(others)
         # Without one, as in states of earlier versions, it is worked out from the settings as they are now.

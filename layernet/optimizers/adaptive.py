@@ -1,6 +1,8 @@
-"""Steps divided by the size that gradients had before: RMSProp, Adagrad."""
+"""Steps divided by the root of earlier squared gradients: RMSProp, Adagrad."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 
@@ -9,7 +11,7 @@ from layernet.validation import require_number
 
 
 class RMSProp(Optimizer):
-    """Divide each gradient by a running root mean square of itself.
+    """RMSProp: divide each gradient by its running root mean square.
 
     v = rho v + (1 - rho) g**2 with v zero at first, and w = w - a g / (sqrt(v) + epsilon).
 
@@ -33,25 +35,27 @@ class RMSProp(Optimizer):
 
     def __init__(
         self,
-        learning_rate=0.001,
+        learning_rate: float | Callable[[int], float] = 0.001,
         rho: float = 0.99,
         epsilon: float = 1e-8,
         weight_decay: float = 0.0,
         decay_biases: bool = False,
         clip_value: float | None = None,
         clip_norm: float | None = None,
-    ):
+    ) -> None:
         super().__init__(learning_rate, weight_decay, decay_biases, clip_value, clip_norm)
         self.rho = require_number(self, "rho", rho, at_least=0, below=1)
         self.epsilon = require_number(self, "epsilon", epsilon, above=0)
 
-    def move(self, parameters, gradients, learning_rate, mean_square):
+    def move(
+        self, parameters: np.ndarray, gradients: np.ndarray, learning_rate: float, mean_square: np.ndarray
+    ) -> None:
         mean_square += (1 - self.rho) * (gradients * gradients - mean_square)
         parameters -= learning_rate * gradients / (np.sqrt(mean_square) + self.epsilon)
 
 
 class Adagrad(Optimizer):
-    """Divide each gradient by the root of the sum of its squares so far: steps that only get smaller.
+    """Adagrad: divide each gradient by the root of the sum of all its squares.
 
     s = s + g**2, and w = w - a g / (sqrt(s) + epsilon), with s = initial_sum at first.
 
@@ -76,21 +80,23 @@ class Adagrad(Optimizer):
 
     def __init__(
         self,
-        learning_rate=0.01,
+        learning_rate: float | Callable[[int], float] = 0.01,
         initial_sum: float = 0.0,
         epsilon: float = 1e-10,
         weight_decay: float = 0.0,
         decay_biases: bool = False,
         clip_value: float | None = None,
         clip_norm: float | None = None,
-    ):
+    ) -> None:
         super().__init__(learning_rate, weight_decay, decay_biases, clip_value, clip_norm)
         self.initial_sum = require_number(self, "initial_sum", initial_sum, at_least=0)
         self.epsilon = require_number(self, "epsilon", epsilon, above=0)
 
-    def initial_slot_values(self, name, parameters):
+    def initial_slot_values(self, name: str, parameters: np.ndarray) -> np.ndarray:
         return np.full_like(parameters, self.initial_sum)
 
-    def move(self, parameters, gradients, learning_rate, sum_of_squares):
+    def move(
+        self, parameters: np.ndarray, gradients: np.ndarray, learning_rate: float, sum_of_squares: np.ndarray
+    ) -> None:
         sum_of_squares += gradients * gradients
         parameters -= learning_rate * gradients / (np.sqrt(sum_of_squares) + self.epsilon)

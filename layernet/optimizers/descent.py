@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from layernet.optimizers.optimizer import Optimizer
-from layernet.validation import require_number
+from layernet.validation import require_bool, require_number
 
 
 class SGD(Optimizer):
-    """Stochastic gradient descent, with momentum if wanted.
+    """Stochastic gradient descent, with optional momentum.
 
     With g the gradient, w the parameters, v the velocity (zero at first), m the momentum and a the learning
     rate:
@@ -24,7 +26,7 @@ class SGD(Optimizer):
     ----------
     learning_rate : float or Schedule, default=0.01
     momentum : float, default=0.0
-        Between 0 and 1; at 1 the velocity never fades, and gradients only add up.
+        Between 0 and 1; at 1 the velocity does not decay.
     dampening : float, default=0.0
         Between 0 and 1; equal to the momentum, the velocity is an average of gradients, not a sum.
     nesterov : bool, default=False
@@ -47,7 +49,7 @@ class SGD(Optimizer):
 
     def __init__(
         self,
-        learning_rate=0.01,
+        learning_rate: float | Callable[[int], float] = 0.01,
         momentum: float = 0.0,
         dampening: float = 0.0,
         nesterov: bool = False,
@@ -55,18 +57,24 @@ class SGD(Optimizer):
         decay_biases: bool = False,
         clip_value: float | None = None,
         clip_norm: float | None = None,
-    ):
+    ) -> None:
         super().__init__(learning_rate, weight_decay, decay_biases, clip_value, clip_norm)
         self.momentum = require_number(self, "momentum", momentum, at_least=0, at_most=1)
         self.dampening = require_number(self, "dampening", dampening, at_least=0, at_most=1)
-        self.nesterov = nesterov
+        self.nesterov = require_bool(self, "nesterov", nesterov)
         self.require(not nesterov or momentum > 0, "momentum", momentum, "greater than 0 with nesterov=True")
 
     @property
-    def slots(self) -> tuple[str, ...]:
+    def slots(self) -> tuple[str, ...]:  # type: ignore[override]  # which slots there are depends on a setting
         return ("velocity",) if self.momentum else ()
 
-    def move(self, parameters, gradients, learning_rate, velocity=None):
+    def move(
+        self,
+        parameters: np.ndarray,
+        gradients: np.ndarray,
+        learning_rate: float,
+        velocity: np.ndarray | None = None,
+    ) -> None:
         if velocity is None:
             parameters -= learning_rate * gradients
             return
@@ -77,7 +85,7 @@ class SGD(Optimizer):
 
 
 class Lion(Optimizer):
-    """Steps of one size in every parameter, in the direction of a sign.
+    """Lion: steps of equal size for all parameters, by the sign of a momentum.
 
     w = w - a sign(beta_1 m + (1 - beta_1) g), then m = beta_2 m + (1 - beta_2) g, with m zero at first.
 
@@ -101,18 +109,20 @@ class Lion(Optimizer):
 
     def __init__(
         self,
-        learning_rate=1e-4,
+        learning_rate: float | Callable[[int], float] = 1e-4,
         beta_1: float = 0.9,
         beta_2: float = 0.99,
         weight_decay: float = 0.0,
         decay_biases: bool = False,
         clip_value: float | None = None,
         clip_norm: float | None = None,
-    ):
+    ) -> None:
         super().__init__(learning_rate, weight_decay, decay_biases, clip_value, clip_norm)
         self.beta_1 = require_number(self, "beta_1", beta_1, at_least=0, below=1)
         self.beta_2 = require_number(self, "beta_2", beta_2, at_least=0, below=1)
 
-    def move(self, parameters, gradients, learning_rate, momentum):
+    def move(
+        self, parameters: np.ndarray, gradients: np.ndarray, learning_rate: float, momentum: np.ndarray
+    ) -> None:
         parameters -= learning_rate * np.sign(self.beta_1 * momentum + (1 - self.beta_1) * gradients)
         momentum += (1 - self.beta_2) * (gradients - momentum)

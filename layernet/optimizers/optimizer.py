@@ -1,4 +1,4 @@
-"""Base class of optimizers: clip, decay and move the one parameter vector of a network, block by block."""
+"""Base class of optimizers: clipping, weight decay and blocks of the parameter vector."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from layernet.layer import Layer
 from layernet.parameters import Owner
 from layernet.representation import Configurable, is_of_the_package, require_method
 from layernet.schedules import Schedule
-from layernet.validation import FLOAT_TYPES, require_number
+from layernet.validation import FLOAT_TYPES, require_bool, require_number
 
-# Formulas with temporaries run as fast as memory allows while a block of each vector fits into the cache.
+# Entries of a block of the vectors: the blocks of all vectors and temporaries fit into the cache.
 BLOCK_SIZE = 16384
 # Calls a function for each item of a sequence, in any order.
 Share = Callable[[Callable[[int], None], Sequence[int]], None]
@@ -28,27 +28,28 @@ _SETTINGS = ("learning_rate", "weight_decay", "decay_biases", "clip_value", "cli
 
 
 class Optimizer(Configurable):
-    """Moves parameters against their gradients, one step at a time.
+    """Update rule for the parameters of a network; base class of optimizers.
 
-    A subclass names its memory in `slots`, vectors that start at zero, and moves a block of parameters in
-    `move(parameters, gradients, learning_rate, *slots)`, in place. It never changes the gradients.
+    A subclass names its state vectors in `slots`; they start at zero. Its method
+    `move(parameters, gradients, learning_rate, *slots)` updates a block of the parameters and of the slots in
+    place, and does not change the gradients.
 
-    It remembers steps of one network. `fit` of another network starts it anew; `update` with another network is
-    refused. A copy, or an optimizer after `load_state`, goes on with whatever network comes next.
+    An optimizer keeps the state of one network. `fit` of another network resets it; `update` with another
+    network is refused. A copy, or an optimizer after `load_state`, continues with the next network.
 
-    In every step, in this order: gradients are clipped by value, then by global norm; weight decay is added to
-    the gradients (coupled) or taken off the parameters (decoupled); the formula moves the parameters.
+    A step clips the gradients by value, then by global norm. It adds weight decay to the gradients (coupled) or
+    subtracts it from the parameters (decoupled). Then `move` updates the parameters.
 
     Parameters
     ----------
     learning_rate : float or Schedule, default depends on the optimizer
-        A schedule is a function of the number of steps done before.
+        A schedule is called with the number of steps done.
     weight_decay : float, default=0.0
         d >= 0. Coupled: gradients + d * parameters, the derivative of an L2 penalty d / 2 * |parameters|**2.
         Decoupled: parameters - learning_rate * d * parameters, whatever the gradients (Loshchilov and Hutter,
         2019). Each optimizer says which.
     decay_biases : bool, default=False
-        Whether weight decay also applies to biases and to the scales of normalisations.
+        Whether weight decay also applies to biases and to the scales of normalizations.
     clip_value : float, default=None
         Each entry of the gradient is clipped to ±clip_value.
     clip_norm : float, default=None
@@ -57,7 +58,7 @@ class Optimizer(Configurable):
     Attributes
     ----------
     steps : int
-        How many steps were done.
+        Number of steps done.
     last_learning_rate : float or None
         The learning rate of the last step.
     """
@@ -89,12 +90,12 @@ class Optimizer(Configurable):
         decay_biases: bool = False,
         clip_value: float | None = None,
         clip_norm: float | None = None,
-    ):
+    ) -> None:
         if not callable(learning_rate) or isinstance(learning_rate, type):  # a class is no schedule yet
             learning_rate = require_number(self, "learning_rate", learning_rate, at_least=0)
         self.learning_rate = learning_rate
         self.weight_decay = require_number(self, "weight_decay", weight_decay, at_least=0)
-        self.decay_biases = decay_biases
+        self.decay_biases = require_bool(self, "decay_biases", decay_biases)
         self.clip_value = require_number(self, "clip_value", clip_value, above=0, or_none=True)
         self.clip_norm = require_number(self, "clip_norm", clip_norm, above=0, or_none=True)
 
@@ -109,17 +110,17 @@ class Optimizer(Configurable):
         raise AttributeError(f"{who} has no {name!r}. {hint}" if hint else f"{who} has no attribute {name!r}.")
 
     def update(self, network: Layer) -> None:
-        """Move a network's parameters by the gradients of its last backward pass, and end its step.
+        """Update a network's parameters by the gradients of its last backward pass, and call its `end_step`.
 
         Parameters
         ----------
         network : Layer
-            Built. Its `end_step` is called once, after the move.
+            Built. Its `end_step` is called once, after the update.
 
         Raises
         ------
         ValueError
-            If the optimizer remembers steps of another network.
+            If the optimizer has the state of another network.
         """
         self._refuse_another(network)
         parameters, gradients = network.parameter_vector, network.gradient_vector
@@ -135,20 +136,24 @@ class Optimizer(Configurable):
         complete: Callable[[slice], None] | None = None,
         share: Share | None = None,
     ) -> None:
-        """Do a `step`; if one of your own fails, the parameters and the memory are put back.
+        """Do a `step` without checks of its arguments; restore everything if a user's `step` fails.
 
-        Takes what `step` does, but checks nothing of it, and is called where signals wait.
+        The arguments are those of `step`. Signals must be deferred by the caller; see `interrupts`.
         """
         if type(self).step is Optimizer.step and "step" not in vars(self):
             self._move_blocks(parameters, gradients, decay_mask, complete, share)
             return
         with unchanged_on_failure(self, parameters):  # a step of one's own takes no `complete`
-            self.step(parameters, gradients, decay_mask, *([] if complete is None else [complete]))
+            if complete is None:
+                self.step(parameters, gradients, decay_mask)
+            else:
+                self.step(parameters, gradients, decay_mask, complete)
 
     def reset(self) -> None:
-        """Forget all steps, as if the optimizer were new: its memory, their number, the state of a schedule.
+        """Return to the state of a new optimizer: no steps, empty slots, and a schedule at its start.
 
-        A learning rate that was changed in a training, by a callback for instance, is again what it was before.
+        A learning rate that changed during training, by a callback for instance, gets its value before
+        training.
         """
         self.steps, self.last_learning_rate, self._memory = 0, None, None
         if self._rates is not None and self.learning_rate == self._rates[1]:
@@ -158,7 +163,7 @@ class Optimizer(Configurable):
         self._owner, self._rates = Owner(), None
 
     def begin_training(self, network: Layer) -> None:
-        """Keep the state for the network that it belongs to, and start anew for another; `fit` calls this.
+        """Reset the optimizer unless its state belongs to this network; `fit` calls this.
 
         Parameters
         ----------
@@ -174,16 +179,16 @@ class Optimizer(Configurable):
             self._rates = self.learning_rate, self.learning_rate
 
     def is_of_another(self, network: Layer) -> bool:
-        """Whether the last steps were those of another network."""
+        """Return whether the state belongs to another network."""
         return self._owner.is_known and not self._owner.is_network(network)
 
     def end_training(self) -> None:
-        """Take note of what the training has made of the learning rate; `fit` calls this."""
+        """Record the learning rate at the end of training; `fit` calls this."""
         if self._rates is not None:
             self._rates = self._rates[0], self.learning_rate
 
-    def _refuse_another(self, network):
-        """Raise an error if there are steps of another network that the next one would depend on."""
+    def _refuse_another(self, network: Layer) -> None:
+        """Raise a ValueError if the next step would depend on steps of another network."""
         if self._owner.is_network(network):
             return
         if self._owner.is_known and (self._memory or callable(self.learning_rate)):
@@ -194,7 +199,7 @@ class Optimizer(Configurable):
         self._owner = Owner(network)
 
     def effective_decay_mask(self, decay_mask: np.ndarray) -> np.ndarray | None:
-        """A network's `decay_mask`, where this optimizer heeds it; None where it makes no difference."""
+        """Return a network's `decay_mask`, or None if it makes no difference for this optimizer."""
         return None if self.decay_biases or not self.weight_decay else decay_mask
 
     def step(
@@ -205,15 +210,15 @@ class Optimizer(Configurable):
         complete: Callable[[slice], None] | None = None,
         share: Share | None = None,
     ) -> None:
-        """Move a vector of parameters, in place.
+        """Update a vector of parameters in place.
 
         Parameters
         ----------
         parameters : ndarray of shape (n_parameters,), float32 or float64
             Changed in place.
         gradients : ndarray of shape (n_parameters,)
-            Left as they are.
-        decayed : ndarray of shape (n_parameters,), default=None
+            They do not change.
+        decay_mask : ndarray of shape (n_parameters,), default=None
             1 where weight decay applies, 0 where it does not; None applies it everywhere.
         complete : callable, default=None
             Called with the slice of each block before the block is moved: adds what is still missing from its
@@ -225,10 +230,9 @@ class Optimizer(Configurable):
         Raises
         ------
         TypeError
-            If the parameters are no array of floats, which alone can be moved in place.
+            If the parameters are not an array of floats.
         ValueError
-            If gradients or decayed have another shape than the parameters, or the optimizer has moved a vector
-            of another size before.
+            If gradients or decay_mask have another shape than the parameters, or the slots have another size.
         """
         if not isinstance(parameters, np.ndarray) or parameters.dtype not in FLOAT_TYPES:
             raise TypeError(f"parameters must be an array of float32 or float64, got {parameters!r}.")
@@ -240,8 +244,15 @@ class Optimizer(Configurable):
         with uninterrupted:
             self._move_blocks(parameters, gradients, decay_mask, complete, share)
 
-    def _move_blocks(self, parameters, gradients, decay_mask, complete, share):
-        """Do a step; if it fails, everything is put back."""
+    def _move_blocks(
+        self,
+        parameters: np.ndarray,
+        gradients: np.ndarray,
+        decay_mask: np.ndarray | None,
+        complete: Callable[[slice], None] | None,
+        share: Share | None,
+    ) -> None:
+        """Do a step; restore everything if it fails."""
         memory = self._memory_for(parameters)
         arguments = parameters, gradients, decay_mask, complete, memory, self._norm_factor(gradients)
         # The package's own formulas raise nothing, unless NumPy is told to: there a copy, which would take a
@@ -253,11 +264,20 @@ class Optimizer(Configurable):
         with unchanged_on_failure(self, parameters):
             self._move_each_block(*arguments)
 
-    def _move_each_block(self, parameters, gradients, decay_mask, complete, memory, shrink, share=None):
+    def _move_each_block(
+        self,
+        parameters: np.ndarray,
+        gradients: np.ndarray,
+        decay_mask: np.ndarray | None,
+        complete: Callable[[slice], None] | None,
+        memory: list[np.ndarray],
+        shrink: float,
+        share: Share | None = None,
+    ) -> None:
         self.last_learning_rate = learning_rate = self.current_learning_rate()
         self.steps += 1
 
-        def move_block(start):
+        def move_block(start: int) -> None:
             block = slice(start, start + BLOCK_SIZE)
             if complete is not None:
                 complete(block)
@@ -289,31 +309,36 @@ class Optimizer(Configurable):
             share(move_block, starts[1:])
 
     def move(
-        self, parameters: np.ndarray, gradients: np.ndarray, learning_rate: float, *slots: np.ndarray
-    ) -> None:
-        """Apply the optimizer's formula to a block of parameters and of its memory, both in place."""
+        self, parameters: np.ndarray, gradients: np.ndarray, learning_rate: float, *slots: Any, **others: Any
+    ) -> np.ndarray | None:
+        """Apply the optimizer's formula to a block of the parameters and of each slot, in place.
+
+        A subclass names its slots: `move(self, parameters, gradients, learning_rate, velocity)`. It returns
+        nothing, or the parameters.
+        """
         raise NotImplementedError
 
     def current_learning_rate(self) -> float:
-        """The learning rate of the step that comes next."""
+        """Return the learning rate of the next step."""
         if callable(self.learning_rate):
             return float(self.learning_rate(self.steps))
         return float(self.learning_rate)
 
     def memory_is_finite(self) -> bool:
-        """Whether all that the optimizer remembers is finite: from an infinite average no step comes back."""
+        """Return whether all slots are finite: an infinite average never becomes finite again."""
         return all(bool(np.isfinite(vector).all()) for vector in (self._memory or {}).values())
 
     def state(self) -> dict[str, Any]:
-        """A copy of all that the next step depends on beside the constructor's arguments.
+        """Return a copy of the state: all that the next step depends on beside the constructor's arguments.
 
         Returns
         -------
         dict
-            `steps`, the learning rate where it is a number or a schedule with a state, and a vector for each
-            slot once there was a step.
+            `steps`; the learning rate, or the state of its schedule; and a vector for each slot after a step.
         """
-        own = {name: vector.copy() for name, vector in (self._memory or {}).items() if name in self.slots}
+        own: dict[str, Any] = {
+            name: vector.copy() for name, vector in (self._memory or {}).items() if name in self.slots
+        }
         if not callable(self.learning_rate):
             own["learning_rate"] = self.learning_rate
         elif hasattr(self.learning_rate, "state"):
@@ -321,13 +346,13 @@ class Optimizer(Configurable):
         return {"steps": self.steps, **own}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take over a state that `state()` of an optimizer of the same kind returned.
+        """Restore a state that `state()` of an optimizer of the same class returned.
 
         Raises
         ------
         ValueError
-            If the state is of another kind of optimizer, or of another kind of learning rate; nothing is
-            changed then.
+            If the state is of another class of optimizer, or of another kind of learning rate. The optimizer is
+            unchanged then.
         """
         vectors = {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
         others = set(state) - set(vectors) - {"steps", "learning_rate", "schedule"}
@@ -336,25 +361,26 @@ class Optimizer(Configurable):
                 f"{type(self).__name__} remembers {list(self.slots)}, got a state with {sorted(state)}. "
                 "Load a state of the same optimizer."
             )
-        has_schedule = hasattr(self.learning_rate, "load_state")
+        load_schedule = getattr(self.learning_rate, "load_state", None)
+        has_schedule = load_schedule is not None
         if ("schedule" in state and not has_schedule) or ("learning_rate" in state and has_schedule):
             raise ValueError(
                 f"{self!r} has the learning_rate {self.learning_rate!r}, got the state of an optimizer whose "
                 f"learning rate is {state.get('learning_rate', 'a schedule')}. Give both the same."
             )
-        if has_schedule and "schedule" in state:
-            self.learning_rate.load_state(state["schedule"])
+        if load_schedule is not None and "schedule" in state:
+            load_schedule(state["schedule"])
         self.learning_rate = state.get("learning_rate", self.learning_rate)
         self.steps = state["steps"]
         self._memory = {name: vectors[name].copy() for name in self.slots} if vectors else None
         self._owner, self._rates = Owner(), None
 
     def require(self, condition: bool, name: str, value: Any, expected: str) -> None:
-        """Raise an error for an argument that is out of range."""
+        """Raise a ValueError for an argument that violates a condition."""
         if not condition:
             raise ValueError(f"{type(self).__name__}: {name} must be {expected}, got {value!r}.")
 
-    def _memory_for(self, parameters):
+    def _memory_for(self, parameters: np.ndarray) -> list[np.ndarray]:
         if self._memory is None or tuple(self._memory) != tuple(self.slots):
             # Settings may have changed in between: a momentum that was 0 before needs a velocity now.
             require_places_for_slots(self)
@@ -372,11 +398,11 @@ class Optimizer(Configurable):
         return memory
 
     def initial_slot_values(self, name: str, parameters: np.ndarray) -> np.ndarray:
-        """A vector of the memory before the first step: zeros, unless an optimizer says otherwise."""
-        # Not zeros_like, which writes the zeros at once: here the system gives memory when it is first used.
+        """Return the initial value of a slot; zeros by default."""
+        # np.zeros allocates memory when it is first used; zeros_like would write the zeros at once.
         return np.zeros(parameters.shape, parameters.dtype)
 
-    def _norm_factor(self, gradients):
+    def _norm_factor(self, gradients: np.ndarray) -> float:
         if self.clip_norm is None:
             return 1
         if self.clip_value is not None:
@@ -387,7 +413,7 @@ class Optimizer(Configurable):
 
 
 def require_places_for_slots(optimizer: Optimizer) -> None:
-    """Raise an error if `move` cannot be called with a vector for each slot."""
+    """Raise a TypeError if `move` does not take a vector for each slot."""
     slots = tuple(optimizer.slots)
     try:
         inspect.signature(optimizer.move).bind(None, None, None, *slots)
@@ -400,7 +426,7 @@ def require_places_for_slots(optimizer: Optimizer) -> None:
 
 @contextmanager
 def unchanged_on_failure(optimizer: Optimizer, parameters: np.ndarray) -> Iterator[None]:
-    """Put parameters, and all that an optimizer remembers, back to how they were if what follows fails."""
+    """Context that restores the parameters and the optimizer if an error occurs."""
     before = dict(vars(optimizer))
     memory = (optimizer._memory or {}).values()
     arrays = [parameters, *memory, *(value for value in before.values() if isinstance(value, np.ndarray))]
@@ -415,6 +441,6 @@ def unchanged_on_failure(optimizer: Optimizer, parameters: np.ndarray) -> Iterat
         raise
 
 
-def _in_double_precision(vector):
+def _in_double_precision(vector: np.ndarray) -> Iterator[np.ndarray]:
     for start in range(0, vector.size, BLOCK_SIZE):
         yield vector[start : start + BLOCK_SIZE].astype(np.float64, copy=False)

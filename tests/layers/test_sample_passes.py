@@ -16,8 +16,8 @@ from layernet import (
     Reshape,
     Residual,
     Sequential,
+    sampling,
 )
-from layernet.layers import noise
 
 X = np.random.default_rng(0).standard_normal((50, 6))
 
@@ -104,7 +104,7 @@ def test_batch_normalization_stays_in_inference():
 def test_blocks_of_rows_make_no_difference(monkeypatch):
     network = NETWORKS["both, in containers"]().build(6, random_state=0)
     at_once = network.sample_passes(X, 4, random_state=0)
-    monkeypatch.setattr(noise, "ROWS_OF_A_PASS", 7)
+    monkeypatch.setattr(sampling, "ROWS_OF_A_PASS", 7)
     assert_allclose(network.sample_passes(X, 4, random_state=0), at_once, rtol=1e-12, atol=1e-13)
 
 
