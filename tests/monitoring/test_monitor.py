@@ -540,3 +540,27 @@ def test_data_that_do_not_fit_are_refused_before_the_first_step(monitor, words):
     with pytest.raises(ValueError, match=words):
         watch(net, monitor=monitor, optimizer=Adam())
     assert np.array_equal(net.parameter_vector, before)
+
+
+class Squash(Layer):
+    """A bounded layer of somebody; `SquashDeclared` says where its bounds are."""
+
+    def forward_pass(self, inputs):
+        return inputs / (1 + np.abs(inputs))
+
+    def backward_pass(self, inputs, grad_output):
+        return grad_output / (1 + np.abs(inputs)) ** 2
+
+
+class SquashDeclared(Squash):
+    output_bounds = (-1.0, 1.0)
+
+
+def test_bounds_that_a_layer_declares_are_those_of_its_summary():
+    rows = np.array([[-1e6], [-1.0], [0.5], [1e6]])
+    for layer in (SquashDeclared(), Tanh()):
+        _, summaries = summarize_activations(Sequential([layer]).build(1), rows)
+        (summary,) = summaries.values()
+        assert (summary.bounds, summary.saturated) == ((-1.0, 1.0), 0.5)
+    _, summaries = summarize_activations(Sequential([ReLU()]).build(1), rows)
+    assert [(each.bounds, each.saturated) for each in summaries.values()] == [(None, None)]
