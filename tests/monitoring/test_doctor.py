@@ -417,7 +417,7 @@ def test_no_more_than_all_of_the_way_is_made_in_a_quarter():
     # The loss rises before it falls, so that the last quarter makes up for more than what was won in all.
     X = np.random.default_rng(0).normal(size=(100, 2))
     monitor = train((X, X[:, 0]), Sequential([Dense(1)]), SGD(1e-3), "huber", epochs=4, batch_size=10)
-    monitor.losses = BlockMeans(at_most=2048)
+    monitor.losses = BlockMeans(max_blocks=2048)
     for value in [1.0] * 10 + [1.5] * 20 + [0.8] * 10:
         monitor.losses.add(value, 10)
     evidence = Evidence(monitor)
