@@ -1,4 +1,4 @@
-"""The demonstration, `python -m layernet`: train a network on real handwritten digits, in a few seconds."""
+"""Demonstration, `python -m layernet`: train a network on handwritten digits, in a few seconds."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ HELD_OUT = 360
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train, print what came of it, and write a report if one is asked for.
+    """Train, print the results, and write the report that `--report` asks for.
 
     Parameters
     ----------
     arguments : sequence of str, default=None
-        The command line without the program's name; None for this process's own.
+        Command-line arguments without the program's name; None for those of this process.
 
     Returns
     -------
@@ -68,11 +68,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Read the command line, and refuse what would fail after training."""
+    """Read the command line, and refuse arguments that would fail after training."""
     parser = argparse.ArgumentParser(prog="python -m layernet", description=__doc__)
     parser.add_argument("--report", type=Path, metavar="FILE", help="write a report as an HTML page")
-    parser.add_argument("--epochs", type=int, default=60, help="how often all digits are seen (60)")
-    parser.add_argument("--seed", type=int, default=0, help="for weights, noise and order (0)")
+    parser.add_argument("--epochs", type=int, default=60, help="number of passes over the digits (60)")
+    parser.add_argument("--seed", type=int, default=0, help="random seed (0)")
     options = parser.parse_args(arguments)
     if options.epochs < 1:
         parser.error(f"--epochs must be at least 1, got {options.epochs}")
@@ -84,7 +84,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def reason_not_writable(path: Path) -> str | None:
-    """Why a file cannot be written, found by trying, for permissions do not tell all; None if it can."""
+    """Why a file cannot be written; None if it can. Tries it, because permissions do not tell everything."""
     try:
         if not path.parent.is_dir():
             return f"there is no folder {path.parent}"
@@ -100,7 +100,7 @@ def reason_not_writable(path: Path) -> str | None:
 
 
 def learning_curve(history: History, rows: int = 8, width: int = 40) -> str:
-    """The course of a training in a few lines: loss and accuracy on held-out data, with a bar for the latter.
+    """Losses and accuracy over the epochs as text, with a bar for the accuracy on held-out data.
 
     The bar shows accuracies from 0.8 to 1, in a character that every terminal can print.
     """

@@ -1,4 +1,4 @@
-"""The report of a trained classifier of pictures: one HTML file that needs nothing else."""
+"""Report of a trained classifier of images: an HTML page without other files."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from html import escape
 import numpy as np
 
 from layernet.display.drawing import curves, picture, shades, signed_colors, swatch
+from layernet.display.table import html_table
 from layernet.layer import Layer
 from layernet.layers import Dense, Softmax
 from layernet.losses import CrossEntropy
@@ -37,7 +38,7 @@ img { image-rendering: pixelated; border: 1px solid var(--rule); background: #ff
 .digits { display: grid; grid-template-columns: repeat(auto-fill, minmax(8.8rem, 1fr)); gap: .8rem;
           padding: 0; margin: .6rem 0; list-style: none }
 .digits li { font-size: .85rem; line-height: 1.35 } .digits img { margin-bottom: .25rem }
-.scroll { overflow-x: auto } table { border-collapse: collapse; font-variant-numeric: tabular-nums }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums }
 th, td { padding: .15rem .5rem; text-align: right } thead th, tbody th { color: var(--faint); font-weight: 500 }
 pre { overflow-x: auto; font-size: .85rem; padding: .6rem .8rem; border: 1px solid var(--rule);
       border-radius: 6px }
@@ -49,16 +50,16 @@ pre { overflow-x: auto; font-size: .85rem; padding: .6rem .8rem; border: 1px sol
 def digits_report(
     network: Layer, history: History, images: np.ndarray, targets: np.ndarray, title: str = "Handwritten digits"
 ) -> str:
-    """A report of a network that tells classes of pictures apart, as an HTML page.
+    """Report of a classifier of images, as an HTML page.
 
     Parameters
     ----------
     network : Layer
-        Its first `Dense` layer sees the pixels, its outputs are logits.
+        Its first `Dense` layer has the pixels as inputs; its outputs are logits.
     history : History
         With the columns `loss`, `val_loss`, `accuracy` and `val_accuracy`.
     images : ndarray of shape (n_samples, height, width)
-        Held out from training; at least 0, where 0 is the paper.
+        Images held out from training. Values are at least 0; 0 is shown white.
     targets : ndarray of shape (n_samples,)
         The true class numbers.
     title : str, default="Handwritten digits"
@@ -66,7 +67,7 @@ def digits_report(
     Returns
     -------
     str
-        A whole page, without scripts and without anything that would have to be loaded.
+        A complete page, without scripts and without links to other files.
     """
     outputs = network.forward_pass(images.reshape(len(images), -1))
     losses, probabilities = CrossEntropy().losses(outputs, targets), Softmax().forward_pass(outputs)
@@ -79,8 +80,8 @@ def digits_report(
         f"{sum(history['seconds']):.1f} seconds.</p>",
         f"<h2>The network</h2>\n<pre>{escape(network.summary())}</pre>",
         f"<h2>Learning curve</h2>\n{learning_curve(history)}",
-        f"<h2>What the first layer looks for</h2>\n{first_weights(network, images.shape[1:])}",
-        f"<h2>Confusions</h2>\n{confusion_table(targets, predicted, outputs.shape[1])}",
+        f"<h2>Weights of the first layer</h2>\n{first_weights(network, images.shape[1:])}",
+        f"<h2>Confusion matrix</h2>\n{confusion_table(targets, predicted, outputs.shape[1])}",
         f"<h2>The hardest digits</h2>\n{hardest_digits(images, targets, predicted, probabilities, losses)}",
     ]
     body = "\n".join(f"<section>{section}</section>" for section in sections)
@@ -93,7 +94,7 @@ def digits_report(
 
 
 def learning_curve(history: History) -> str:
-    """Loss and accuracy over the epochs, on the training data and on the held-out data."""
+    """Curves of loss and accuracy over the epochs, on the training data and on held-out data."""
     key = (
         f'<p class="faint keys"><span>{swatch(1)}training, with noise and dropout</span> '
         f"<span>{swatch(2)}held out</span></p>"
@@ -109,7 +110,7 @@ def learning_curve(history: History) -> str:
 
 
 def first_weights(network: Layer, shape: tuple[int, int], most: int = 40) -> str:
-    """The weights of units of the first dense layer, each as a picture of the input's shape."""
+    """Weights of the units of the first dense layer, each as an image of the shape of the inputs."""
     weights = next(layer for layer in network.walk() if isinstance(layer, Dense)).weights
     shown = min(most, weights.shape[1])
     pictures = []
@@ -118,45 +119,49 @@ def first_weights(network: Layer, shape: tuple[int, int], most: int = 40) -> str
         pictures.append(picture(signed_colors(weights[:, unit].reshape(shape)), description))
     which = "all" if shown == weights.shape[1] else f"the first {shown} of"
     return (
-        "<p>Ink on an orange pixel excites the unit (its weight is positive), on a blue one it inhibits it; "
-        "each picture has its own scale. "
-        f'These are {which} {weights.shape[1]} units.</p>\n<div class="pictures">{"".join(pictures)}</div>'
+        "<p>Orange pixels have positive weights, blue ones negative; each image has its own scale. "
+        f'Shown are {which} {weights.shape[1]} units.</p>\n<div class="pictures">{"".join(pictures)}</div>'
     )
 
 
 def described_weights(weights: np.ndarray, shape: tuple[int, int], unit: int) -> str:
-    """The weights of a unit in words: where the largest and the smallest are, with their signs."""
-    ends = [(weights[place], np.unravel_index(place, shape)) for place in (weights.argmax(), weights.argmin())]
-    said = [f"{value:+.2g} in row {row + 1}, column {column + 1}" for value, (row, column) in ends]
-    return f"weights of unit {unit}, from {said[1]} to {said[0]}"
+    """Description of the weights of a unit: the largest and the smallest, and where they are."""
+    ends = [(weights[pixel], np.unravel_index(pixel, shape)) for pixel in (weights.argmax(), weights.argmin())]
+    texts = [f"{value:+.2g} in row {row + 1}, column {column + 1}" for value, (row, column) in ends]
+    return f"weights of unit {unit}, from {texts[1]} to {texts[0]}"
 
 
 def confusion_table(targets: np.ndarray, predicted: np.ndarray, n_classes: int) -> str:
-    """How often each class was taken for each: true classes in rows, predicted ones in columns."""
+    """Confusion matrix as a table: true classes in rows, predicted classes in columns."""
     counts = np.zeros((n_classes, n_classes), dtype=int)
     np.add.at(counts, (targets, predicted), 1)
     wrong = counts - np.diag(np.diag(counts))
-    rows = []
-    for true in range(n_classes):
-        cells = []
-        for found in range(n_classes):
-            count = counts[true, found]
-            color, largest = ("--right", counts.max()) if true == found else ("--wrong", wrong.max())
-            shade = (
-                f' style="background:rgba(var({color}),{0.12 + 0.36 * count / largest:.2f})"' if count else ""
-            )
-            cells.append(f"<td{shade}>{count or '·'}</td>")
-        rows.append(f'<tr><th scope="row">{true}</th>{"".join(cells)}<td>{counts[true].sum()}</td></tr>')
-    head = "".join(f'<th scope="col">{found}</th>' for found in range(n_classes))
-    return (
-        '<p class="faint">Rows: what it is. Columns: what the network says.</p>\n<div class="scroll">'
-        f'<table class="confusion"><thead><tr><th></th>{head}<th scope="col">in all</th></tr></thead>\n'
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
-    )
+
+    def shade(row: int, column: int) -> str:
+        true, found = row, column - 1
+        if column in (0, n_classes + 1) or not counts[true, found]:
+            return ""
+        color, largest = ("--right", counts.max()) if true == found else ("--wrong", wrong.max())
+        return f"background:rgba(var({color}),{0.12 + 0.36 * counts[true, found] / largest:.2f})"
+
+    rows = [
+        [str(true), *(str(count or "·") for count in counts[true]), str(counts[true].sum())]
+        for true in range(n_classes)
+    ]
+    headings = ["", *map(str, range(n_classes)), "total"]
+    table = html_table(rows, headings, row_headings=True, class_name="confusion", cell_style=shade)
+    return f'<p class="faint">Rows: true classes. Columns: predicted classes.</p>\n{table}'
 
 
-def hardest_digits(images, targets, predicted, probabilities, losses, most: int = 12) -> str:
-    """The pictures with the highest loss: what each is, and what the network takes it for."""
+def hardest_digits(
+    images: np.ndarray,
+    targets: np.ndarray,
+    predicted: np.ndarray,
+    probabilities: np.ndarray,
+    losses: np.ndarray,
+    most: int = 12,
+) -> str:
+    """Images with the highest loss, with their true and their predicted classes."""
     items = []
     for index in np.argsort(-losses)[:most]:
         true, found = targets[index], predicted[index]
@@ -165,6 +170,6 @@ def hardest_digits(images, targets, predicted, probabilities, losses, most: int 
         image = picture(shades(images[index]), f"a {true} of which the network {says}", 96)
         items.append(f"<li>{image}<strong>a {true}</strong><br>{says},<br>{doubt}</li>")
     return (
-        '<p class="faint">By their loss, -log of the probability that the network gives to what it is.</p>\n'
+        '<p class="faint">Sorted by loss, -log of the predicted probability of the true class.</p>\n'
         f'<ol class="digits">{"".join(items)}</ol>'
     )

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import inspect
+import sys
 import warnings
 from types import FrameType
 
-# Packages between a user's line and ours. `contextlib` stands between a `with` statement and what it enters.
-NOT_THE_USER = {"layernet", "sklearn", "joblib", "scipy", "contextlib"}
+# Packages that call this one, or that stand between a user's line and this package: pipelines, searches, worker
+# threads and processes, `with` statements.
+NOT_THE_USER = frozenset(
+    {
+        *("layernet", "sklearn", "joblib", "scipy", "numpy", "pandas"),
+        *("asyncio", "concurrent", "contextlib", "functools", "multiprocessing", "runpy", "threading"),
+    }
+)
 
 
 def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
-    """Issue a warning that shows the innermost line outside this package and scikit-learn.
+    """Issue a warning that shows the innermost line outside `NOT_THE_USER`.
 
-    Counting stack frames would be wrong as soon as a function is called by another way: from a pipeline, a
-    search, or a test. Where no frame is the user's (in a worker process of joblib, for instance), the
-    outermost frame is shown.
+    A fixed number of stack frames would be wrong as soon as a function is called by another way: from a
+    pipeline, a search, or a test. In a worker thread or process no frame is the user's; the warning then shows
+    the line of this package that issues it.
 
     Parameters
     ----------
@@ -31,19 +37,24 @@ def warn_user(message: str, category: type[Warning] = UserWarning) -> None:
     >>> str(caught[0].message)
     'The learning rate is 0.'
     """
-    frame = inspect.currentframe()
-    assert frame is not None  # CPython has frames
-    while frame.f_back is not None and _package_of(frame) in NOT_THE_USER:
+    issuer = sys._getframe(1)
+    frame: FrameType | None = issuer
+    while frame is not None and _package_of(frame) in NOT_THE_USER:
         frame = frame.f_back
+    shown = issuer if frame is None else frame
     warnings.warn_explicit(
         message,
         category,
-        filename=frame.f_code.co_filename,
-        lineno=frame.f_lineno,
-        module=frame.f_globals.get("__name__", "<unknown>"),
-        registry=frame.f_globals.setdefault("__warningregistry__", {}),
+        filename=shown.f_code.co_filename,
+        lineno=shown.f_lineno,
+        module=shown.f_globals.get("__name__", "<unknown>"),
+        registry=shown.f_globals.setdefault("__warningregistry__", {}),
     )
 
 
 def _package_of(frame: FrameType) -> str:
-    return str(frame.f_globals.get("__name__")).partition(".")[0]
+    name = frame.f_globals.get("__name__")
+    spec = frame.f_globals.get("__spec__")
+    if name == "__main__" and spec is not None:  # python -m package.module, as joblib starts its workers
+        name = spec.name
+    return str(name).partition(".")[0]

@@ -1,7 +1,10 @@
 """Warnings show a line of the user's file, whatever stands between that line and the package."""
 
+import os
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
+import joblib
 import numpy as np
 import pytest
 from sklearn.compose import TransformedTargetRegressor
@@ -10,6 +13,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+import layernet
 from layernet import Dense, MLPClassifier, MLPRegressor, NetworkClassifier, NetworkRegressor
 from layernet.user_warnings import warn_user
 
@@ -102,6 +106,31 @@ def test_other_ways_into_the_package():
     ]:
         (line,) = lines_shown(category, call)
         assert line.endswith(marker)
+
+
+@pytest.mark.parametrize("backend", ["threading", "loky"])
+def test_a_warning_in_a_worker_shows_a_file_of_this_package_or_of_the_user(backend, capfd):
+    estimator = ESTIMATORS["MLPClassifier"]
+    with warnings.catch_warnings(record=True) as caught, joblib.parallel_config(backend, n_jobs=2):
+        warnings.simplefilter("always")
+        GridSearchCV(estimator, {"alpha": [0.1, 0.2]}, cv=2).fit(X, COLUMN.ravel())
+    files = {each.filename for each in caught}
+    files |= {
+        line.split(":")[0] for line in capfd.readouterr().err.splitlines() if "ConvergenceWarning" in line
+    }
+    package = os.path.dirname(layernet.__file__)
+    assert files
+    assert all(file == __file__ or file.startswith(package) for file in files), files
+
+
+def test_a_warning_in_a_thread_shows_a_file_of_this_package():
+    estimator = ESTIMATORS["MLPRegressor"]
+    with warnings.catch_warnings(record=True) as caught, ThreadPoolExecutor(1) as pool:
+        warnings.simplefilter("always")
+        pool.submit(estimator.fit, X, X[:, 0]).result()
+    package = os.path.dirname(layernet.__file__)
+    assert caught
+    assert all(each.filename.startswith(package) for each in caught), [each.filename for each in caught]
 
 
 def test_frames_are_told_apart_by_their_package_and_not_by_their_file():

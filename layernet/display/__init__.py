@@ -1,1 +1,1 @@
-"""Tables, curves, pictures and summaries for Jupyter and the terminal, as HTML, SVG and text."""
+"""Tables, curves, pictures and summaries as HTML, SVG and text, for Jupyter and the terminal."""

@@ -1,4 +1,4 @@
-"""Small drawings for HTML that need nothing else: curves as SVG, and pictures as PNG."""
+"""Drawings for HTML without other files: curves as SVG, and pictures as PNG."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-# Of what is above zero and of what is below, in every picture: two colors that most color-blind readers tell
-# apart, and that show on white and on black. Neither stands alone: a sign, a bar or a word says the same.
+# Colors of positive and of negative values in every picture. Most color-blind readers tell them apart, on white
+# and on black. Color is never the only mark: a sign, a bar or a word repeats it.
 PLUS, MINUS = "#d55e00", "#0072b2"
 
 WIDTH, HEIGHT = 460, 260
@@ -22,19 +22,19 @@ LEFT, RIGHT, TOP, BOTTOM = 52, 12, 14, 40
 def curves(
     lines: dict[str, list[float]], horizontal: list[float], title: str, logarithmic: bool = False
 ) -> str:
-    """Draw curves over a common horizontal axis, as an SVG element.
+    """Draw curves over the epochs, as an SVG element.
 
     Parameters
     ----------
     lines : dict of str to list of float
-        Values by the name of the curve; at most two curves, which the page colors by its variables
-        `--line-1` and `--line-2`, and of which it dashes the second.
+        Values by the name of the curve; at most two curves. The page has their colors in its variables
+        `--line-1` and `--line-2`, and dashes the second.
     horizontal : list of float
-        Where the values are.
+        Epochs of the values.
     title : str
-        What is drawn, for those who do not see it.
+        Description for readers who do not see the drawing.
     logarithmic : bool, default=False
-        Whether the vertical axis shows powers of ten; values must be greater than 0 then.
+        Whether the vertical axis is logarithmic; values must be greater than 0 then.
 
     Returns
     -------
@@ -48,10 +48,10 @@ def curves(
     low, high = min([*values, scale(ticks[0])]), max([*values, scale(ticks[-1])])
     first, last = horizontal[0], max(horizontal[-1], horizontal[0] + 1)
 
-    def x(value):
+    def x(value: float) -> float:
         return LEFT + (value - first) / (last - first) * (WIDTH - LEFT - RIGHT)
 
-    def y(value):
+    def y(value: float) -> float:
         return TOP + (high - scale(value)) / ((high - low) or 1) * (HEIGHT - TOP - BOTTOM)
 
     label = escape(title)
@@ -85,7 +85,7 @@ def round_ticks(low: float, high: float) -> list[float]:
 
 
 def logarithmic_ticks(low: float, high: float) -> list[float]:
-    """1, 3, 10, 30, ... from about 10**low to about 10**high; closer ones where these are fewer than three."""
+    """1, 3, 10, 30, ... from about 10**low to about 10**high; round numbers if these are fewer than three."""
     exponents = range(math.floor(low), math.ceil(high) + 1)
     ticks = [factor * 10.0**exponent for exponent in exponents for factor in (1, 3)]
     inside = [tick for tick in ticks if low - 0.3 <= math.log10(tick) <= high + 0.3]
@@ -95,18 +95,18 @@ def logarithmic_ticks(low: float, high: float) -> list[float]:
 
 
 def equally_precise(ticks: list[float]) -> list[str]:
-    """Numbers in words, all with as many decimal places as the one that needs most: 0.8, 0.9, 1.0."""
-    words = [f"{tick:g}" for tick in ticks]
-    if any("e" in word for word in words):
-        return words
-    places = max(len(word.partition(".")[2]) for word in words)
-    return [f"{tick:.{places}f}" for tick in ticks]
+    """Texts of numbers, all with the same number of decimal places: 0.8, 0.9, 1.0."""
+    texts = [f"{tick:g}" for tick in ticks]
+    if any("e" in text for text in texts):
+        return texts
+    decimals = max(len(text.partition(".")[2]) for text in texts)
+    return [f"{tick:.{decimals}f}" for tick in ticks]
 
 
 def swatch(number: int) -> str:
-    """A short piece of the line `--line-1`, or dashed of `--line-2`, to stand before the name of its curve.
+    """A short piece of line 1, or dashed of line 2, for the legend before the name of a curve.
 
-    The name itself keeps the color of the text: what is vivid enough for a line is too faint for words.
+    The name keeps the color of the text, because the colors of lines have too little contrast for text.
     """
     return (
         '<i style="display:inline-block;width:1.4em;vertical-align:middle;margin:0 .3em 0 .1em;'
@@ -115,16 +115,16 @@ def swatch(number: int) -> str:
 
 
 def picture(pixels: np.ndarray, description: str, size: int = 48) -> str:
-    """Show an array as an image element with its pixels inside.
+    """Array of pixels as an image element that contains the data.
 
     Parameters
     ----------
     pixels : ndarray of shape (height, width) or (height, width, 3), uint8
-        Shades of grey, or red, green and blue.
+        Shades of gray, or red, green and blue.
     description : str
-        What is seen, for those who do not see it.
+        Description for readers who do not see the image.
     size : int, default=48
-        How wide it is shown, in CSS pixels.
+        Width in CSS pixels.
 
     Returns
     -------
@@ -138,14 +138,14 @@ def picture(pixels: np.ndarray, description: str, size: int = 48) -> str:
 
 
 def as_image(svg: str, description: str) -> str:
-    """A drawing as an image element, for pages that take drawings out of HTML; hidden where they stay.
+    """SVG document as an image element, for sites that remove SVG from HTML; hidden on other pages.
 
     Parameters
     ----------
     svg : str
-        A document of its own.
+        A complete SVG document.
     description : str
-        What is seen, for those who do not see it.
+        Description for readers who do not see the image.
 
     Returns
     -------
@@ -157,16 +157,16 @@ def as_image(svg: str, description: str) -> str:
 
 
 def mimebundle(shown: Any, svg: str) -> dict[str, str]:
-    """What Jupyter stores of a figure: text, HTML and an image, of which every place shows the best it can.
+    """Representations of a figure that Jupyter stores: text, HTML and an image.
 
-    Jupyter shows the HTML. Other programs, and sites that take drawings out of HTML, show the image.
+    Jupyter shows the HTML. Other programs, and sites that remove SVG from HTML, show the image.
 
     Parameters
     ----------
     shown : object
-        With `__repr__` and `_repr_html_`.
+        Object with `__repr__` and `_repr_html_`.
     svg : str
-        A document of its own.
+        A complete SVG document.
 
     Returns
     -------
@@ -177,9 +177,9 @@ def mimebundle(shown: Any, svg: str) -> dict[str, str]:
 
 
 def without_inline_drawings(html: str) -> str:
-    """HTML in which the images of `as_image` are hidden, by a rule that goes where drawings are taken out.
+    """HTML in which a style sheet hides the images of `as_image`.
 
-    Sites that keep neither scripts nor drawings keep no style sheets either: there the image is seen.
+    Sites that remove SVG from HTML remove style sheets too, so that they show the image.
     """
     return f"<style>.layernet-image {{ display: none; }}</style>{html}"
 
@@ -206,7 +206,7 @@ def _chunk(kind: bytes, content: bytes = b"") -> bytes:
 
 
 def signed_colors(values: np.ndarray) -> np.ndarray:
-    """Colors for values around zero: blue below, white at zero, orange above, the same size both ways.
+    """Colors of values: blue below zero, white at zero, orange above, on one scale for both signs.
 
     Parameters
     ----------
@@ -223,5 +223,5 @@ def signed_colors(values: np.ndarray) -> np.ndarray:
 
 
 def shades(values: np.ndarray) -> np.ndarray:
-    """Shades of grey for values of at least zero: white at zero, black at the largest."""
+    """Shades of gray of values that are at least zero: white at zero, black at the largest."""
     return (255 * (1 - values / (values.max() or 1))).round().astype(np.uint8)

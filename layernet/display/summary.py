@@ -1,16 +1,19 @@
-"""Summary of a network: a table for the terminal, and one for Jupyter."""
+"""Summary of a network as a table, in text and in HTML."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from html import escape
 from typing import TYPE_CHECKING
+
+from layernet.display.table import Html, html_table
 
 if TYPE_CHECKING:
     from layernet.layer import Layer
 
 
 def summary_text(network: Layer) -> str:
-    """A table of a network's layers: what goes out of each, and how many parameters it has."""
+    """A table of the layers of a network, with the output shape and the number of parameters of each."""
     rows = [("layer", "output shape", "parameters"), *_rows(network, 0)]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     lines = [f"{a.ljust(widths[0])}  {b.ljust(widths[1])}  {c.rjust(widths[2])}".rstrip() for a, b, c in rows]
@@ -18,24 +21,17 @@ def summary_text(network: Layer) -> str:
 
 
 def summary_html(network: Layer) -> str:
-    """The same as a table that can be folded, with inline styles; readable as text where tags are stripped."""
-    cell = 'style="text-align:left;padding:1px 12px 1px 0"'
-    number = 'style="text-align:right;padding:1px 0 1px 12px;font-variant-numeric:tabular-nums"'
-    body = "".join(
-        f'<tr><td {cell}><code style="white-space:pre;background:none">{escape(name)}</code></td> '
-        f"<td {cell}>{escape(shape)}</td> <td {number}>{escape(count)}</td></tr>\n"
-        for name, shape, count in _rows(network, 0)
-    )
+    """The summary as an HTML table that can be folded."""
+    code = '<code style="white-space:pre;background:none">{}</code>'
+    rows = [(Html(code.format(escape(name))), shape, count) for name, shape, count in _rows(network, 0)]
+    table = html_table(rows, ("layer", "output shape", "parameters"), numeric={2})
     return (
         f"<details open><summary>{escape(type(network).__name__)}: {escape(_total(network))}</summary>\n"
-        '<div style="overflow-x:auto"><table style="border-collapse:collapse;margin:4px 0 4px 1em">\n'
-        f"<thead><tr><th {cell}>layer</th> <th {cell}>output shape</th> <th {number}>parameters</th></tr>"
-        "</thead>\n"
-        f"<tbody>\n{body}</tbody></table></div></details>"
+        f'<div style="margin-left:1em">{table}</div></details>'
     )
 
 
-def _rows(layer: Layer, depth: int):
+def _rows(layer: Layer, depth: int) -> Iterator[tuple[str, str, str]]:
     if not layer.layers:
         yield "  " * depth + repr(layer), _shape(layer), _count(layer)
         return

@@ -1,4 +1,4 @@
-"""A network and how its training went, for Jupyter."""
+"""A network and the losses of its training, as HTML for Jupyter."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from layernet.layer import Layer
     from layernet.training.history import History
 
-# Lines in middle tones, seen on a light page and on a dark one alike; words in the color of the page's text.
+# Lines have colors that show on a light page and on a dark one; texts have the color of the page.
 STYLE = """<style>
 .layernet-image { display: none; }
 .layernet-fit { --line-1: #1f7fc4; --line-2: #d55e00; font-size: 0.9em; margin-top: 0.5em; }
@@ -24,7 +24,7 @@ STYLE = """<style>
 .layernet-fit .line-2 { stroke: var(--line-2); }
 </style>"""
 
-# In a file of its own the drawing cannot take the page's colors.
+# A file of its own cannot have the colors of the page.
 OWN_STYLE = """<style>
 svg { color: #1f2328; background: #ffffff; font-family: system-ui, sans-serif; }
 @media (prefers-color-scheme: dark) { svg { color: #e6edf3; background: #0d1117; } }
@@ -37,7 +37,7 @@ polyline { fill: none; stroke-width: 2; }
 
 
 def training_html(network: Layer, history: History) -> str:
-    """A network's table, and the losses over the epochs of its training.
+    """Summary of a network, and the losses over the epochs of its training, as HTML.
 
     Parameters
     ----------
@@ -50,19 +50,19 @@ def training_html(network: Layer, history: History) -> str:
     str
     """
     parts = [STYLE, '<div class="layernet-fit">', summary_html(network)]
-    lines = losses_over_epochs(history)
-    if lines:
+    lines, svg = losses_over_epochs(history), training_svg(history)
+    if svg is not None:
         logarithmic = is_positive(lines)
         names = " and ".join(f"{swatch(number)}{name}" for number, name in enumerate(lines, start=1))
         scale = ", on a logarithmic scale" if logarithmic else ""
         parts.append(curves(lines, history["epoch"], "Losses over the epochs", logarithmic))
-        parts.append(as_image(training_svg(history), description_of(lines)))
+        parts.append(as_image(svg, description_of(lines)))
         parts.append(f"<div>{names}{scale}, after {history['epoch'][-1]} epochs</div>")
     return "".join([*parts, "</div>"])
 
 
 def training_svg(history: History) -> str | None:
-    """The losses over the epochs as an SVG document of its own; None where there are fewer than two epochs.
+    """Losses over the epochs as an SVG document; None if there are fewer than two epochs.
 
     Parameters
     ----------
@@ -98,11 +98,11 @@ def losses_over_epochs(history: History) -> dict[str, list[float]]:
 
 
 def is_positive(lines: dict[str, list[float]]) -> bool:
-    """Whether lines can be drawn on a logarithmic scale."""
+    """Whether all values are positive, so that a logarithmic scale can show them."""
     return all(value > 0 for line in lines.values() for value in line)
 
 
 def description_of(lines: dict[str, list[float]]) -> str:
-    """What is seen, in words."""
+    """Description of the curves in words."""
     ends = [f"{name} from {line[0]:.3g} to {line[-1]:.3g}" for name, line in lines.items()]
     return f"{'; '.join(ends)}, in {len(next(iter(lines.values())))} epochs."

@@ -18,7 +18,7 @@ from layernet.estimators.targets import Targets
 from layernet.layer import Layer
 from layernet.losses import Loss
 from layernet.optimizers import Optimizer
-from layernet.training.callbacks import Callback
+from layernet.training.callback import Callback
 
 
 class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from layernet.training.callbacks import Callback
+from layernet.training.callback import Callback
 from layernet.training.run import Run
 
 

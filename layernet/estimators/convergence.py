@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 from layernet.interrupts import uninterrupted
-from layernet.training.callbacks import Callback
+from layernet.training.callback import Callback
 from layernet.training.history import StopReason
 from layernet.training.run import Run
 from layernet.training.snapshot import Snapshot

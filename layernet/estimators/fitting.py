@@ -37,7 +37,7 @@ from layernet.losses.loss import bounded
 from layernet.sparse import in_canonical_form, is_sparse
 from layernet.training import DivergenceError, Run
 from layernet.training.averaging import WeightAverage
-from layernet.training.callbacks import Callback, as_callbacks
+from layernet.training.callback import Callback, as_callbacks
 from layernet.training.data import TrainingData
 from layernet.training.endings import refuse_doubled_activation
 from layernet.training.given import GivenArrays

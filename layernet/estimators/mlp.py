@@ -17,7 +17,7 @@ from layernet.estimators.regressor import BaseRegressor
 from layernet.layer import Layer
 from layernet.losses import Loss
 from layernet.optimizers import Optimizer
-from layernet.training.callbacks import Callback
+from layernet.training.callback import Callback
 
 
 class MLPClassifier(BaseClassifier, MLPEstimator):

@@ -18,7 +18,7 @@ from layernet.layer import Layer
 from layernet.losses import Loss
 from layernet.optimizers import Optimizer
 from layernet.registry import find_by_name
-from layernet.training.callbacks import Callback
+from layernet.training.callback import Callback
 
 
 class _CustomNetwork(NetworkEstimator):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from layernet.training.callbacks import Callback, ProgressBar
+from layernet.training.callback import Callback
+from layernet.training.callbacks import ProgressBar
 from layernet.training.run import Run
 
 

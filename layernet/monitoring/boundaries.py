@@ -20,7 +20,7 @@ from layernet.monitoring.planes import (
     plane_around,
 )
 from layernet.optional_dependencies import pyplot
-from layernet.training.callbacks import Callback
+from layernet.training.callback import Callback
 from layernet.training.outputs import outputs_in_blocks
 from layernet.training.run import Run
 from layernet.validation import as_count, require_number

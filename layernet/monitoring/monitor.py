@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from layernet.display.table import html_table
 from layernet.layer import Layer
 from layernet.losses.loss import Loss
 from layernet.monitoring.activations import summarize_activations
@@ -30,7 +31,7 @@ from layernet.monitoring.watched_layers import (
     norm_of,
     watched_layers,
 )
-from layernet.training.callbacks import Callback
+from layernet.training.callback import Callback
 from layernet.training.run import Run
 
 if TYPE_CHECKING:
@@ -313,18 +314,12 @@ class Monitor(Callback, TrainingRecord):
     def _repr_html_(self) -> str:
         if not self.step_records:
             return escape(repr(self))
-        cell = 'style="padding:1px 10px;text-align:right;font-variant-numeric:tabular-nums"'
         first, last = self.step_records[0], self.step_records[-1]
         ratios = self.update_ratios
-        head = ("layer", "first gradient", "last gradient", "last update / weights")
-        rows = "".join(
-            f'<tr><td style="padding:1px 10px 1px 0;text-align:left">{escape(name)}</td>'
-            f"<td {cell}>{first.gradients[index]:.2g}</td><td {cell}>{last.gradients[index]:.2g}</td>"
-            f"<td {cell}>{ratios[-1, index]:.2g}</td></tr>"
+        headings = ("layer", "first gradient", "last gradient", "last update / weights")
+        rows = [
+            (name, f"{first.gradients[index]:.2g}", f"{last.gradients[index]:.2g}", f"{ratios[-1, index]:.2g}")
             for index, name in enumerate(self.layers)
-        )
-        return (
-            f'<details open><summary>{escape(repr(self))}</summary><table style="border-collapse:collapse">'
-            f"<thead><tr>{''.join(f'<th {cell}>{escape(each)}</th>' for each in head)}</tr></thead>"
-            f"<tbody>{rows}</tbody></table></details>"
-        )
+        ]
+        table = html_table(rows, headings, numeric={1, 2, 3})
+        return f"<details open><summary>{escape(repr(self))}</summary>{table}</details>"

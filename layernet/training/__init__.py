@@ -1,7 +1,8 @@
 """Training: the loop, its batches, its callbacks and its history."""
 
 from layernet.training.batches import batches
-from layernet.training.callbacks import Callback, EarlyStopping, LearningRateScheduler, ProgressBar
+from layernet.training.callback import Callback
+from layernet.training.callbacks import EarlyStopping, LearningRateScheduler, ProgressBar
 from layernet.training.divergence import DivergenceError
 from layernet.training.evaluation import evaluate
 from layernet.training.fitting import fit

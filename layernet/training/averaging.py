@@ -1,4 +1,4 @@
-"""A running average of the parameters, which often predicts better than where the last step led."""
+"""Running average of the parameters, which often predicts better than the parameters of the last step."""
 
 from __future__ import annotations
 
@@ -13,18 +13,17 @@ from layernet.layers.normalization import LAST_BATCHES
 
 
 class WeightAverage:
-    """An exponential moving average of a network's parameters over the steps of training.
+    """Exponential moving average of a network's parameters over the steps of training.
 
-    After every step, average = average + s (1 - d) (parameters - average), with d = min(decay, t / (t + 9))
-    after t steps, so that the first steps are soon forgotten. A step counts in t and in the average by its
-    share s: the rows of its batch, divided by those of the largest of the last 20 batches (or by the training's
-    batch size, if that is larger). Training goes on from the parameters themselves; the network is validated,
-    and left, with the average.
+    After every step t += s and average += s (1 - d) (parameters - average), with d = min(decay, t / (t + 9)),
+    so that the first steps are soon forgotten. The share s of a step is the number of rows of its batch,
+    divided by the largest of the last 20 batches (or by the batch size, if that is larger). Training continues
+    from the parameters themselves. The network has the average during validation and after training.
 
     Parameters
     ----------
     decay : float
-        At least 0 and less than 1; about 1 / (1 - decay) steps count.
+        At least 0 and less than 1. The average is over about 1 / (1 - decay) steps.
 
     References
     ----------
@@ -39,31 +38,31 @@ class WeightAverage:
         self.steps = 0.0
         self._last_rows: list[int] = []
         self.average: np.ndarray | None = None
-        # Those that training goes on from, while the network has the average.
+        # Parameters from which training continues, while the network has the average.
         self.parameters: np.ndarray | None = None
 
     def take_over(self, earlier: WeightAverage) -> None:
-        """Go on from another one, which is left as it is."""
+        """Continue the average of an earlier training, which is unchanged."""
         self.steps, self.parameters = earlier.steps, earlier.parameters
         self._last_rows = list(earlier._last_rows)
-        self.average = earlier.average.copy()
+        self.average = None if earlier.average is None else earlier.average.copy()
 
     def begin(self, network: Layer) -> None:
-        """Start, or go on from the parameters that the training before ended with."""
-        self._take_out_of_place(network)
+        """Start an average, or continue from the last parameters of the earlier training."""
+        self._restore_parameters(network)
         if self.average is None:
             self.average = network.parameter_vector.copy()
 
     def add(self, parameters: np.ndarray, n_rows: int = 1, full_rows: int = 1) -> None:
-        """Take in the parameters after a step.
+        """Add the parameters after a step to the average.
 
         Parameters
         ----------
         parameters : ndarray of shape (n_parameters,)
         n_rows : int, default=1
-            Of the step's batch.
+            Rows of the step's batch.
         full_rows : int, default=1
-            The training's batch size.
+            The batch size of the training.
         """
         self._last_rows = [*self._last_rows[1 - LAST_BATCHES :], n_rows]
         share = n_rows / max(full_rows, *self._last_rows)
@@ -73,21 +72,21 @@ class WeightAverage:
 
     @contextmanager
     def in_place(self, network: Layer) -> Iterator[None]:
-        """Within this context the network has the averaged parameters."""
+        """Context in which the network has the averaged parameters."""
         try:
             self.end(network)
             yield
         finally:
-            self._take_out_of_place(network)
+            self._restore_parameters(network)
 
     def end(self, network: Layer) -> None:
-        """Leave the network with the average, and remember where training was."""
+        """Give the network the average, and keep the parameters from which training continues."""
         with uninterrupted:
-            if self.parameters is None:  # or else an interruption has left the network with the average
+            if self.parameters is None:  # not None if an interruption left the network with the average
                 self.parameters = network.parameter_vector.copy()
             network.parameter_vector[:] = self.average
 
-    def _take_out_of_place(self, network):
+    def _restore_parameters(self, network: Layer) -> None:
         with uninterrupted:
             if self.parameters is not None:
                 network.parameter_vector[:] = self.parameters

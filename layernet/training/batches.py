@@ -1,4 +1,4 @@
-"""Batches: which rows of the data each step sees."""
+"""Batches: the rows of each step of an epoch."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 
+# Index of the rows of a batch.
+Rows = np.ndarray | slice
+
 
 def batches(
     n_samples: int, batch_size: int, random: np.random.Generator | Callable[[int], np.ndarray] | None = None
-) -> Iterator[np.ndarray | slice]:
-    """The rows of each batch of one epoch; the last batch holds what is left and may be smaller.
+) -> Iterator[Rows]:
+    """Row numbers of each batch of an epoch; the last batch may be smaller.
 
     Parameters
     ----------
@@ -19,12 +22,13 @@ def batches(
     batch_size : int
         At least 1.
     random : numpy.random.Generator or callable, default=None
-        Shuffles the rows; or a function of their number that returns their order. None leaves them in order.
+        Generator that shuffles the rows, or a function of their number that returns their order. None keeps
+        their order.
 
     Yields
     ------
     ndarray of int or slice
-        To index the data with.
+        Index into the data.
 
     Examples
     --------
@@ -33,7 +37,7 @@ def batches(
     >>> list(batches(5, 2))
     [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
     """
-    order = getattr(random, "permutation", random)
+    order = random if random is None or callable(random) else random.permutation
     rows = None if order is None else order(n_samples)
     for start in range(0, n_samples, batch_size):
         stop = min(start + batch_size, n_samples)
@@ -41,12 +45,14 @@ def batches(
 
 
 def checked_order(order: Any, n_samples: int) -> np.ndarray:
-    """The rows of an epoch as `shuffle` returned them, checked, since kernels do not look twice.
+    """Row numbers of an epoch, as a `shuffle` function returned them, or an error if they are invalid.
+
+    Kernels read rows without a check of their own.
 
     Parameters
     ----------
     order : array-like of int, of shape (n_rows,)
-        Row numbers, negative ones counted from the end. Rows may be missing or stand several times.
+        Row numbers; negative ones count from the end. Rows may be missing or repeated.
     n_samples : int
 
     Returns
@@ -57,9 +63,9 @@ def checked_order(order: Any, n_samples: int) -> np.ndarray:
     Raises
     ------
     IndexError
-        If they are no whole numbers, or one is of a row that there is not.
+        If they are not whole numbers, or a row does not exist.
     ValueError
-        If there is none, or the array has another number of axes than one.
+        If there is none, or the array has not one axis.
 
     Examples
     --------
@@ -84,8 +90,8 @@ def checked_order(order: Any, n_samples: int) -> np.ndarray:
     return np.where(rows < 0, rows + n_samples, rows).astype(np.int64, copy=False)
 
 
-def rows_of(array: np.ndarray, rows: np.ndarray | slice) -> np.ndarray:
-    """Some rows of an array, as indexing returns them: for numbers of rows in a third of the time if it can."""
+def rows_of(array: np.ndarray, rows: Rows) -> np.ndarray:
+    """`array[rows]`; for row numbers of a contiguous array in a third of the time."""
     if isinstance(rows, slice) or not (array.flags.c_contiguous and array.flags.aligned):
         return array[rows]
-    return array.take(rows, axis=0)  # which makes a copy of all rows of any other array
+    return array.take(rows, axis=0)  # copies the whole array if it is not contiguous

@@ -1,4 +1,4 @@
-"""Copies of objects that hold what cannot be copied: an open file, a trial of a hyperparameter optimizer."""
+"""Copies that share some attributes with the original, such as an open file."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 
 class SharingCopies:
-    """Object whose copies share the attributes that it declares, and copy all others.
+    """Object whose copies share the attributes in `shared`, and copy all others.
 
     Attributes
     ----------
     shared : tuple of str
-        Names of attributes whose values copies share with the original; the class says which. A pickle, and so
-        a worker process, has None in their place.
+        Names of attributes whose values copies share with the original. The class declares them. In a pickle,
+        and so in a worker process, their values are None.
 
     Examples
     --------
@@ -38,28 +38,28 @@ class SharingCopies:
         self._fill(twin, self.__getstate__())
         return twin
 
-    def __deepcopy__(self, memo: dict) -> Any:
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         twin = memo[id(self)] = type(self).__new__(type(self))
         state = self.__getstate__()
         if type(state) is dict:
             state = {name: self._copy_of(name, value, memo) for name, value in state.items()}
-        else:  # of a class with a state of its own
+        else:  # from a `__getstate__` of the subclass
             state = copy.deepcopy(state, memo)
         self._fill(twin, state)
         return twin
 
-    def _fill(self, twin, state):
+    def _fill(self, twin: Any, state: Any) -> None:
         if hasattr(twin, "__setstate__"):
             twin.__setstate__(state)
         else:
             vars(twin).update(state)
         vars(twin).update({name: value for name, value in vars(self).items() if name in self.shared})
 
-    def _copy_of(self, name, value, memo):
+    def _copy_of(self, name: str, value: Any, memo: dict[int, Any]) -> Any:
         try:
             return copy.deepcopy(value, memo)
         except TypeError as error:
             raise TypeError(
-                f"{type(self).__name__}: the attribute {name!r} cannot be copied: {error}. If copies are to "
-                f"share it, declare it in the class: shared = ({name!r},)."
+                f"{type(self).__name__}: the attribute {name!r} cannot be copied: {error}. If copies "
+                f"shall share it, declare it in the class: shared = ({name!r},)."
             ) from error

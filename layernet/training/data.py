@@ -10,7 +10,7 @@ from layernet.guards.read_only import read_only
 from layernet.layer import Layer
 from layernet.losses.loss import Loss, as_weights, bounded
 from layernet.sparse import as_sparse_rows, is_sparse
-from layernet.training.batches import batches, rows_of
+from layernet.training.batches import Rows, batches, rows_of
 from layernet.training.data_validation import check_targets, prepare_inputs
 from layernet.training.given import GivenArrays
 from layernet.training.outputs import rows_in_a_block
@@ -18,54 +18,62 @@ from layernet.training.storage import SelectedRows, dense_rows, stays_on_disk, s
 
 
 class TrainingData:
-    """Inputs, targets and weights as the steps of training take them, checked once for all batches.
+    """Inputs, targets and weights of a training, validated once for all batches.
 
-    A sparse `X` stays sparse. Batches are sparse rows if the network accepts them and so little is in them that
-    this is faster, and arrays if not.
+    A sparse `X` stays sparse. Its batches are sparse rows if the network accepts them and they have so few
+    entries that this is faster; otherwise batches are arrays.
 
-    A memory-mapped `X` that would be larger than `IN_MEMORY_LIMIT` in the network's type is left on disk; its
-    rows are read, and converted, a batch at a time. Of `y` there may be a copy in memory, in the type and the
+    A memory-mapped `X` stays on disk if its copy in the network's type would exceed `IN_MEMORY_LIMIT`. Each
+    batch then reads and converts its own rows. The targets may be a copy of `y` in memory, in the type and the
     shape that the loss takes.
 
     Parameters
     ----------
     network : Layer
-        Built with the shape and the type of the inputs if it is not built yet.
+        A network that is not built yet is built with the shape and the type of `X`.
     loss : Loss
     X : array-like or sparse matrix of shape (n_samples, ...)
     y : array-like of shape (n_samples, ...)
     sample_weight : array-like of shape (n_samples,) or None
     random : numpy.random.Generator or None
-        To build the network with.
+        Draws the initial parameters of a network that is not built yet.
 
     Attributes
     ----------
     inputs : ndarray, csr_array or SelectedRows of shape (n_samples, ...)
-        Of the network's type, unless it is a large array on disk. Arrays are read-only views: a callback
-        replaces a whole array by another, `run.data.inputs = X + noise`, which is checked as the first one was.
-        The steps that come after it see it, in both engines.
+        Of the network's type, unless it is a large array on disk. Arrays are read-only views. A callback
+        replaces the whole array, `run.data.inputs = X + noise`; the new array is validated as the first one
+        was, and the next step uses it, in both engines.
     dtype : numpy.dtype
-        What the inputs of each batch are converted to if they are not of it.
+        Type of the inputs of a batch.
     targets : ndarray of shape (n_samples, ...)
-        As `loss.prepare` returned them; read-only, and replaced as a whole.
+        Returned by `loss.prepare`; read-only, and replaced as a whole.
     weights : ndarray of shape (n_samples,) or None
-        Class weights among them; read-only, and replaced as a whole.
+        Sample weights times class weights; read-only, and replaced as a whole.
     n_samples : int
     mean_weight : float
     given : GivenArrays
-        What the data were made of.
+        The arrays that the user gave, watched for changes.
     """
 
-    # A number for each row, for layers with noise; None counts the rows of a batch.
+    # Identity of each row, from which layers with noise derive its noise. None: the position in the batch.
     rows: np.ndarray | None = None
-    # Whether each batch divides by its own total weight: a weight then means less beside heavy ones.
+    # Whether a batch divides its loss by its own total weight, as scikit-learn does.
     normalize_each_batch = False
-    # Counts replacements, so that a plan which holds addresses notices them.
+    # Number of replacements, by which a plan that holds addresses notices them.
     version = 0
-    # Of arrays whose rows do not lie one after the other: by name, the array and its copy.
+    # Contiguous copies of arrays that are not contiguous: by name, the array and its copy.
     _copies: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
-    def __init__(self, network: Layer, loss: Loss, X, y, sample_weight, random):
+    def __init__(
+        self,
+        network: Layer,
+        loss: Loss,
+        X: Any,
+        y: Any,
+        sample_weight: Any,
+        random: np.random.Generator | None,
+    ):
         inputs = prepare_inputs(network, X, "X", random)
         if len(network.parameter_vector) == 0:
             raise ValueError(f"{network!r} has no parameters to train: add a Dense layer, for instance.")
@@ -74,8 +82,8 @@ class TrainingData:
         self._add_targets(network, loss, y, sample_weight)
 
     @classmethod
-    def of_checked(cls, network: Layer, loss: Loss, X, y, sample_weight) -> TrainingData:
-        """Data whose inputs are checked already: each batch makes an array of its own rows, and no more.
+    def of_checked(cls, network: Layer, loss: Loss, X: Any, y: Any, sample_weight: Any) -> TrainingData:
+        """Training data whose inputs are validated already, and are converted batch by batch.
 
         Parameters
         ----------
@@ -90,7 +98,7 @@ class TrainingData:
         data._add_targets(network, loss, y, sample_weight)
         return data
 
-    def _add_targets(self, network, loss, y, sample_weight):
+    def _add_targets(self, network: Layer, loss: Loss, y: Any, sample_weight: Any) -> None:
         self.dtype = network.dtype
         self.network, self.loss = network, loss
         self.n_samples = self.inputs.shape[0]
@@ -98,17 +106,17 @@ class TrainingData:
         given = None if sample_weight is None else bounded(as_weights(sample_weight, self.n_samples))[0]
         self._set_weights(loss.sample_weights(self._targets, given))
 
-    def _set_weights(self, weights):
+    def _set_weights(self, weights: np.ndarray | None) -> None:
         mean = 1.0 if weights is None else float(weights.mean())
         if not mean > 0:
             raise ValueError("The sample weights (times the class weights) are all 0: nothing to train on.")
         self._weights, self.mean_weight = read_only(weights), mean
 
-    # --- replacing them while a network trains ---
+    # --- replacement during training ---
 
     @property
     def inputs(self) -> Any:
-        """The inputs, which may be replaced by others of as many rows."""
+        """The inputs; assignment replaces them by others with the same number of rows."""
         return self._inputs
 
     @inputs.setter
@@ -117,7 +125,7 @@ class TrainingData:
         if inputs.shape[0] != self.n_samples:
             raise ValueError(
                 f"run.data.inputs must have as many rows as before, {self.n_samples}, got {inputs.shape[0]}. "
-                "For another number of rows give fit a function in the place of X: fit(function, loss=...)."
+                "For another number of rows pass a function as X: fit(function, loss=...)."
             )
         self._inputs = read_only(inputs)
         self.given.replace("X", X)
@@ -125,7 +133,7 @@ class TrainingData:
 
     @property
     def targets(self) -> np.ndarray:
-        """The targets, which may be replaced by others of as many rows."""
+        """The targets; assignment replaces them by others with the same number of rows."""
         return self._targets
 
     @targets.setter
@@ -137,7 +145,7 @@ class TrainingData:
 
     @property
     def weights(self) -> np.ndarray | None:
-        """The weights, class weights among them, which may be replaced by others, or by None."""
+        """Sample weights times class weights; assignment replaces them by others, or by None."""
         return self._weights
 
     @weights.setter
@@ -147,12 +155,12 @@ class TrainingData:
         self.version += 1
 
     def replace(self, X: Any, y: Any, sample_weight: Any) -> None:
-        """Replace everything by other data, which may have another number of rows.
+        """Replace inputs, targets and weights by others, which may have another number of rows.
 
         Raises
         ------
         ValueError, TypeError
-            As from the constructor; nothing is changed then.
+            As from the constructor; the data are unchanged then.
         """
         other = TrainingData(self.network, self.loss, X, y, sample_weight, None)
         other.normalize_each_batch, other.version = self.normalize_each_batch, self.version + 1
@@ -160,22 +168,22 @@ class TrainingData:
         vars(self).update(vars(other))
 
     def widen(self) -> None:
-        """Have batches made in float64, which a line search needs."""
+        """Make batches of float64, whose precision a line search needs."""
         self.dtype = np.dtype(np.float64)
         if self._targets.dtype.kind == "f":
             self._targets = read_only(self._targets.astype(np.float64))
         self.version += 1
 
-    # --- what steps take ---
+    # --- batches ---
 
-    def batch(self, rows):
-        """Inputs, targets, weights, the normalizer and the numbers of some rows."""
+    def batch(self, rows: Rows) -> tuple[Any, np.ndarray, np.ndarray | None, float | None, np.ndarray | None]:
+        """Inputs, targets, weights, the divisor of the weighted loss, and the identities of some rows."""
         inputs, targets = self._inputs_of(rows), self._targets[rows]
-        numbers = None if self.rows is None else self.rows[rows]
+        identities = None if self.rows is None else self.rows[rows]
         if self._weights is None:
-            return inputs, targets, None, None, numbers
-        normalizer = None if self.normalize_each_batch else inputs.shape[0] * self.mean_weight
-        return inputs, targets, self._weights[rows], normalizer, numbers
+            return inputs, targets, None, None, identities
+        divisor = None if self.normalize_each_batch else inputs.shape[0] * self.mean_weight
+        return inputs, targets, self._weights[rows], divisor, identities
 
     @property
     def has_sparse_batches(self) -> bool:
@@ -183,7 +191,7 @@ class TrainingData:
         return is_sparse(self.inputs) and stays_sparse(self.network, self.inputs)
 
     def in_one_piece(self, name: str, dtype: np.dtype) -> np.ndarray | None:
-        """The `inputs` or the `targets` as kernels read them: in a type, and one row after the other in memory.
+        """The `inputs` or the `targets` as kernels read them: contiguous, and of a given type.
 
         Parameters
         ----------
@@ -193,8 +201,8 @@ class TrainingData:
         Returns
         -------
         ndarray or None
-            The array itself if it is like that, or else a copy, which is made once. None for an array that
-            stays on disk, or holds no numbers.
+            The array itself if possible, otherwise a copy, which is made once. None for an array that stays on
+            disk, or has no numbers.
         """
         array = getattr(self, name)
         if array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned:
@@ -208,13 +216,13 @@ class TrainingData:
         return copy
 
     def largest_input(self) -> float:
-        """The largest absolute value among the inputs, found a block at a time."""
+        """Largest absolute value of the inputs, computed in blocks of rows."""
         if is_sparse(self.inputs):
             return float(abs(self.inputs.data).max(initial=0))
         block_size = rows_in_a_block(self.inputs)
         return max(float(abs(self._inputs_of(rows)).max()) for rows in batches(self.n_samples, block_size))
 
-    def _inputs_of(self, rows):
+    def _inputs_of(self, rows: Rows) -> Any:
         inputs = self._inputs
         if isinstance(inputs, np.ndarray) and inputs.dtype == self.dtype:
             return rows_of(inputs, rows)

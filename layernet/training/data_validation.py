@@ -14,19 +14,19 @@ from layernet.validation import FLOAT_TYPES, as_array, as_float_array, require_d
 
 
 def check_inputs(network: Layer, X: Any, name: str) -> Any:
-    """Inputs as an array, or as sparse rows, of finite numbers with at least one row.
+    """Inputs as an array or as sparse rows, or an error if they are empty or not finite.
 
     Parameters
     ----------
     network : Layer
     X : array-like or sparse matrix of shape (n_samples, ...)
     name : str
-        What they are, for errors.
+        Name of `X` in errors.
 
     Returns
     -------
     ndarray or csr_array
-        Of the network's type, or of a float type if it has none yet; a large array on disk as it is.
+        Of the network's type, or of a float type if it has none yet. A large array on disk keeps its type.
     """
     if is_sparse(X):
         with np.errstate(over="ignore"):
@@ -37,10 +37,10 @@ def check_inputs(network: Layer, X: Any, name: str) -> Any:
         return inputs
     if stays_on_disk(X, network.dtype):
         inputs = np.asarray(X)
-        # No row of it: what the type is, or will be.
+        # Of no rows: only the resulting type is needed.
         dtype = as_float_array(inputs[:0], network.dtype, network.has_parameters, name).dtype
     else:
-        with np.errstate(over="ignore"):  # what is too large for the type is in the error
+        with np.errstate(over="ignore"):  # the error below names numbers that are too large for the type
             inputs = as_float_array(X, network.dtype, network.has_parameters, name)
         dtype = None
     if inputs.ndim == 0 or len(inputs) == 0:
@@ -50,18 +50,22 @@ def check_inputs(network: Layer, X: Any, name: str) -> Any:
 
 
 def validate_inputs(network: Layer, inputs: Any) -> Any:
-    """Checked inputs as a built network takes them; sparse rows and a large array on disk stay what they are.
+    """Validate the shape of checked inputs, and convert them to the type of a built network.
+
+    Sparse rows stay sparse, and a large array on disk stays there.
 
     Raises
     ------
     ValueError
-        If the shape is not the one that the network was built for.
+        If the shape differs from that for which the network was built.
     """
+    dtype = network.dtype
+    assert dtype is not None  # a built network has a type
     if is_sparse(inputs):
-        network.validate_inputs(np.broadcast_to(network.dtype.type(0), inputs.shape))
+        network.validate_inputs(np.broadcast_to(dtype.type(0), inputs.shape))
         return inputs.astype(network.dtype, copy=False)
     if stays_on_disk(inputs, network.dtype):
-        network.validate_inputs(np.broadcast_to(network.dtype.type(0), inputs.shape))  # a shape without memory
+        network.validate_inputs(np.broadcast_to(dtype.type(0), inputs.shape))  # takes no memory
         return inputs
     return network.validate_inputs(inputs)
 
@@ -97,7 +101,7 @@ def prepare_inputs(network: Layer, X: Any, name: str, random: np.random.Generato
 
 
 def check_targets(network: Layer, loss: Loss, y: Any, n_samples: int, name: str) -> np.ndarray:
-    """Targets as the loss takes them, one for each sample."""
+    """Targets in the form that the loss takes, or an error unless there is one for each sample."""
     if y is None:
         raise ValueError(
             f"{name} is None, and training needs a target for each sample. An autoencoder's targets are its "
@@ -108,10 +112,12 @@ def check_targets(network: Layer, loss: Loss, y: Any, n_samples: int, name: str)
         raise ValueError(f"{name} must have one target for each of {n_samples} samples, got {y!r} alone.")
     if len(y) != n_samples:
         raise ValueError(f"{name} must have one target for each of {n_samples} samples, got {len(y)}.")
+    assert network.output_shape is not None  # the network is built
+    assert network.dtype is not None
     return loss.prepare(y, network.output_shape, network.dtype)
 
 
 def validate_batch_size(network: Layer, n_rows: int) -> None:
-    """Raise an error if a layer cannot be trained on batches of so many rows."""
+    """Raise an error if a layer cannot be trained on batches of `n_rows`."""
     for layer in network.walk():
         layer.validate_batch_size(n_rows)

@@ -11,16 +11,16 @@ from layernet.training.run import Run, note, note_end
 
 
 class DivergenceError(ArithmeticError, ValueError):
-    """Training came to a loss or a gradient that is no finite number.
+    """Raised when a loss, a gradient or a parameter is not finite during training.
 
-    It is a ValueError too, which scikit-learn raises in the same case.
+    It is a ValueError too, because scikit-learn raises one in the same case.
 
     Attributes
     ----------
     epoch, batch : int
-        Where, counting from 1.
+        Epoch and batch of the step, counted from 1.
     history : History
-        What the epochs before came to.
+        History of the finished epochs.
     """
 
     def __init__(self, message: str, epoch: int = 0, batch: int = 0, history: History | None = None):
@@ -31,9 +31,9 @@ class DivergenceError(ArithmeticError, ValueError):
 
 
 def divergence(reason: NotFiniteError | str, run: Run, data: TrainingData) -> DivergenceError:
-    """The error for a training that diverged, with what is known of it and what to try."""
+    """Error for a training that diverged: where, why, and what to try. Also writes it into the history."""
     optimizer = run.optimizer
-    slower = (
+    smaller_rate = (
         "" if optimizer is None else f"a smaller learning rate (it is {optimizer.current_learning_rate():g}), "
     )
     largest = data.largest_input()
@@ -43,7 +43,7 @@ def divergence(reason: NotFiniteError | str, run: Run, data: TrainingData) -> Di
     note(run, stop_reason=None)  # of an earlier callback
     note_end(run, where, "diverged")
     advice = (
-        f"The network keeps its last finite parameters. Try {slower}clipped gradients, or inputs scaled to "
-        f"about 1 (the largest is {largest:g}){and_targets}."
+        f"The network keeps its last finite parameters. Try {smaller_rate}clipped gradients, or inputs scaled "
+        f"to about 1 (the largest is {largest:g}){and_targets}."
     )
     return DivergenceError(f"{where} {advice}", run.epoch, run.batch, run.history)

@@ -1,4 +1,4 @@
-"""Data that a function returns for each epoch: augmented, resampled or generated rows."""
+"""Data from a function that is called for each epoch: augmented, resampled or generated rows."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy as np
 
 
 class EpochData:
-    """The data of each epoch from a function of a user's, with the shape of its answer checked.
+    """Data of each epoch, from a function of the user.
 
     Parameters
     ----------
     function : callable
-        Of (epoch, random): the number of the epoch, counting from 1, and a generator of random numbers. Returns
-        (X, y) or (X, y, sample_weight).
+        Takes (epoch, random): the number of the epoch, from 1, and a random generator. Returns (X, y) or
+        (X, y, sample_weight).
     random : numpy.random.Generator
-        What the function is given, the same one in all epochs.
+        The second argument of the function, the same object in all epochs.
 
     Examples
     --------
@@ -26,12 +26,14 @@ class EpochData:
     ([[3.0]], [2.0], None)
     """
 
-    def __init__(self, function: Callable[[int, np.random.Generator], tuple], random: np.random.Generator):
+    def __init__(
+        self, function: Callable[[int, np.random.Generator], tuple[Any, ...]], random: np.random.Generator
+    ):
         self.function = function
         self.random = random
 
     def __call__(self, epoch: int) -> tuple[Any, Any, Any]:
-        """The data of an epoch.
+        """Return the data of an epoch.
 
         Parameters
         ----------
@@ -46,7 +48,7 @@ class EpochData:
         Raises
         ------
         TypeError
-            If the function returns something else than two or three things in a tuple.
+            If the function does not return a tuple of two or three items.
         """
         found = self.function(epoch, self.random)
         if not isinstance(found, (tuple, list)) or len(found) not in (2, 3):
@@ -59,7 +61,7 @@ class EpochData:
         return X, y, weights[0] if weights else None
 
     def renew(self, data: Any, epoch: int) -> None:
-        """Replace all data by those of an epoch; what is wrong with them is said of this epoch.
+        """Replace training data by those of an epoch. A note on an error names the epoch.
 
         Parameters
         ----------
@@ -75,12 +77,12 @@ class EpochData:
 
 
 def function_of_epochs(X: Any, y: Any, sample_weight: Any, random: np.random.Generator) -> EpochData | None:
-    """The function that `fit` was given in the place of data, or None if it was given data.
+    """`EpochData` of the function that `fit` got as `X`, or None if `X` is no function.
 
     Raises
     ------
     ValueError
-        If y or sample_weight are given beside a function.
+        If `X` is a function, and y or sample_weight are given too.
     """
     if not callable(X) or hasattr(X, "__array__"):
         return None
@@ -90,5 +92,5 @@ def function_of_epochs(X: Any, y: Any, sample_weight: Any, random: np.random.Gen
                 f"X is a function that returns the data of an epoch, so {name} must be None: let the function "
                 "return (X, y) or (X, y, sample_weight)."
             )
-    # A generator of its own: the order of the rows is drawn from the other one, whatever the function draws.
+    # A generator of its own, so that the order of the rows does not depend on what the function draws.
     return EpochData(X, random.spawn(1)[0])

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from layernet.engine.choice import check_engine
+from layernet.engine.inference import InferencePlans
 from layernet.hints import FIT_HINTS, with_argument_hints
 from layernet.layer import Layer
 from layernet.losses.loss import Loss, as_weights
@@ -114,3 +115,35 @@ def prepare_validation_data(network: Layer, loss: Loss, validation_data: Any) ->
     n_samples = inputs.shape[0]
     check_targets(network, loss, y, n_samples, "y of validation_data")
     return inputs, y, None if weights is None else as_weights(weights, n_samples)
+
+
+def validation_columns(
+    network: Layer,
+    loss: Loss,
+    metrics: Mapping[str, Metric],
+    validation: tuple[Any, Any, Any],
+    engine: str,
+    plans: InferencePlans,
+) -> dict[str, Any]:
+    """Loss and metrics on validation data, by the names of their columns in the history.
+
+    Parameters
+    ----------
+    network : Layer
+    loss : Loss
+    metrics : dict of str to callable
+    validation : tuple (inputs, targets, weights)
+        From `prepare_validation_data`.
+    engine : str
+        As in `outputs_in_blocks`.
+    plans : InferencePlans
+        Plans of the network, which keep their memory between epochs.
+
+    Returns
+    -------
+    dict of str to float or ndarray
+    """
+    inputs, targets, weights = validation
+    outputs = outputs_in_blocks(network, inputs, engine=engine, plans=plans)
+    values = evaluate_outputs(outputs, targets, weights, loss, metrics)
+    return {f"val_{name}": value for name, value in values.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -16,16 +17,16 @@ from layernet.losses.loss import Loss
 from layernet.losses.names import find_loss
 from layernet.optimizers.optimizer import Optimizer
 from layernet.registry import find_by_name
-from layernet.training.callbacks import Callback, ProgressBar, as_callbacks
+from layernet.training.callback import Callback, as_callbacks
+from layernet.training.callbacks import ProgressBar
 from layernet.training.data import TrainingData
 from layernet.training.data_validation import validate_batch_size
 from layernet.training.endings import refuse_doubled_activation, refuse_one_number
 from layernet.training.epoch_data import function_of_epochs
-from layernet.training.evaluation import evaluate_outputs, prepare_validation_data
+from layernet.training.evaluation import prepare_validation_data, validation_columns
 from layernet.training.history import History
 from layernet.training.loop import train
 from layernet.training.metrics import as_metrics, directions_of
-from layernet.training.outputs import outputs_in_blocks
 from layernet.training.run import Run, note
 from layernet.validation import as_count, as_generator
 
@@ -40,7 +41,7 @@ def fit(
     epochs: int = 10,
     batch_size: int = 32,
     shuffle: bool | Callable[[int], np.ndarray] = True,
-    validation_data: tuple | None = None,
+    validation_data: tuple[Any, ...] | None = None,
     sample_weight: Any = None,
     callbacks: Callback | Iterable[Callback] = (),
     metrics: Any = (),
@@ -128,7 +129,7 @@ def fit(
     >>> net.forward_pass([[2.0]]).round(1)
     array([[5.]])
     """
-    loss = find_loss(loss)
+    loss = find_loss(loss)  # type: ignore[arg-type]  # refuses None, and lists the names of losses
     optimizer = find_by_name(Optimizer, optimizer, "optimizer")
     metrics = as_metrics(metrics, loss)
     callbacks = as_callbacks(callbacks)
@@ -154,16 +155,13 @@ def fit(
     run.history.directions.update(directions_of(metrics))
     order = shuffle if callable(shuffle) else random.permutation if shuffle else None
 
-    # Before the plan is made, which holds the optimizer's memory.
+    # The plan holds the optimizer's state, so this comes first.
     optimizer.begin_training(network)
     plan, plans = plan_for(engine, network, loss, optimizer, data, batch_size, epochs), InferencePlans(network)
 
-    def validate() -> dict[str, Any]:
-        X_val, y_val, weights_val = validation
-        outputs = outputs_in_blocks(network, X_val, engine=plan.engine, plans=plans)
-        values = evaluate_outputs(outputs, y_val, weights_val, loss, metrics)
-        return {f"val_{name}": value for name, value in values.items()}
-
+    validate = None
+    if validation is not None:
+        validate = functools.partial(validation_columns, network, loss, metrics, validation, plan.engine, plans)
     try:
         return train(
             run,
@@ -171,7 +169,7 @@ def fit(
             data,
             order,
             metrics,
-            None if validation is None else validate,
+            validate,
             [*callbacks, *([ProgressBar()] if verbose else [])],
             epoch_data=epoch_data,
         )

@@ -1,4 +1,4 @@
-"""Arrays that a user gave to a training, watched for numbers that are overwritten while it goes on."""
+"""Arrays that a user gave to a training, watched for changes while the training goes on."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ import numpy as np
 
 from layernet.representation import is_of_the_package
 from layernet.sparse import is_sparse
-from layernet.training.callbacks import Callback
+from layernet.training.callback import Callback
 from layernet.training.hooks import HOOKS
 from layernet.validation import blocks_of
 
-# Of a larger array only every second row, or third, and so on, is looked at: 2**20 numbers take 2 milliseconds.
-LOOKED_AT = 2**20
+# Largest count of numbers in a checksum, which takes 2 milliseconds. Of a larger array only every second row,
+# or third, and so on, is read.
+CHECKSUM_NUMBERS = 2**20
 
 
 class GivenArrays:
-    """Arrays as a user gave them, which nobody may write to while a network is trained on them.
+    """Arrays that a user gave, and that must not change while a network is trained on them.
 
-    Training reads some of them where they lie, and copies others once: another type, other places in memory. So
-    numbers that a callback overwrites would be trained on or not, by chance.
+    Training reads some of them in place, and copies others once, to another type or layout. Whether a change by
+    a callback had an effect would depend on this.
 
     Parameters
     ----------
     **arrays : ndarray or sparse matrix
-        By the names of arguments. Whatever holds no numbers in memory is not watched.
+        Arrays by the names of arguments. Only numbers in memory are watched.
 
     Examples
     --------
@@ -50,13 +51,13 @@ class GivenArrays:
         self._sums: dict[str, int] = {}
 
     def replace(self, name: str, array: Any) -> None:
-        """Watch another array in the place of one."""
+        """Watch another array instead of that of the same name."""
         self._arrays.pop(name, None), self._sums.pop(name, None)
         if (numbers := watched(array)) is not None:
             self._arrays[name] = numbers
 
     def refuse_changes(self) -> None:
-        """Raise a ValueError if an array is not as it was at the first call."""
+        """Raise a ValueError if an array has changed since the first call."""
         for name, array in self._arrays.items():
             found = checksum(array)
             if self._sums.setdefault(name, found) != found:
@@ -64,7 +65,7 @@ class GivenArrays:
                 how = f"in a callback by run.data.{attribute} = array, or " if attribute else ""
                 raise ValueError(
                     f"{name} was overwritten while a network was trained on it. Replace the data as a whole: "
-                    f"{how}by a function in the place of X (see fit)."
+                    f"{how}by a function as X (see fit)."
                 )
 
 
@@ -72,7 +73,7 @@ ATTRIBUTES = {"X": "inputs", "y": "targets", "sample_weight": "weights"}
 
 
 def watched(array: Any) -> np.ndarray | None:
-    """The numbers of an array or a sparse matrix, if they lie in memory."""
+    """The numbers of an array or a sparse matrix if they are in memory; otherwise None."""
     if is_sparse(array):
         array = getattr(array, "data", None)
     is_array = isinstance(array, np.ndarray) and not isinstance(array, np.memmap)
@@ -80,14 +81,14 @@ def watched(array: Any) -> np.ndarray | None:
 
 
 def checksum(array: np.ndarray) -> int:
-    """A number that another array of this shape hardly has: it depends on all numbers and on their order."""
-    rows = array[:: math.ceil(array.size / LOOKED_AT) or 1]
+    """Checksum of the numbers and their order, of every k-th row of a large array."""
+    rows = array[:: math.ceil(array.size / CHECKSUM_NUMBERS) or 1]
     total = 1
     for block in blocks_of(rows):
-        total = zlib.adler32(np.ascontiguousarray(block), total)
+        total = zlib.adler32(np.ascontiguousarray(block).data, total)
     return total
 
 
 def may_write(callbacks: Iterable[Callback]) -> bool:
-    """Whether one of some callbacks has methods that are not this package's."""
+    """Whether a callback has hooks that are not of this package, and so may write to the data."""
     return any(not is_of_the_package(type(each)) or vars(each).keys() & set(HOOKS) for each in callbacks)

@@ -1,16 +1,21 @@
-"""The history of a training: a table with a row for every epoch."""
+"""History of a training: a table with a row for every epoch."""
 
 from __future__ import annotations
 
 import math
 from html import escape
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
+from layernet.display.table import html_table
 from layernet.hints import suggest_name
 from layernet.interrupts import uninterrupted
 from layernet.optional_dependencies import pyplot
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 # Why training ended. Only L-BFGS gives "evaluations_done" (its limit on evaluations of the loss) and
 # "no_descent" (its line search finds no lower loss).
@@ -27,12 +32,12 @@ StopReason = Literal[
 STOP_REASONS: tuple[StopReason, ...] = get_args(StopReason)
 
 
-class History(dict):
-    """A list for each column of the table, with an entry for each finished epoch.
+class History(dict[str, list[Any]]):
+    """Table of a training: a list for each column, with an entry for each finished epoch.
 
-    Always there: `epoch` (from 1), `loss` (the mean over the epoch's batches, each before its update),
-    `learning_rate` (of the epoch's last step) and `seconds` (of the epoch). With validation data also
-    `val_loss`; with metrics also these, and with `val_` before their names those on the validation data.
+    Every history has the columns `epoch` (from 1), `loss` (mean over the batches of the epoch, each before its
+    update), `learning_rate` (of the last step) and `seconds` (duration of the epoch). Validation data add
+    `val_loss`. Metrics add columns of their names, and with validation data also `val_` and their names.
 
     Attributes
     ----------
@@ -42,8 +47,7 @@ class History(dict):
     stop_message : str
         The same for people: a sentence, with figures. Its text may change; programs read `stop_reason`.
     directions : dict of str to bool
-        Whether larger values are better, for each column that is no loss and whose metric declares it by an
-        attribute `larger_is_better`.
+        Whether larger values are better, for each column whose metric has the attribute `larger_is_better`.
 
     Examples
     --------
@@ -64,7 +68,7 @@ class History(dict):
         self.stop_message = ""
         self.directions: dict[str, bool] = {}
         self._n_rows = len(self.get("epoch", ()))
-        # Columns that `add` has written, and those whose last value stands for one that may still come.
+        # Columns that `add` has written, and those whose last entry is a NaN that a value may still replace.
         self._added: set[str] = set()
         self._open: set[str] = set()
 
@@ -73,14 +77,14 @@ class History(dict):
         raise KeyError(f"{name!r} is not a column. {instead}")
 
     def add(self, **row: Any) -> None:
-        """Add a row, or further values to the row of the epoch under way.
+        """Add a row, or more values to the row of the current epoch.
 
-        Columns that were added before and have no value in a row have a NaN there.
+        A known column without a value in a row gets NaN there.
 
         Parameters
         ----------
         **row : number, or array for a column of arrays
-            A value for each column. With `epoch` among them a new row begins, unless training has begun it.
+            A value for each column. `epoch` begins a new row, unless training has begun it.
         """
         if "epoch" in row and len(self.get("epoch", ())) >= self._n_rows:
             self.begin_row()
@@ -99,7 +103,7 @@ class History(dict):
                     self[name] += [math.nan] * (self._n_rows - len(self[name]))
 
     def begin_row(self) -> None:
-        """Begin the row of the next epoch, so that values added before its end belong to it."""
+        """Begin the row of the next epoch; values that are added from now on belong to it."""
         self._n_rows, self._open = len(self.get("epoch", ())) + 1, set()
 
     def larger_is_better(self, name: str) -> bool:
@@ -108,8 +112,8 @@ class History(dict):
         Parameters
         ----------
         name : str
-            A column. Of `loss`, and of names that end in `_loss`, smaller values are better; of other columns
-            what `directions` says.
+            A column. `directions` has the answer; without an entry smaller values of `loss` and of names that
+            end in `_loss` are better.
 
         Returns
         -------
@@ -118,7 +122,7 @@ class History(dict):
         Raises
         ------
         ValueError
-            If nothing says it.
+            If the direction of the column is unknown.
         """
         if name in self.directions:
             return self.directions[name]
@@ -126,17 +130,17 @@ class History(dict):
             return False
         raise ValueError(
             f"{name!r} is not a loss, and nothing says whether larger or smaller values are better. Give "
-            "larger_is_better=True or False, or give the metric function an attribute of that name."
+            "larger_is_better=True or False, or set this attribute of the metric function."
         )
 
     def best(self, name: str = "loss", larger_is_better: bool | None = None) -> int:
-        """The first epoch, counting from 1, with the best value of a column; NaN is never the best.
+        """Number of the first epoch with the best value of a column; NaN is never the best.
 
         Parameters
         ----------
         name : str, default="loss"
         larger_is_better : bool, default=None
-            None for what `larger_is_better(name)` says.
+            None for `larger_is_better(name)` of the history.
 
         Returns
         -------
@@ -147,8 +151,7 @@ class History(dict):
         KeyError
             If there is no such column.
         ValueError
-            If no value of the column is a number, the column has not one number for each epoch, or nothing says
-            whether larger or smaller values are better.
+            If all values are NaN, an epoch has no number, or the direction of the column is unknown.
         """
         if name not in self:
             raise KeyError(f"History.best: {name!r} is not a column; there are {list(self)}.")
@@ -160,13 +163,13 @@ class History(dict):
             raise ValueError(f"History.best: no value of the column {name!r} is a number: all are NaN.")
         return self["epoch"][int(np.nanargmax(values) if larger else np.nanargmin(values))]
 
-    def plot(self, axes=None):
-        """Draw the losses, and the metrics if there are any, over the epochs.
+    def plot(self, axes: Axes | None = None) -> Figure:
+        """Plot the losses and the metrics over the epochs.
 
         Parameters
         ----------
         axes : matplotlib.axes.Axes, default=None
-            Where to draw the losses alone; None makes a new figure.
+            Axes for the losses alone; None makes a new figure.
 
         Returns
         -------
@@ -180,49 +183,51 @@ class History(dict):
         plt = pyplot("History.plot")
         groups = self._curves() if axes is None else self._curves()[:1]
         if axes is None:
-            figure, places = plt.subplots(1, len(groups), figsize=(5 * len(groups), 3.5), squeeze=False)
+            figure, all_axes = plt.subplots(1, len(groups), figsize=(5 * len(groups), 3.5), squeeze=False)
             figure.set_layout_engine("constrained")
-            places = places[0]
+            all_axes = all_axes[0]
         else:
-            figure, places = axes.figure, [axes]
-        for place, names in zip(places, groups, strict=True):
+            figure, all_axes = axes.figure, [axes]
+        for each, names in zip(all_axes, groups, strict=True):
             for name in names:
                 values = self._numbers(name)
-                # A line would have no segment at all between values that stand alone among NaN.
+                assert values is not None  # `_curves` leaves out other columns
+                # A value between two NaN has no line to its neighbors, only a marker.
                 marker = "." if len(values) < 30 or np.isnan(values).any() else ""
                 dashes = "--" if name.startswith("val_") else "-"
-                place.plot(self["epoch"], values, label=name, linestyle=dashes, marker=marker)
-            place.set_xlabel("epoch")
+                each.plot(self["epoch"], values, label=name, linestyle=dashes, marker=marker)
+            each.set_xlabel("epoch")
             if names:
-                place.set_ylabel(names[0])
-                place.legend(frameon=False)
-            place.spines[["top", "right"]].set_visible(False)
+                each.set_ylabel(names[0])
+                each.legend(frameon=False)
+            each.spines[["top", "right"]].set_visible(False)
         return figure
 
-    def _numbers(self, name):
-        """A column as floats, or None if it has not one number for each epoch."""
+    def _numbers(self, name: str) -> np.ndarray | None:
+        """A column as floats, or None if an epoch has no number."""
         try:
             values = np.array([math.nan if value is None else value for value in self[name]], float)
         except (TypeError, ValueError):  # arrays, or words
             return None
         return values if values.shape == (len(self.get("epoch", ())),) else None
 
-    def _curves(self):
+    def _curves(self) -> list[list[str]]:
+        """Names of the columns to plot, one list for each axes."""
         plain = [n for n in self if not n.startswith("val_") and n not in ("epoch", "learning_rate", "seconds")]
         groups = [[name, *([f"val_{name}"] if f"val_{name}" in self else [])] for name in plain]
         drawn = [[name for name in names if self._numbers(name) is not None] for names in groups]
         return [names for names in drawn if names] or [[]]
 
-    def _table(self):
-        """The columns with an entry for each epoch, as text; and the names of those that have not."""
+    def _table(self) -> tuple[list[str], list[tuple[str, ...]], list[str]]:
+        """Names and rows of the columns with an entry for each epoch, and descriptions of the other columns."""
         epochs = len(self.get("epoch", ()))
-        # A callback may have values of the last epochs only, or add them to the list itself.
+        # A callback may append to a list itself, and not in every epoch.
         shown = {name: values for name, values in self.items() if len(values) == epochs}
         columns = [[as_text(name, value) for value in values] for name, values in shown.items()]
         others = [f"{name} ({len(values)} values)" for name, values in self.items() if name not in shown]
         return list(shown), list(zip(*columns, strict=True)), others
 
-    def _remarks(self):
+    def _remarks(self) -> list[str]:
         others = self._table()[2]
         return [
             *([self.stop_message] if self.stop_message else []),
@@ -243,16 +248,10 @@ class History(dict):
     def _repr_html_(self) -> str:
         epochs = len(self.get("epoch", []))
         names, rows, _ = self._table()
-        cell = 'style="padding:1px 10px;text-align:right;font-variant-numeric:tabular-nums"'
-        head = "".join(f"<th {cell}>{escape(name)}</th>" for name in names)
-        body = "".join(
-            "<tr>" + "".join(f"<td {cell}>{escape(text)}</td>" for text in row) + "</tr>" for row in rows
-        )
+        table = html_table(rows, names, numeric=range(len(names)), max_height="20em")
         return (
             f"<details open><summary>History of {epochs} epoch{'' if epochs == 1 else 's'}. "
-            f'{escape(" ".join(self._remarks()))}</summary><div style="max-height:20em;overflow:auto">'
-            f'<table style="border-collapse:collapse"><thead><tr>{head}</tr></thead>'
-            f"<tbody>{body}</tbody></table></div></details>"
+            f"{escape(' '.join(self._remarks()))}</summary>{table}</details>"
         )
 
 
@@ -260,7 +259,7 @@ FORMATS = {"epoch": "d", "learning_rate": ".3g", "seconds": ".2f"}
 
 
 def as_text(name: str, value: Any) -> str:
-    """A value of a column as it is printed: nothing for a missing one, arrays by their first numbers."""
+    """Text of an entry of a column; "" for None, and the first and last numbers of a long array."""
     if value is None:
         return ""
     if np.ndim(value):

@@ -1,4 +1,4 @@
-"""The methods that a training calls of a callback, and the refusal of those that nobody would call."""
+"""Hooks of callbacks, and errors for methods that look like hooks and would never be called."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from layernet.representation import is_method
 
 HOOKS = ("on_train_begin", "on_epoch_begin", "on_batch_end", "on_epoch_end", "on_train_end")
 
-# What callbacks of other packages are given in the place of a run, or beside it.
-GIVEN_ELSEWHERE = frozenset({"epoch", "batch", "step", "logs", "trainer", "pl_module", "model"})
+# Parameters of hooks in other packages.
+FOREIGN_PARAMETERS = frozenset({"epoch", "batch", "step", "logs", "trainer", "pl_module", "model"})
 
 
-def refuse_what_nobody_calls(cls: type) -> None:
-    """Raise an error for a method that looks like a hook and is none, or that cannot be called as one.
+def refuse_uncalled_hooks(cls: type[Any]) -> None:
+    """Raise an error for a method that looks like a hook and is none, or takes other arguments.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def refuse_what_nobody_calls(cls: type) -> None:
         if not name.startswith("on_") or not is_method(value):
             continue
         if name in HOOKS:
-            if isinstance(value, FunctionType):  # others cannot be asked what they take
+            if isinstance(value, FunctionType):  # other callables may have no signature
                 refuse_other_arguments(cls, name, value)
         elif name not in cls.other_hooks:
             instead = suggest_name(name, HOOKS, CALLBACK_HINTS)
@@ -44,9 +44,9 @@ def refuse_what_nobody_calls(cls: type) -> None:
 
 
 def refuse_misspelled(callback: Any) -> None:
-    """Raise an error for a function that was assigned to a callback under nearly the name of a hook.
+    """Raise an error for a function that is assigned to a callback under a misspelled name of a hook.
 
-    Other attributes that begin with `on_` are the callback's own.
+    Other attributes that begin with `on_` are allowed.
 
     Parameters
     ----------
@@ -62,12 +62,12 @@ def refuse_misspelled(callback: Any) -> None:
             )
 
 
-def refuse_other_arguments(cls: type, name: str, function: FunctionType) -> None:
-    """Raise an error for a method that takes an epoch and its logs, or anything else, in the place of a run."""
+def refuse_other_arguments(cls: type[Any], name: str, function: FunctionType) -> None:
+    """Raise an error for a hook that takes other arguments than the run, such as an epoch and logs."""
     signature = inspect.signature(function)
     try:
         signature.bind("self", "run")
-        is_right = not GIVEN_ELSEWHERE & signature.parameters.keys()
+        is_right = not FOREIGN_PARAMETERS & signature.parameters.keys()
     except TypeError:
         is_right = False
     if not is_right:

@@ -1,15 +1,16 @@
-"""Training by L-BFGS: all rows in every step, and a step size that a line search finds."""
+"""Training by L-BFGS: every step uses all rows, and a line search finds its size."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
+from typing import Any
 
 import numpy as np
 
 from layernet.engine.formulas import FormulaPlan
 from layernet.engine.plan import NotFiniteError
-from layernet.training.callbacks import Callback, call
+from layernet.training.callback import Callback, call
 from layernet.training.data import TrainingData
 from layernet.training.divergence import divergence
 from layernet.training.given import may_write
@@ -17,8 +18,8 @@ from layernet.training.history import StopReason
 from layernet.training.quasi_newton import minimize_many
 from layernet.training.run import Run, note, note_end
 
-# SciPy's L-BFGS-B gives scikit-learn's digits. With more parameters than this it takes a fifth of the time and
-# more (20,000 one-hot rows, 50,000 parameters), for what it copies and reads beside the loss.
+# SciPy's L-BFGS-B gives the same digits as scikit-learn. With more parameters its own work takes a fifth of the
+# time or more (20,000 one-hot rows, 50,000 parameters): it copies and rereads every vector.
 MANY_PARAMETERS = 30_000
 
 
@@ -31,22 +32,22 @@ def minimize(
     max_evaluations: int,
     tol: float,
 ) -> None:
-    """Move a network's parameters to a minimum of its loss on all data.
+    """Minimize the loss of a network on all data.
 
     Parameters
     ----------
     run : Run
-        At most `run.epochs` iterations are done; the history gets a row for each, and why they ended.
+        `run.epochs` limits the iterations. The history gets a row for each, and the reason why they ended.
     plan : FormulaPlan
-        Without an optimizer; a network of float64, for a line search needs its digits.
+        Plan without an optimizer, of a network of float64, whose precision a line search needs.
     data : TrainingData
     validate : callable or None
         Called after every iteration; the columns that it returns are added to the history.
     callbacks : list of Callback
     max_evaluations : int
-        How often the loss is computed at most.
+        Limit on the evaluations of the loss.
     tol : float
-        Training is done when no entry of the gradient is larger.
+        Converged if no entry of the gradient is larger in absolute value.
 
     Raises
     ------
@@ -60,14 +61,14 @@ def minimize(
     note(run, data=data)
     batch = data.batch(slice(None))
 
-    def loss_and_gradient():
+    def loss_and_gradient() -> tuple[float, np.ndarray]:
         try:
             loss, _ = plan.gradients_of(*batch)
         except NotFiniteError as reason:
             raise divergence(reason, run, data) from None
         return loss, plan.gradients
 
-    def end_iteration(loss):
+    def end_iteration(loss: float) -> bool:
         note(run, epoch=run.epoch + 1)
         with plan.network.inference_mode():
             run.history.begin_row()
@@ -100,19 +101,18 @@ def minimize_by_scipy(
     max_evaluations: int,
     tol: float,
 ) -> tuple[StopReason, str]:
-    """What `minimize_many` does, with scikit-learn's digits; returns the reason for its end and a message."""
+    """Do as `minimize_many` by SciPy's L-BFGS-B, which gives the same digits as scikit-learn."""
     import scipy.optimize
 
-    # Weights first, then biases: the order changes nothing but the last digit of every sum over parameters,
-    # which is then scikit-learn's.
+    # Weights first, then biases, as scikit-learn: the order affects the last digit of sums over parameters.
     order = np.argsort(~plan.network.decay_mask, kind="stable")
 
-    def function(parameters):
+    def function(parameters: np.ndarray) -> tuple[float, np.ndarray]:
         plan.parameters[order] = parameters
         loss, gradient = loss_and_gradient()
         return loss, gradient[order]
 
-    def callback(intermediate_result):
+    def callback(intermediate_result: Any) -> None:
         plan.parameters[order] = intermediate_result.x
         if end_iteration(intermediate_result.fun):
             raise StopIteration

@@ -1,4 +1,4 @@
-"""A step size along a direction that lowers a function enough: the line search of Moré and Thuente."""
+"""Line search of Moré and Thuente: a step size along a direction that lowers a function sufficiently."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-# How much of the slope's promise the function has to keep, how much flatter it has to become, and how narrow an
-# interval of steps may get, relative to its larger end.
-DECREASE, FLATTENING, NARROWEST = 1e-3, 0.9, 0.1
-# Where the next interval begins and ends as long as none contains a minimum, in units of the last change.
-NEAREST, FARTHEST = 1.1, 4.0
-MOST_TRIALS = 20
-LONGEST_STEP = 1e10
+# Constants of the sufficient-decrease and the curvature condition (the strong Wolfe conditions), and the
+# smallest width of an interval of steps, relative to its larger end.
+DECREASE, CURVATURE, MIN_RELATIVE_WIDTH = 1e-3, 0.9, 0.1
+# Ends of the next interval, in units of the last change of the step, while no interval contains a minimum.
+MIN_EXTRAPOLATION, MAX_EXTRAPOLATION = 1.1, 4.0
+MAX_EVALUATIONS = 20
+MAX_STEP = 1e10
 
 
 class Point(NamedTuple):
-    """A step size with the function and its slope there."""
+    """A step size, with the value and the slope of the function there."""
 
     step: float
     value: float
     slope: float
 
     def tilted(self, slope: float) -> Point:
-        """The same point of the function minus slope * step."""
+        """The same point on the function minus slope * step."""
         return Point(self.step, self.value - slope * self.step, self.slope - slope)
 
 
@@ -33,17 +33,17 @@ def search(function: Callable[[float], tuple[float, float]], start: Point, step:
     Parameters
     ----------
     function : callable
-        Of a step size; returns the function and its slope there.
+        Takes a step size; returns the value and the slope of the function there.
     start : Point
         At step size 0, with a negative slope.
     step : float
-        The first to try.
+        The first step to try.
 
     Returns
     -------
     Point or None
-        The last one tried: it keeps both conditions, or rounding lets nothing better be found. None if it was
-        not found in 20 trials.
+        The last point: it satisfies both conditions, or is the best that rounding allows. None after 20
+        evaluations without success.
 
     Examples
     --------
@@ -54,23 +54,23 @@ def search(function: Callable[[float], tuple[float, float]], start: Point, step:
     ----------
     Moré and Thuente (1994), Line search algorithms with guaranteed sufficient decrease.
     """
-    promise = DECREASE * start.slope
+    sufficient_slope = DECREASE * start.slope
     best = other = start
     has_minimum, was_low = False, False
-    low, high = 0.0, step + FARTHEST * step
-    width, width_before = LONGEST_STEP, 2 * LONGEST_STEP
-    for _ in range(MOST_TRIALS):
+    low, high = 0.0, step + MAX_EXTRAPOLATION * step
+    width, width_before = MAX_STEP, 2 * MAX_STEP
+    for _ in range(MAX_EVALUATIONS):
         now = Point(step, *function(step))
-        enough = start.value + step * promise
+        enough = start.value + step * sufficient_slope
         was_low = was_low or (now.value <= enough and now.slope >= 0)
-        is_narrow = has_minimum and (not low < step < high or high - low <= NARROWEST * high)
-        is_last = step == LONGEST_STEP and now.value <= enough and now.slope <= promise
-        if is_narrow or is_last or (now.value <= enough and abs(now.slope) <= -FLATTENING * start.slope):
+        is_narrow = has_minimum and (not low < step < high or high - low <= MIN_RELATIVE_WIDTH * high)
+        is_last = step == MAX_STEP and now.value <= enough and now.slope <= sufficient_slope
+        if is_narrow or is_last or (now.value <= enough and abs(now.slope) <= -CURVATURE * start.slope):
             return now
-        # Until a value was low enough, the function minus the promise has the minimum that is looked for.
-        tilt = promise if not was_low and enough < now.value <= best.value else 0.0
+        # Until a value is low enough, search the minimum of f(step) - sufficient_slope * step instead of f.
+        tilt = sufficient_slope if not was_low and enough < now.value <= best.value else 0.0
         points = [point.tilted(tilt) for point in (best, other, now)]
-        step, has_minimum = next_step(*points, has_minimum, low, high)
+        step, has_minimum = next_step(points[0], points[1], points[2], has_minimum, low, high)
         if points[2].value > points[0].value:
             other = now
         else:
@@ -83,10 +83,10 @@ def search(function: Callable[[float], tuple[float, float]], start: Point, step:
             width_before, width = width, abs(other.step - best.step)
             low, high = sorted((best.step, other.step))
         else:
-            low = step + NEAREST * (step - best.step)
-            high = step + FARTHEST * (step - best.step)
-        step = min(max(step, 0.0), LONGEST_STEP)
-        if has_minimum and (not low < step < high or high - low <= NARROWEST * high):
+            low = step + MIN_EXTRAPOLATION * (step - best.step)
+            high = step + MAX_EXTRAPOLATION * (step - best.step)
+        step = min(max(step, 0.0), MAX_STEP)
+        if has_minimum and (not low < step < high or high - low <= MIN_RELATIVE_WIDTH * high):
             step = best.step
     return None
 
@@ -94,16 +94,16 @@ def search(function: Callable[[float], tuple[float, float]], start: Point, step:
 def next_step(
     best: Point, other: Point, now: Point, has_minimum: bool, low: float, high: float
 ) -> tuple[float, bool]:
-    """The next step to try, by cubic and quadratic interpolation, and whether a minimum is in the interval."""
+    """The next step, by cubic and quadratic interpolation, and whether the interval contains a minimum."""
     change = now.step - best.step
     turns = now.slope * math.copysign(1.0, best.slope) < 0
-    if now.value > best.value:  # too far: the minimum is between both
+    if now.value > best.value:  # higher: the minimum lies between both
         cubic = cubic_minimum(best, now, best)
         slope = (best.value - now.value) / change + best.slope
         quadratic = best.step + best.slope / slope / 2 * change
         is_nearer = abs(cubic - best.step) < abs(quadratic - best.step)
         return cubic if is_nearer else cubic + (quadratic - cubic) / 2, True
-    if turns:  # lower, and the slope has changed its sign
+    if turns:  # lower, and the slope changed its sign
         cubic = cubic_minimum(now, best, now)
         quadratic = now.step - now.slope / (now.slope - best.slope) * change
         return cubic if abs(cubic - now.step) > abs(quadratic - now.step) else quadratic, True
@@ -116,7 +116,7 @@ def next_step(
             return min(bound, step) if change > 0 else max(bound, step), True
         step = cubic if abs(cubic - now.step) > abs(quadratic - now.step) else quadratic
         return min(max(step, low), high), False
-    if has_minimum:  # lower, but no flatter
+    if has_minimum:  # lower, but not flatter
         return cubic_minimum(now, other, now), True
     return high if change > 0 else low, False
 
@@ -124,16 +124,16 @@ def next_step(
 def cubic_minimum(
     first: Point, second: Point, origin: Point, beyond: tuple[float, float] | None = None
 ) -> float:
-    """Where the cubic through two points with their slopes is lowest, counted from one of them.
+    """Step at the minimum of the cubic with the values and the slopes of two points.
 
     Parameters
     ----------
     first, second : Point
     origin : Point
-        One of them.
+        The point from which the step is computed, for the sake of rounding: one of both.
     beyond : tuple of float, default=None
-        What to return for a cubic whose minimum is not beyond the first point, away from the second: the
-        smaller or the larger number, by the side on which the first lies.
+        Result if the minimum does not lie beyond the first point, as seen from the second: the smaller number
+        if the first point is the left one, otherwise the larger.
     """
     theta = 3 * (second.value - first.value) / (first.step - second.step) + second.slope + first.slope
     scale = max(abs(theta), abs(first.slope), abs(second.slope))

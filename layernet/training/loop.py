@@ -16,14 +16,14 @@ from layernet.interrupts import signals_can_wait
 from layernet.schedules import observing_schedule
 from layernet.training.averaging import WeightAverage
 from layernet.training.batches import checked_order
-from layernet.training.callbacks import Callback, call, has_own, needs_every_batch
+from layernet.training.callback import Callback, call, has_own, needs_every_batch
 from layernet.training.data import TrainingData
 from layernet.training.data_validation import validate_batch_size
 from layernet.training.divergence import divergence
 from layernet.training.epoch_data import EpochData
 from layernet.training.given import may_write
 from layernet.training.history import History
-from layernet.training.metrics import EpochMetrics
+from layernet.training.metrics import EpochMetrics, Metric
 from layernet.training.run import Run, note, note_end
 from layernet.training.snapshot import Snapshot
 
@@ -33,49 +33,47 @@ def train(
     plan: Any,
     data: TrainingData,
     order: Callable[[int], np.ndarray] | None,
-    metrics: dict,
+    metrics: dict[str, Metric],
     validate: Callable[[], dict[str, float]] | None,
     callbacks: list[Callback],
     average: WeightAverage | None = None,
     epoch_data: EpochData | None = None,
 ) -> History:
-    """Do the epochs of a run whose parts are checked and ready; what `fit` and the estimators share.
+    """Train a network whose data, plan and callbacks are ready. `fit` and the estimators share this loop.
 
     Parameters
     ----------
     run : Run
     plan : FormulaPlan or CompiledPlan
-        Of the run's network, loss and optimizer, and of the data.
+        Plan of the steps, for the network, the loss, the optimizer and the data of the run.
     data : TrainingData
     order : callable or None
-        A function of the number of rows that returns those of the next epoch; None keeps them in order.
+        Function of the number of rows that returns the row numbers of the next epoch; None keeps their order.
     metrics : dict of str to callable
     validate : callable or None
-        Called after every epoch; the columns that it returns are added to the history.
+        Called after every epoch; returns columns for the history.
     callbacks : list of Callback
     average : WeightAverage, default=None
-        In whose place the network is validated and left.
+        Running average of the parameters, which the network has during validation and after training.
     epoch_data : EpochData, default=None
-        Where the data of each epoch after the first come from; None trains on the same ones again.
+        Source of the data of each epoch after the first; None trains on the same data in every epoch.
 
     Returns
     -------
     History
     """
     note(run, data=data)
-    observing_schedule(run.optimizer.learning_rate)  # raises before the first step what is to be raised
+    observing_schedule(run.optimizer.learning_rate)  # raises errors before the first step
 
-    set_batch = Run.batch.__set__
-
-    def count(n_steps, n_rows):
-        set_batch(run, run.batch + n_steps)
+    def count(n_steps: int, n_rows: int) -> None:
+        object.__setattr__(run, "batch", run.batch + n_steps)  # as `note`, which takes longer in every step
         if average is not None and n_steps:
             average.add(plan.parameters, n_rows, plan.batch_size)
 
     plan.after_steps = count
     with ExitStack() as stack:
         stack.enter_context(signals_can_wait)
-        # Whoever calls may be in training mode; callbacks and validation are in inference mode nevertheless.
+        # Callbacks and validation see the network in inference mode, in whatever mode `fit` is called.
         stack.enter_context(run.network.inference_mode())
         for callback in reversed(callbacks):
             stack.callback(callback.on_train_end, run)
@@ -120,50 +118,50 @@ def train_epoch(
     plan: Any,
     data: TrainingData,
     order: Callable[[int], np.ndarray] | None,
-    metrics: dict,
+    metrics: dict[str, Metric],
     callbacks: list[Callback],
     average: WeightAverage | None,
     before: Snapshot,
 ) -> dict[str, Any]:
-    """See all rows once, a step a batch; what the epoch came to, as a row of the history."""
-    began = time.perf_counter()
-    lookers_on = [callback for callback in callbacks if has_own(callback, "on_batch_end")]
+    """Train one epoch, a step for each batch, and return its row of the history."""
+    start = time.perf_counter()
+    with_batch_end = [callback for callback in callbacks if has_own(callback, "on_batch_end")]
     before.take()
-    total, of_epoch = 0.0, EpochMetrics(metrics)
+    total, epoch_metrics = 0.0, EpochMetrics(metrics)
     rows = None if order is None else read_only(checked_order(order(data.n_samples), data.n_samples))
     n_rows = data.n_samples if rows is None else len(rows)
     note(run, batch=0, order=rows, steps_per_epoch=-(-n_rows // plan.batch_size))
     validate_batch_size(run.network, min(plan.batch_size, n_rows))
-    step_by_step = bool(any(map(needs_every_batch, lookers_on)) or metrics) or average is not None
+    step_by_step = bool(any(map(needs_every_batch, with_batch_end)) or metrics) or average is not None
     with run.network.training_mode(), np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         try:
             for done in plan.epoch(rows, step_by_step):
                 for loss, size in zip(done.losses, done.sizes, strict=True):
                     total += loss * size
-                if not lookers_on and not metrics:
+                if not with_batch_end and not metrics:
                     continue
                 note(run, batch_loss=done.losses[-1], batch_rows=done.sizes[-1])
                 with run.network.inference_mode():
                     if metrics:
-                        of_epoch.add(done.targets, done.outputs)
-                    call(lookers_on, "on_batch_end", run)
+                        epoch_metrics.add(done.targets, done.outputs)
+                    call(with_batch_end, "on_batch_end", run)
         except NotFiniteError as reason:
             if not all_finite(run.network.parameter_vector):
                 before.restore()
             note(run, batch=run.batch + 1)
             raise divergence(reason, run, data) from None
     note(run, batch_loss=done.losses[-1], batch_rows=done.sizes[-1])
-    if not all_finite(run.network.parameter_vector):  # the last update overflowed, and no loss has shown it yet
+    if not all_finite(run.network.parameter_vector):  # the last update overflowed, after the last loss
         before.restore()
         raise divergence("a parameter is not finite", run, data)
     if not run.optimizer.memory_is_finite():
         raise divergence("the square of a gradient is not finite, and the optimizer cannot go on", run, data)
     with run.network.inference_mode():
-        values = of_epoch.values()
+        values = epoch_metrics.values()
     return {
         "epoch": run.epoch,
         "loss": total / n_rows,
         **values,
         "learning_rate": run.optimizer.last_learning_rate,
-        "seconds": time.perf_counter() - began,
+        "seconds": time.perf_counter() - start,
     }

@@ -1,4 +1,4 @@
-"""Metrics: numbers that describe a network's outputs beside its loss."""
+"""Metrics: numbers that describe the outputs of a network beside the loss."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from layernet.losses.loss import Loss, is_predicted_by_logits
 # A function of (targets, outputs).
 Metric = Callable[[np.ndarray, np.ndarray], Any]
 
-# The columns that every history may have; a metric of such a name would be added to one of them.
+# Columns of every history, whose names a metric must not have.
 OWN_COLUMNS = frozenset({"epoch", "loss", "learning_rate", "seconds", "val_loss"})
 
 
@@ -29,9 +29,9 @@ def accuracy(targets: np.ndarray, outputs: np.ndarray, loss: Loss | None = None)
         Class numbers, or rows of probabilities, or labels of 0 and 1.
     outputs : ndarray of shape (n_samples, n_outputs)
     loss : Loss, default=None
-        Decides which outputs predict what; see `Loss.is_predicted`. None takes outputs for logits: with several
-        columns and targets that are class numbers or probabilities, the largest in a row wins; otherwise an
-        output above 0 predicts its label.
+        Decides which class or labels outputs predict, see `Loss.is_predicted`. None means that outputs are
+        logits. The largest logit of a row predicts its class, if there are several columns and targets are
+        class numbers or probabilities. Otherwise a logit above 0 predicts a label of 1.
 
     Returns
     -------
@@ -41,7 +41,7 @@ def accuracy(targets: np.ndarray, outputs: np.ndarray, loss: Loss | None = None)
     Raises
     ------
     ValueError
-        If the targets are no classes.
+        If the targets are not classes.
 
     Examples
     --------
@@ -57,8 +57,9 @@ def accuracy(targets: np.ndarray, outputs: np.ndarray, loss: Loss | None = None)
     return float(predicted.mean()) if len(predicted) else float("nan")
 
 
-accuracy.larger_is_better = True
-accuracy.averages_rows = True
+# Attributes of a function, which `declared` reads.
+accuracy.larger_is_better = True  # type: ignore[attr-defined]  # mypy knows no attributes of functions
+accuracy.averages_rows = True  # type: ignore[attr-defined]
 
 
 METRICS = {"accuracy": accuracy}
@@ -70,9 +71,9 @@ def as_metrics(metrics: Any, loss: Loss | None = None) -> dict[str, Metric]:
     Parameters
     ----------
     metrics : str, callable, iterable of these, dict of str to callable, or None for none
-        A function has its `__name__`; in a dict the keys are the names.
+        The name of a function is its `__name__`; the keys of a dict are names.
     loss : Loss, default=None
-        Of the training: decides which accuracy is meant.
+        Loss of the training, which `accuracy` uses.
 
     Returns
     -------
@@ -81,7 +82,7 @@ def as_metrics(metrics: Any, loss: Loss | None = None) -> dict[str, Metric]:
     Raises
     ------
     ValueError
-        If a name is unknown, is that of another column of the history, or stands for two metrics.
+        If a name is unknown, or is that of another metric or of another column of the history.
     TypeError
         If a metric is neither a name nor a function.
     """
@@ -99,7 +100,7 @@ def as_metrics(metrics: Any, loss: Loss | None = None) -> dict[str, Metric]:
 
 
 def named_metrics(metrics: Any) -> Iterable[tuple[str, Metric]]:
-    """Names and functions, one pair after the other."""
+    """Pairs of a name and a function."""
     if metrics is None:
         pairs = []
     elif isinstance(metrics, Mapping):
@@ -125,7 +126,7 @@ def named_metrics(metrics: Any) -> Iterable[tuple[str, Metric]]:
 
 
 def name_of(metric: Any) -> str:
-    """The name of a function's column; of a partial function the name of what it calls."""
+    """Name of a metric: that of the function, also if it is wrapped by `functools.partial`."""
     if isinstance(metric, str):
         return metric
     return getattr(metric, "__name__", None) or (
@@ -134,15 +135,15 @@ def name_of(metric: Any) -> str:
 
 
 def value_of(name: str, metric: Metric, targets: np.ndarray, outputs: np.ndarray) -> float | np.ndarray:
-    """What a metric returns for targets and outputs, as a Python number or an array.
+    """Value of a metric, as a Python number or an array.
 
     Parameters
     ----------
     name : str
-        Of the metric, for errors.
+        Name of the metric in errors.
     metric : callable
     targets, outputs : ndarray
-        Given to it as read-only views, since losses and other metrics read them too.
+        The metric gets read-only views, because losses and other metrics read the arrays too.
 
     Returns
     -------
@@ -160,19 +161,19 @@ def value_of(name: str, metric: Metric, targets: np.ndarray, outputs: np.ndarray
             raise overwrite_error(f"The metric {name!r}", ("targets", "outputs")) from error
         error.add_note(
             f"This was the metric {name!r}, called with targets of shape {targets.shape} and outputs of shape "
-            f"{outputs.shape}. Outputs are the network's own, logits for instance and no labels: use "
-            'metrics="accuracy", or a function that makes labels of them, as outputs.argmax(axis=1) does.'
+            f"{outputs.shape}. The outputs are those of the network, such as logits, and not labels: use "
+            'metrics="accuracy", or a function that computes labels, for instance by outputs.argmax(axis=1).'
         )
         raise
     return np.asarray(value, float) if np.ndim(value) else float(value)
 
 
 class EpochMetrics:
-    """Metrics of the rows of an epoch, which come batch by batch.
+    """Metrics over the rows of an epoch, which are added batch by batch.
 
-    A metric that says `averages_rows` is averaged over batches, weighted by their rows. Any other is computed
-    of all rows at once: the mean of a ratio or of a rank over batches is another number, and is none where a
-    batch has one row or one class.
+    A metric with `averages_rows = True` is averaged over batches, weighted by their rows. Any other is computed
+    for all rows at once, because the mean of a ratio or of a rank over batches is another number, or NaN where
+    a batch has one row or one class.
 
     Parameters
     ----------
@@ -192,12 +193,12 @@ class EpochMetrics:
     def __init__(self, metrics: Mapping[str, Metric]):
         self.metrics = metrics
         self.averaged = [name for name, metric in metrics.items() if declared(metric, "averages_rows")]
-        self.totals = dict.fromkeys(self.averaged, 0.0)
+        self.totals: dict[str, Any] = dict.fromkeys(self.averaged, 0.0)
         self.n_rows = 0
         self.batches: list[tuple[np.ndarray, np.ndarray]] = []
 
     def add(self, targets: np.ndarray, outputs: np.ndarray) -> None:
-        """Take in a batch."""
+        """Add a batch."""
         for name in self.averaged:
             self.totals[name] += value_of(name, self.metrics[name], targets, outputs) * len(outputs)
         self.n_rows += len(outputs)
@@ -217,7 +218,7 @@ class EpochMetrics:
 
 
 def directions_of(metrics: Mapping[str, Metric]) -> dict[str, bool]:
-    """For each metric that declares `larger_is_better`, and its column on validation data, what it declares."""
+    """`larger_is_better` of each metric that declares it, by its column and its column on validation data."""
     directions = {name: declared(metric, "larger_is_better") for name, metric in metrics.items()}
     return {
         column: larger
@@ -228,7 +229,7 @@ def directions_of(metrics: Mapping[str, Metric]) -> dict[str, bool]:
 
 
 def declared(metric: Any, name: str) -> bool | None:
-    """What a metric's function says of itself by an attribute of this name; None if it does not say."""
+    """Attribute of a metric's function as a bool, also if `functools.partial` wraps it; None without it."""
     value = getattr(metric, name, None)
     if value is None and isinstance(metric, functools.partial):
         return declared(metric.func, name)

@@ -27,21 +27,21 @@ def outputs_in_blocks(
     plans: InferencePlans | None = None,
     check: Callable[[np.ndarray], None] | None = None,
 ) -> np.ndarray:
-    """What a network makes of many rows, in inference mode, with memory for the values inside of a few blocks.
+    """Outputs of a network for many rows, in inference mode, with intermediate values for a few blocks only.
 
     Parameters
     ----------
     network : Layer
     inputs : ndarray, sparse matrix or SelectedRows of shape (n_samples, ...)
-        Those of another type than the network's are converted a block at a time.
+        Inputs of another type than the network's are converted block by block.
     decode : callable, default=None
-        What to make of the outputs of each block; None leaves them.
+        Function of the outputs of a block, whose results are returned instead; None returns the outputs.
     engine : {"auto", "compiled", "formulas"}, default="auto"
         As in `inference_engine`.
     plans : InferencePlans, default=None
-        Of this network, to use again what was made for an earlier call.
+        Plans of this network, which keep their memory between calls.
     check : callable, default=None
-        Called with each block of inputs; may raise an error.
+        Called with each block of inputs, to raise an error for invalid ones.
 
     Returns
     -------
@@ -51,18 +51,18 @@ def outputs_in_blocks(
     if is_sparse(inputs):
         inputs = as_sparse_rows(inputs, network.dtype, False, "X")
 
-    def block_of(rows):
+    def block_of(rows: slice) -> Any:
         block = inputs[rows] if stay_sparse else dense_rows(inputs[rows])
         if check is not None:
             check(block)
         return block
 
     if network.input_shape is None:
-        inputs = network.validate_inputs(dense_rows(inputs))  # which builds it
+        inputs = network.validate_inputs(dense_rows(inputs))  # builds the network
     if plans is None or plans.network is not network:
         plans = InferencePlans(network)
     n_rows = inputs.shape[0]
-    # A mapped file may be closed or deleted after the return.
+    # The user may close or delete a mapped file after the return.
     waits = n_rows > 1 and is_memory_mapped(getattr(inputs, "array", inputs))
     plan = plans.plan_for(n_rows, "formulas" if stay_sparse else engine)
     if n_rows == 1 and not plan.is_compiled and not network.training:  # microseconds count
@@ -73,5 +73,5 @@ def outputs_in_blocks(
 
 
 def rows_in_a_block(inputs: Any) -> int:
-    """How many rows of inputs are put through a network at once when it is not trained on them."""
+    """Number of rows of a block of inputs, outside of training steps."""
     return max(1, min(EVALUATION_BATCH_SIZE, EVALUATION_BATCH_NUMBERS // max(1, math.prod(inputs.shape[1:]))))

@@ -1,4 +1,4 @@
-"""L-BFGS for many parameters: two passes over the memory in each step, and no copies beside it."""
+"""L-BFGS for many parameters: each iteration reads its memory of past steps twice, and copies nothing."""
 
 from __future__ import annotations
 
@@ -9,49 +9,50 @@ import numpy as np
 
 from layernet.engine.threads import blas_on_one_thread
 from layernet.training.history import StopReason
-from layernet.training.line_search import LONGEST_STEP, Point, search
+from layernet.training.line_search import MAX_STEP, Point, search
 
 N_PAIRS = 10
-# Training is done when an iteration lowers the loss by less than this part of it.
-SMALLEST_GAIN = 2.220446049250313e-09
+# Training has converged if an iteration lowers the loss by less than this part of it.
+MIN_RELATIVE_REDUCTION = 2.220446049250313e-09
 BLOCK = 2**14
 
 
 class Memory:
-    """The last changes s of the parameters and y of the gradient, and all of their products that are needed.
+    """Memory of L-BFGS: the last changes s of the parameters and y of the gradient, and their inner products.
 
     Parameters
     ----------
     size : int
-        Of a vector.
+        Number of parameters.
     """
 
     def __init__(self, size: int):
-        # Zeros take memory when they are overwritten: a short training has no more pairs than it made.
+        # The system allocates pages of zeros when they are overwritten: few iterations take little memory.
         self.vectors = np.zeros((2 * N_PAIRS, size))
-        self.products = np.zeros((2 * N_PAIRS, 2 * N_PAIRS))  # of row i and row j, where j is a y
-        self.places: list[int] = []  # of the pairs, from the oldest on
+        self.products = np.zeros((2 * N_PAIRS, 2 * N_PAIRS))  # of vectors i and j, where j is a y
+        self.pairs: list[int] = []  # indices of the pairs, the oldest first
 
     def forget(self) -> None:
-        """Start anew from the gradient's direction."""
-        self.places = []
+        """Remove all pairs: the next direction is that of steepest descent."""
+        self.pairs = []
 
     def add(self, step: float, direction: np.ndarray, change: np.ndarray) -> None:
-        """Take in a pair, s = step * direction and y = change, in the place of the oldest."""
-        place = self.places.pop(0) if len(self.places) == N_PAIRS else len(self.places)
-        self.places.append(place)
-        np.multiply(direction, step, out=self.vectors[2 * place])
-        self.vectors[2 * place + 1] = change
-        self._newest = 2 * place + 1
+        """Add the pair s = step * direction, y = change; it replaces the oldest if the memory is full."""
+        pair = self.pairs.pop(0) if len(self.pairs) == N_PAIRS else len(self.pairs)
+        self.pairs.append(pair)
+        np.multiply(direction, step, out=self.vectors[2 * pair])
+        self.vectors[2 * pair + 1] = change
+        self._newest = 2 * pair + 1
 
-    @blas_on_one_thread()  # what takes time is to read the memory, and a second thread waits for it as well
+    @blas_on_one_thread()  # reading memory takes the time, and a second thread would wait for it too
     def direction(self, gradient: np.ndarray, out: np.ndarray) -> None:
-        """out = -H gradient, H being the inverse Hessian that the pairs make of a multiple of the identity."""
-        if not self.places:
+        """out = -H gradient, with the approximate inverse Hessian H of the pairs."""
+        if not self.pairs:
             np.negative(gradient, out=out)
             return
-        used = 2 * len(self.places)
-        along = np.zeros((2 * N_PAIRS, 2))  # products of all vectors with the gradient and the newest y
+        used = 2 * len(self.pairs)
+        # Inner products of all vectors with the gradient and with the newest y.
+        along = np.zeros((2 * N_PAIRS, 2))
         newest = self.vectors[self._newest]
         for start in range(0, len(gradient), BLOCK):
             block = slice(start, start + BLOCK)
@@ -59,27 +60,27 @@ class Memory:
             along[:used, 0] += vectors @ gradient[block]
             along[:used, 1] += vectors @ newest[block]
         self.products[:, self._newest] = self.products[self._newest, :] = along[:, 1]
-        own, shares = self._combination(along[:, 0])
+        scale, factors = self._combination(along[:, 0])
         for start in range(0, len(gradient), BLOCK):
             block = slice(start, start + BLOCK)
-            np.multiply(gradient[block], -own, out=out[block])
-            out[block] -= shares[:used] @ self.vectors[:used, block]
+            np.multiply(gradient[block], -scale, out=out[block])
+            out[block] -= factors[:used] @ self.vectors[:used, block]
 
-    def _combination(self, along):
-        """H gradient = own * gradient + shares @ vectors, by Nocedal's two loops over products alone."""
-        products, shares = self.products, np.zeros(2 * N_PAIRS)
-        for place in reversed(self.places):
-            s, y = 2 * place, 2 * place + 1
-            shares[y] = -(along[s] + products[s] @ shares) / products[s, y]
+    def _combination(self, along: np.ndarray) -> tuple[float, np.ndarray]:
+        """H gradient = scale * gradient + factors @ vectors, by Nocedal's two loops over inner products."""
+        products, factors = self.products, np.zeros(2 * N_PAIRS)
+        for pair in reversed(self.pairs):
+            s, y = 2 * pair, 2 * pair + 1
+            factors[y] = -(along[s] + products[s] @ factors) / products[s, y]
         s, y = self._newest - 1, self._newest
-        own = products[s, y] / products[y, y]
-        shares *= own
-        for place in self.places:
-            s, y = 2 * place, 2 * place + 1
-            alpha = -shares[y] / own
-            # Of the changes s only those of older pairs have shares yet: all products with y are known.
-            shares[s] = alpha - (own * along[y] + products[y] @ shares) / products[s, y]
-        return own, shares
+        scale = products[s, y] / products[y, y]
+        factors *= scale
+        for pair in self.pairs:
+            s, y = 2 * pair, 2 * pair + 1
+            alpha = -factors[y] / scale
+            # Only the changes s of older pairs have factors yet, so that all needed products are known.
+            factors[s] = alpha - (scale * along[y] + products[y] @ factors) / products[s, y]
+        return scale, factors
 
 
 def minimize_many(
@@ -90,23 +91,23 @@ def minimize_many(
     max_evaluations: int,
     tol: float,
 ) -> tuple[StopReason, str]:
-    """Minimize a function of many parameters, as SciPy's L-BFGS-B does where there are no bounds, to rounding.
+    """Minimize a function of many parameters by L-BFGS, with the same iterates as SciPy's up to rounding.
 
-    Each iteration reads the memory twice, while SciPy's reads it several times as often and copies every vector
-    that it is given. For a network of 4 million weights it takes a third of the time, and half of the memory.
+    Each iteration reads the memory of pairs twice. SciPy's L-BFGS-B reads it several times as often and copies
+    every vector. For a network of 4 million weights it takes a third of the time, and half of the memory.
 
     Parameters
     ----------
     plan : FormulaPlan
-        Whose `parameters`, of float64, are moved.
+        Its `parameters`, of float64, are optimized in place.
     loss_and_gradient : callable
-        Returns the loss and the gradient at the plan's parameters; it may use the gradient's array again.
+        Returns the loss and the gradient at the plan's parameters. The next call may overwrite the gradient.
     end_iteration : callable
-        Of the loss, after every iteration, when the parameters are those that it came to; returns whether to
-        stop. Parameters that it changes are put back.
+        Takes the loss after every iteration, when the plan has its parameters; returns whether to stop. Changes
+        of the parameters are undone.
     max_iterations, max_evaluations : int
     tol : float
-        Training is done when no entry of the gradient is larger.
+        Converged if no entry of the gradient is larger in absolute value.
 
     Returns
     -------
@@ -123,11 +124,11 @@ def minimize_many(
     memory = Memory(len(parameters))
     loss, gradient = loss_and_gradient()
     gradient, direction, start = gradient.copy(), np.empty_like(parameters), parameters.copy()
-    n_evaluations, n_iterations, found = 1, 0, None
+    n_evaluations, n_iterations, found = 1, 0, gradient
     if largest(gradient) <= tol:
         return "converged", "CONVERGENCE: NORM OF GRADIENT <= TOL"
 
-    def along(step):
+    def along(step: float) -> tuple[float, float]:
         nonlocal n_evaluations, found
         np.multiply(direction, step, out=parameters)
         parameters[:] += start
@@ -141,9 +142,9 @@ def minimize_many(
     while reason is None:
         memory.direction(gradient, direction)
         slope = float(gradient @ direction)
-        first = min(1 / float(np.linalg.norm(direction)), LONGEST_STEP) if n_iterations == 0 else 1.0
+        first = min(1 / float(np.linalg.norm(direction)), MAX_STEP) if n_iterations == 0 else 1.0
         reached = search(along, Point(0.0, loss, slope), first) if slope < 0 else None
-        if reached is None and memory.places:
+        if reached is None and memory.pairs:
             memory.forget()
             continue
         if reached is None:
@@ -162,7 +163,7 @@ def minimize_many(
             reason, message = "evaluations_done", "STOP: TOTAL NO. OF F,G EVALUATIONS EXCEEDS LIMIT"
         elif largest(gradient) <= tol:
             reason, message = "converged", "CONVERGENCE: NORM OF GRADIENT <= TOL"
-        elif before - loss <= SMALLEST_GAIN * max(abs(before), abs(loss), 1.0):
+        elif before - loss <= MIN_RELATIVE_REDUCTION * max(abs(before), abs(loss), 1.0):
             reason, message = "converged", "CONVERGENCE: RELATIVE REDUCTION OF THE LOSS <= 2.2e-09"
         curvature = (reached.slope - slope) * reached.step
         if curvature > np.finfo(float).eps * -slope * reached.step:
@@ -172,5 +173,5 @@ def minimize_many(
 
 
 def largest(vector: np.ndarray) -> float:
-    """The largest absolute value of a vector, without a copy of it."""
+    """Largest absolute value of a vector, computed without a copy."""
     return max(float(vector.max()), -float(vector.min()))

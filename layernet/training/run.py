@@ -1,4 +1,4 @@
-"""The state of a training, which callbacks are given."""
+"""State of a training run, passed to every callback."""
 
 from __future__ import annotations
 
@@ -17,45 +17,45 @@ from layernet.training.history import STOP_REASONS, History, StopReason
 
 @dataclass(slots=True)
 class Run:
-    """State of a training, which callbacks read.
+    """State of a training run, passed to every callback.
 
-    Nothing can be assigned to it but `kept_epoch`. A callback changes a training by `run.stop(message)`, by
+    Only `kept_epoch` can be assigned. A callback changes a training by `run.stop(message)`, by
     `run.optimizer.learning_rate = rate`, and by assigning to `run.data.inputs`, `run.data.targets` or
     `run.data.weights`.
 
     Attributes
     ----------
-    network, loss, optimizer
-        What is trained, on what, and how.
+    network : Layer
+    loss : Loss
+    optimizer : Optimizer
     epochs : int
-        How many are planned.
+        Number of epochs to train.
     steps_per_epoch : int
     history : History
-        What the finished epochs came to.
+        A row for each finished epoch.
     epoch : int
-        The epoch under way, counting from 1.
+        Number of the current epoch, from 1.
     batch : int
-        The batch done last in it, counting from 1.
+        Number of the last finished batch of the epoch, from 1.
     batch_loss : float
-        The loss of that batch, before its update.
+        Loss of that batch, before its update.
     batch_rows : int
-        How many rows that batch had: the last of an epoch may be smaller, and then counts less in a mean.
+        Number of rows of that batch. The last batch of an epoch may be smaller, and counts less in a mean.
     stop_reason : str or None
         One of `STOP_REASONS` once training is to end before all epochs are done; None until then.
     stop_message : str
         The same for people; empty until then.
     data : TrainingData or None
-        The rows that are trained on, from the first call on. Assign to `run.data.inputs`, `run.data.targets` or
-        `run.data.weights` to replace them from the next step on; the arrays themselves are read-only.
+        The training data. Assign to `run.data.inputs`, `run.data.targets` or `run.data.weights` to replace them
+        from the next step on; the arrays themselves are read-only.
     order : ndarray of int or None
-        The rows of the epoch under way in the order in which they are seen, read-only; None for the order of
-        the data.
+        Row numbers of the current epoch in the order of training, read-only; None for the order of the data.
     penalty : float
-        Of the squared weights, as a plan takes it; 0 in `fit`, where weight decay is the optimizer's.
+        Factor of the squared weights in the loss. 0 in `fit`, where the optimizer has the weight decay.
     validation : tuple (inputs, targets, weights) or None
-        What the network is validated on after every epoch; `loss.prepare` takes the targets.
+        Validation data, evaluated after every epoch; `loss.prepare` takes the targets.
     kept_epoch : int or None
-        The epoch whose parameters a callback gives back to the network in the end; None keeps the last ones.
+        The epoch whose parameters a callback restores after training; None keeps those of the last step.
     """
 
     network: Layer
@@ -73,7 +73,7 @@ class Run:
     data: Any = None
     order: np.ndarray | None = None
     penalty: float = 0.0
-    validation: tuple | None = None
+    validation: tuple[Any, Any, Any] | None = None
     kept_epoch: int | None = None
 
     def stop(self, message: str, reason: StopReason = "callback") -> None:
@@ -106,7 +106,8 @@ class Run:
             return
         hint = RUN_HINTS.get(name) or (
             "A callback may call run.stop(message), and assign to run.optimizer.learning_rate and to "
-            "run.data.inputs, run.data.targets and run.data.weights. What it remembers it keeps itself."
+            "run.data.inputs, run.data.targets and run.data.weights. A callback keeps its own data in "
+            "attributes of its own."
         )
         raise AttributeError(f"run.{name} cannot be assigned. {hint}")
 
@@ -116,13 +117,13 @@ class Run:
 
 
 def note(run: Run, **values: Any) -> None:
-    """Write down what a training has come to; for the training alone.
+    """Set attributes of a run. Only the training loop calls this.
 
     Parameters
     ----------
     run : Run
     **values
-        By the names of attributes.
+        Values by the names of attributes.
     """
     for name, value in values.items():
         object.__setattr__(run, name, value)

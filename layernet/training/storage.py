@@ -17,12 +17,12 @@ IN_MEMORY_LIMIT = 256 * 2**20
 
 
 class SelectedRows:
-    """Rows of an array in an order of their own, read from it when they are asked for.
+    """Rows of an array, in an order of their own, that are read when they are indexed.
 
     Parameters
     ----------
     array : ndarray of shape (n_rows, ...)
-        Large, and on disk: `array[rows]` would be a copy in memory.
+        A large array on disk, of which `array[rows]` would be a copy in memory.
     rows : ndarray of int, of shape (n_samples,)
 
     Examples
@@ -46,23 +46,23 @@ class SelectedRows:
         return self.array[self.rows[rows]]
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        # For those who want them all at once, as scikit-learn's scorers do.
+        # scikit-learn's scorers read all rows at once.
         return self.array[self.rows].astype(dtype or self.dtype, copy=False)
 
 
 def select_rows(array: Any, rows: np.ndarray) -> Any:
-    """Some rows of an array or a sparse matrix: a copy, or for a large array on disk a `SelectedRows`."""
+    """Rows of an array or a sparse matrix: a copy, or `SelectedRows` of a large array on disk."""
     return SelectedRows(array, rows) if stays_on_disk(array, array.dtype) else array[rows]
 
 
 def stays_on_disk(array: Any, dtype: np.dtype | None) -> bool:
-    """Whether an array is memory-mapped, and too large to be copied into memory in a type."""
-    itemsize = 8 if dtype is None else dtype.itemsize  # float64 is what a network of no type yet makes of it
+    """Whether an array is memory-mapped, and its copy of a given type would exceed `IN_MEMORY_LIMIT`."""
+    itemsize = 8 if dtype is None else dtype.itemsize  # a network without a type becomes float64
     return is_memory_mapped(array) and array.ndim > 0 and array.size * itemsize > IN_MEMORY_LIMIT
 
 
 def is_memory_mapped(array: Any) -> bool:
-    """Whether an array's numbers lie in a file that is mapped into memory: a `np.memmap`, or a view into one.
+    """Whether the numbers of an array are in a memory-mapped file: a `np.memmap`, or a view of one.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def is_memory_mapped(array: Any) -> bool:
     Returns
     -------
     bool
-        False for what is no array, and for copies, even those whose type is still `np.memmap`.
+        False for other objects, and for copies in memory, even of type `np.memmap`.
     """
     owner = array if isinstance(array, np.ndarray) else None
     while owner is not None and not isinstance(owner, mmap.mmap):
@@ -80,12 +80,12 @@ def is_memory_mapped(array: Any) -> bool:
 
 
 def dense_rows(inputs: Any) -> np.ndarray:
-    """Sparse rows, or selected ones, as an array; an array as it is."""
+    """Array of sparse or selected rows; an array itself."""
     if isinstance(inputs, np.ndarray):
         return inputs
     return np.asarray(inputs) if isinstance(inputs, SelectedRows) else inputs.toarray()
 
 
 def stays_sparse(network: Layer, rows: Any) -> bool:
-    """Whether batches of a sparse matrix are given to a network as they are: if it accepts them and it pays."""
+    """Whether batches of a sparse matrix stay sparse: the network accepts them, and it is faster."""
     return network.accepts_sparse and is_worth_keeping_sparse(rows)

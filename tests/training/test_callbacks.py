@@ -101,7 +101,7 @@ def test_early_stopping_watches_a_column_of_the_history():
         ValueError, match=r"monitor='val_loss' is not in the history, which has \['epoch', 'loss'"
     ):
         fit(EarlyStopping())
-    with pytest.raises(ValueError, match="patience must be at least 1"):
+    with pytest.raises(ValueError, match="patience must be a whole number of at least 1, got 0"):
         EarlyStopping(patience=0)
 
 
@@ -238,3 +238,37 @@ def test_plotting_without_matplotlib_names_the_pip_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match="pip install matplotlib"):
         History(epoch=[1], loss=[1.0]).plot()
+
+
+# --- arguments ---
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda: EarlyStopping(patience="3"), ValueError, "EarlyStopping: patience must be a whole number"),
+        (lambda: EarlyStopping(patience=2.5), ValueError, "EarlyStopping: patience must be a whole number"),
+        (lambda: EarlyStopping(patience=True), ValueError, "EarlyStopping: patience must be a whole number"),
+        (lambda: EarlyStopping(monitor=3), TypeError, "EarlyStopping: monitor must be a column"),
+        (lambda: EarlyStopping(monitor=Script), TypeError, "EarlyStopping: monitor must be a column"),
+        (lambda: EarlyStopping(min_delta="0.1"), TypeError, "EarlyStopping: min_delta must be a number"),
+        (lambda: EarlyStopping(min_delta=-0.1), ValueError, "EarlyStopping: min_delta must be at least 0"),
+        (lambda: EarlyStopping(min_delta=math.nan), ValueError, "EarlyStopping: min_delta must be"),
+        (lambda: EarlyStopping(larger_is_better="max"), TypeError, "larger_is_better must be True or False or"),
+        (lambda: EarlyStopping(restore_best="yes"), TypeError, "restore_best must be True or False, got 'yes'"),
+        (lambda: LearningRateScheduler(0.1), TypeError, "schedule must be a Schedule or a function"),
+        (lambda: LearningRateScheduler(abs, monitor=0), TypeError, "LearningRateScheduler: monitor must be"),
+        (lambda: ProgressBar(file="log.txt"), TypeError, "ProgressBar: file must be a text file or None"),
+        (lambda: ProgressBar(minintervall=1), TypeError, "ProgressBar: 'minintervall' is not an option"),
+        (lambda: ProgressBar(total=3), TypeError, "ProgressBar: 'total' is not an option"),
+    ],
+)
+def test_invalid_arguments_are_refused_by_the_constructor(make, error, message):
+    with pytest.raises(error, match=message):
+        make()
+
+
+def test_numbers_of_numpy_are_arguments():
+    stopping = EarlyStopping("loss", np.int64(2), np.float32(0.5), np.False_, np.True_)
+    assert (stopping.patience, stopping.min_delta) == (2, 0.5)
+    assert fit(stopping)[1].stop_reason == "early_stopping"

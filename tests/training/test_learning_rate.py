@@ -48,11 +48,13 @@ def one_weight(**options):
 
 
 def test_rates_and_losses_where_they_are_known():
-    found = one_weight(lowest=1e-4, highest=0.4, steps=50)
+    found = one_weight(min_learning_rate=1e-4, max_learning_rate=0.4, steps=50)
     assert np.allclose(found.rates, np.geomspace(1e-4, 0.4, 50))
     distances = 3 * np.cumprod([1.0, *(1 - 2 * found.rates[:-1])])
     assert np.allclose(found.losses, distances**2, rtol=1e-9)
-    assert found.stop_message == "All rates were tried. The range ended before the loss rose: raise highest."
+    assert found.stop_message == (
+        "All learning rates were tried. The range ended before the loss rose: raise max_learning_rate."
+    )
 
 
 def test_the_smoothed_loss_is_a_mean_of_those_before():
@@ -64,9 +66,9 @@ def test_the_smoothed_loss_is_a_mean_of_those_before():
 
 def test_it_stops_where_the_loss_blows_up_and_suggests_less():
     # The distance from 3 grows in every step whose rate is above 1.
-    found = one_weight(lowest=1e-4, highest=1e4, steps=200)
+    found = one_weight(min_learning_rate=1e-4, max_learning_rate=1e4, steps=200)
     assert 1 < found.rates[-1] < 100
-    assert "blew up" in found.stop_message
+    assert "rose above its start" in found.stop_message
     assert found.rates[-1] == pytest.approx(1e-4 * 1e8 ** ((len(found.rates) - 1) / 199))
     assert 0.01 < found.suggestion < 0.5
     assert found.smoothed[-1] - found.smoothed.min() > found.smoothed[0]
@@ -128,7 +130,7 @@ def test_noise_of_a_trained_network_is_neither_a_fall_nor_a_blow_up(seed):
     net.parameter_vector[:] = np.linalg.lstsq(np.c_[inputs, np.ones(300)], targets, rcond=None)[0]
     found = search(net, inputs, targets, "mean_squared_error", random_state=seed)
     assert found.suggestion is None
-    assert "blew up" in found.stop_message
+    assert "rose above its start" in found.stop_message
     assert found.rates[-1] > 0.1
 
 
@@ -138,10 +140,10 @@ def test_a_flat_curve_suggests_nothing_and_asks_for_higher_rates(seed):
     inputs = random.normal(size=(300, 4)).astype(np.float32)
     found = search(network(), inputs, 1e15 * random.normal(size=300), "mean_squared_error", random_state=seed)
     assert found.suggestion is None
-    assert found.stop_message.endswith("The range ended before the loss rose: raise highest.")
-    low = search(lowest=1e-8, highest=1e-6, random_state=seed)
+    assert found.stop_message.endswith("The range ended before the loss rose: raise max_learning_rate.")
+    low = search(min_learning_rate=1e-8, max_learning_rate=1e-6, random_state=seed)
     assert low.suggestion is None
-    assert "raise highest" in low.stop_message
+    assert "raise max_learning_rate" in low.stop_message
 
 
 def test_a_suggestion_lies_in_the_range():
@@ -196,7 +198,7 @@ class Breaks(MeanSquaredError):
 def test_a_loss_that_is_not_finite_ends_the_test_and_not_the_program():
     found = search(loss=Breaks(after=25), steps=50)
     assert len(found.rates) == len(found.losses) == len(found.smoothed) == 25
-    assert found.stop_message == "The loss or a gradient was not finite any more."
+    assert found.stop_message == "The loss or a gradient was not finite."
     assert found.rates[-1] == pytest.approx(1e-6 * 1e7 ** (24 / 49))
     with pytest.raises(DivergenceError):
         search(loss=Breaks(after=0))
@@ -227,7 +229,7 @@ def test_of_large_data_only_what_is_needed_is_seen():
     many = np.arange(5000.0)[:, None] / 5000
     Counts.rows.clear()
     net = Sequential([Counts(), Dense(1)])
-    found = search(net, many, many[:, 0], "mean_squared_error", steps=20, batch_size=10, highest=0.01)
+    found = search(net, many, many[:, 0], "mean_squared_error", steps=20, batch_size=10, max_learning_rate=0.01)
     seen = np.concatenate([rows for rows in Counts.rows if len(rows) == 10])
     assert len(found.rates) == 20
     assert len(seen) == len(np.unique(seen)) == 200
@@ -237,12 +239,18 @@ def test_of_large_data_only_what_is_needed_is_seen():
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"lowest": 1.0, "highest": 0.1}, "lowest must be less than highest, got 1.0 and 0.1"),
-        ({"lowest": 0.1, "highest": 0.1}, "lowest must be less than highest"),
-        ({"lowest": 0}, "lowest must be a number greater than 0, got 0"),
-        ({"lowest": "small"}, "lowest must be a number"),
-        ({"highest": math.inf}, "highest must be a number"),
-        ({"highest": math.nan}, "highest must be a number"),
+        (
+            {"min_learning_rate": 1.0, "max_learning_rate": 0.1},
+            "min_learning_rate must be less than max_learning_rate, got 1.0 and 0.1",
+        ),
+        (
+            {"min_learning_rate": 0.1, "max_learning_rate": 0.1},
+            "min_learning_rate must be less than max_learning_rate",
+        ),
+        ({"min_learning_rate": 0}, "min_learning_rate must be a number greater than 0, got 0"),
+        ({"min_learning_rate": "small"}, "min_learning_rate must be a number"),
+        ({"max_learning_rate": math.inf}, "max_learning_rate must be a number"),
+        ({"max_learning_rate": math.nan}, "max_learning_rate must be a number"),
         ({"steps": 19}, "steps must be at least 20, got 19"),
         ({"steps": 40.5}, "steps must be a whole number"),
         ({"batch_size": 0}, "batch_size must be a whole number"),

@@ -44,7 +44,7 @@ def fit(**options):
         ("loss", "huber", "run.stop"),
         ("data", (X, Y), "run.data.inputs"),
         ("order", np.arange(12), r"shuffle=function"),
-        ("anything", 1, "What it remembers it keeps itself"),
+        ("anything", 1, "A callback keeps its own data"),
     ],
 )
 def test_nothing_is_assigned_to_a_run(name, value, remedy, engine):
