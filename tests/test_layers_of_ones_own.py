@@ -171,7 +171,7 @@ def test_a_layer_that_loses_the_axis_of_features_is_named(engine):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_one_number_for_all_rows_is_refused(engine):
-    with pytest.raises(ValueError, match=r"ends in Loses\(\), which puts out one number for all rows"):
+    with pytest.raises(ValueError, match=r"ends in Loses\(\), whose output is one number for all rows"):
         fit(Dense(4), losing(np.sum), y=X[:, 0], engine=engine)
 
 

@@ -1,4 +1,4 @@
-"""Endings of a network that are refused: one number for all rows, or the activation of its loss."""
+"""Errors for unsuitable last layers: a reduction over the rows, or the activation of the loss."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from layernet.layers.softmax import softmax
 from layernet.losses.loss import Loss
 from layernet.user_warnings import warn_user
 
-# Functions whose values are probabilities. As logits, numbers between 0 and 1 hardly differ.
+# Functions whose values are probabilities. Numbers between 0 and 1 have too small a range to be logits.
 PROBABILITIES = (softmax, logistic, lambda inputs: HardSigmoid().forward_pass(inputs))
 
 
-def refuse_one_number(network: Layer) -> None:
-    """Raise an error if a network puts out one number for all rows, as a loss does, and no row for each.
+def refuse_scalar_output(network: Layer) -> None:
+    """Raise an error if the output of a network is one number for all rows, like a loss.
 
     Parameters
     ----------
@@ -28,25 +28,24 @@ def refuse_one_number(network: Layer) -> None:
     Raises
     ------
     ValueError
-        If it does.
+        If the output for two rows is one number.
     """
     if network.output_shape == () and not np.ndim(
         network.forward_pass(np.zeros((2, *network.input_shape), network.dtype))
     ):
         *_, last = chain_of(network)
         raise ValueError(
-            f"The network ends in {last!r}, which puts out one number for all rows. Leave out what sums or "
-            "averages over the rows; a loss is an argument of fit."
+            f"The network ends in {last!r}, whose output is one number for all rows. Remove the layer that "
+            "sums or averages over the rows; a loss is an argument of fit."
         )
 
 
 def refuse_doubled_activation(network: Layer, loss: Loss) -> None:
     """Raise an error if a network ends in the activation that its loss applies itself.
 
-    A sigmoid of a sigmoid lies between 1/2 and 0.73: such a classifier predicts one class for all rows, and
-    nothing else shows that it has learned nothing. Activations are recognized by what they compute, so that
-    those of users are found too; layers behind them that change no value in inference, such as `Flatten` and
-    `Dropout`, do not hide them.
+    A sigmoid of a sigmoid lies between 1/2 and 0.73: such a classifier predicts one class for all rows, without
+    any other sign that it learned nothing. Activations are recognized by their values, so that those of users
+    are found too, also before layers that change no value in inference, such as `Flatten` and `Dropout`.
 
     Parameters
     ----------
@@ -62,7 +61,8 @@ def refuse_doubled_activation(network: Layer, loss: Loss) -> None:
     Warns
     -----
     UserWarning
-        If it ends in another function whose values are probabilities, and the loss does not take these.
+        If the network ends in another function whose values are probabilities, and the loss takes no
+        probabilities.
     """
     takes_any_outputs = loss.output_kind == Loss.output_kind
     if takes_any_outputs and loss.output_activation is None:
@@ -73,7 +73,7 @@ def refuse_doubled_activation(network: Layer, loss: Loss) -> None:
             if loss.output_activation is not None and computes(layers[index:], loss.output_activation):
                 raise ValueError(
                     f"{loss!r} takes {taken} and applies their activation itself, but the network ends in "
-                    f"{last!r}, which applies it too. Leave that layer out; for predictions put it behind the "
+                    f"{last!r}, which applies it too. Remove that layer; for predictions append it to the "
                     "trained network: Sequential([*net, layer])."
                 )
             if takes_any_outputs:
@@ -81,13 +81,13 @@ def refuse_doubled_activation(network: Layer, loss: Loss) -> None:
             if any(computes(layers[index:], probabilities) for probabilities in PROBABILITIES):
                 warn_user(
                     f"{loss!r} takes {taken}, but the network ends in {last!r}, whose outputs lie "
-                    "between 0 and 1: too small a range to reach the targets. Leave that layer out."
+                    "between 0 and 1: too small a range to reach the targets. Remove that layer."
                 )
                 return
 
 
 def endings(network: Layer) -> Iterator[list[Layer]]:
-    """The layers without parameters at the end of a network; of a `Concat` there, those of each branch.
+    """Layers without parameters at the end of a network; for each branch of a `Concat` at the end.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def endings(network: Layer) -> Iterator[list[Layer]]:
     Yields
     ------
     list of Layer
-        In their order.
+        The layers in the order of the forward pass.
     """
     tail: list[Layer] = []
     for layer in reversed(list(chain_of(network))):
@@ -112,7 +112,7 @@ def endings(network: Layer) -> Iterator[list[Layer]]:
 
 
 def computes(layers: list[Layer], function: Callable[[np.ndarray], np.ndarray]) -> bool:
-    """Whether layers, one after the other, compute a function, tried on a few rows of numbers."""
+    """Whether a chain of layers computes a function, compared on four rows of random numbers."""
     shape, dtype = layers[0].input_shape, layers[0].dtype
     if not shape:
         return False
@@ -122,6 +122,6 @@ def computes(layers: list[Layer], function: Callable[[np.ndarray], np.ndarray]) 
         with np.errstate(all="ignore"):
             for layer in layers:
                 outputs = layer.forward_pass(outputs)
-    except Exception:  # a layer that does not take these numbers, or these shapes, computes something else
+    except Exception:  # a layer that refuses these numbers or shapes computes something else
         return False
     return np.size(outputs) == expected.size and np.allclose(np.ravel(outputs), np.ravel(expected), atol=1e-5)

@@ -21,7 +21,7 @@ from layernet.training.callback import Callback, as_callbacks
 from layernet.training.callbacks import ProgressBar
 from layernet.training.data import TrainingData
 from layernet.training.data_validation import validate_batch_size
-from layernet.training.endings import refuse_doubled_activation, refuse_one_number
+from layernet.training.endings import refuse_doubled_activation, refuse_scalar_output
 from layernet.training.epoch_data import function_of_epochs
 from layernet.training.evaluation import prepare_validation_data, validation_columns
 from layernet.training.history import History
@@ -142,7 +142,7 @@ def fit(
         if epoch_data is not None:
             X, y, sample_weight = epoch_data(1)
         data = TrainingData(network, loss, X, y, sample_weight, random)
-        refuse_one_number(network)
+        refuse_scalar_output(network)
         validate_batch_size(network, min(batch_size, data.n_samples))
         validation = None
         if validation_data is not None:

@@ -93,7 +93,7 @@ def test_an_activation_that_the_loss_applies_itself_is_refused_before_the_first_
 ):
     network = Sequential(layers).build(4, 0, dtype)
     before = network.parameter_vector.copy()
-    with pytest.raises(ValueError, match=r"applies their activation itself.*Leave that layer out"):
+    with pytest.raises(ValueError, match=r"applies their activation itself.*Remove that layer"):
         network.fit(X, y, loss=loss, epochs=1, engine=engine)
     assert np.array_equal(network.parameter_vector, before)
 
@@ -134,7 +134,7 @@ def test_other_endings_train(layers, loss, y):
     ],
 )
 def test_probabilities_where_other_outputs_are_expected_give_a_warning(layers, loss, y):
-    with pytest.warns(UserWarning, match=r"lie between 0 and 1.*Leave that layer out"):
+    with pytest.warns(UserWarning, match=r"lie between 0 and 1.*Remove that layer"):
         Sequential(layers).fit(X, y, loss=loss, epochs=1, random_state=0)
 
 
