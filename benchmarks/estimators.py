@@ -1,4 +1,4 @@
-"""How long estimators take, as ratios to scikit-learn's: fits and predictions, on idle cores and on busy ones.
+"""Times of estimators as ratios to scikit-learn's: fits and predictions, on idle cores and on busy ones.
 
     python benchmarks/estimators.py
     python benchmarks/estimators.py predictions --quick
@@ -50,7 +50,7 @@ MOST_NUMBERS = 50_000_000  # of the inputs: 400 MB
 
 
 def seconds(function: Callable[[], object], repetitions: int) -> float:
-    """The mean time of a call."""
+    """Mean time of a call."""
     began = time.perf_counter()
     for _ in range(repetitions):
         function()
@@ -58,7 +58,7 @@ def seconds(function: Callable[[], object], repetitions: int) -> float:
 
 
 def compare(name: str, ours: Callable, theirs: Callable, repetitions: int, rounds: int) -> None:
-    """Print how long both take, and the ratio."""
+    """Print both times and their ratio."""
     ours(), theirs()
     pairs = [(seconds(ours, repetitions), seconds(theirs, repetitions)) for _ in range(rounds)]
     ratios = [mine / other for mine, other in pairs]
@@ -71,7 +71,7 @@ def compare(name: str, ours: Callable, theirs: Callable, repetitions: int, round
 
 @contextmanager
 def busy_cores(count: int) -> Iterator[None]:
-    """Within this context so many other processes compute without a pause."""
+    """Context in which a number of other processes keep the cores busy."""
     others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
     try:
         if others:
@@ -84,7 +84,7 @@ def busy_cores(count: int) -> Iterator[None]:
 
 
 def predictions(quick: bool, busy: list[int]) -> None:
-    """`predict` and `score` beside some numbers of busy processes."""
+    """Measure `predict` and `score` beside various numbers of busy processes."""
     rng = np.random.default_rng(0)
     cases = []
     for n_features, hidden, n_classes in SHAPES:
@@ -123,7 +123,7 @@ def predictions(quick: bool, busy: list[int]) -> None:
 def compare_three(
     name: str, ours: dict[str, Callable], theirs: Callable, arguments: tuple, quick: bool
 ) -> dict[str, float]:
-    """Print and return the median ratio of each engine; all run in turn."""
+    """Print and return the median ratio of each engine, measured in turn."""
     functions = {**ours, "scikit-learn": theirs}
     times: dict[str, list[float]] = {key: [] for key in functions}
     for function in functions.values():
@@ -142,7 +142,7 @@ def compare_three(
 
 
 def fits() -> None:
-    """Predictions and fits of digits, at the defaults."""
+    """Measure predictions and fits of digits, with default parameters."""
     X, y = load_digits(return_X_y=True)
     ours, theirs = Ours(random_state=0).fit(X, y), Theirs(random_state=0).fit(X, y)
     compare("predict, 1 row", lambda: ours.predict(X[:1]), lambda: theirs.predict(X[:1]), 300, 9)
@@ -178,7 +178,7 @@ def words_of_texts() -> tuple[Any, np.ndarray]:
 
 
 def sparse_data(quick: bool) -> None:
-    """Fits and predictions on sparse data: seconds, and the median ratios to scikit-learn; and the memory."""
+    """Measure fits and predictions on sparse data: seconds, median ratios to scikit-learn, and memory."""
     # Before this process is large: the peak of a new one begins with that of the process that starts it.
     for solver in ("adam", "sgd", "lbfgs"):
         print(f"peak memory, text, {solver}: {memory_of(solver, 'layernet')}, {memory_of(solver, 'sklearn')}")
@@ -211,7 +211,7 @@ def sparse_data(quick: bool) -> None:
 
 
 def memory_of(solver: str, package: str) -> str:
-    """How much the resident memory of a new process grows in a fit and a prediction of `words_of_texts`."""
+    """Growth of the resident memory of a new process in a fit and a prediction of `words_of_texts`."""
     kind = {"layernet": "layernet", "sklearn": "sklearn.neural_network"}[package]
     code = f"""
 import resource, sys, warnings

@@ -1,4 +1,4 @@
-"""How the time of training grows with the batch, the width, the depth and the number of rows.
+"""Growth of the training time with the batch, the width, the depth and the number of rows.
 
     python benchmarks/growth.py
 
@@ -40,7 +40,7 @@ DOUBLINGS_FITTED = 3
 
 
 def prepare(function: Callable, work: Work, seconds: float) -> tuple[Callable, Work]:
-    """As many epochs of the work as take about so many seconds, warmed up."""
+    """Number of epochs that take about the given seconds, after a warm-up."""
     start = function(work)
     seconds_a_step(start, work)
     an_epoch = work.steps_per_epoch * seconds_a_step(start, work)
@@ -49,12 +49,12 @@ def prepare(function: Callable, work: Work, seconds: float) -> tuple[Callable, W
 
 
 def measure(prepared: list[tuple[Callable, Work]], rounds: int, seconds: float) -> np.ndarray:
-    """The least time of a step at each size, over rounds of all sizes in turn."""
+    """Minimum time of a step at each size, over rounds of all sizes in turn."""
     return np.min([[seconds_a_step(*pair, seconds) for pair in prepared] for _ in range(rounds)], axis=0)
 
 
 def sweep(name: str, engine: str, rounds: int, seconds: float) -> bool:
-    """Measure and print one sweep; whether its time grew no faster than its work."""
+    """Measure and print one sweep; return whether its time grew no faster than its work."""
     sizes = SWEEPS[name]
     prepared = [prepare(ENGINES[engine].function, work, seconds) for work in sizes.values()]
     steps = np.full(len(sizes), np.inf)

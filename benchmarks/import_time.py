@@ -1,4 +1,4 @@
-"""The time of `import layernet`, of a whole process, beside that of `import numpy`.
+"""Time of a process that runs `import layernet`, compared with `import numpy`.
 
     python benchmarks/import_time.py
 

@@ -1,4 +1,4 @@
-"""How long a trained 64-100-10 network takes to compute its outputs, and how long others take.
+"""Time of the outputs of a trained 64-100-10 network, compared with other packages.
 
     python benchmarks/inference.py
 
@@ -27,7 +27,7 @@ ROWS = (1, 32, 1000, 100_000)
 
 
 def of_layernet(network: Sequential) -> dict[str, Callable]:
-    """The plans, and what they are to be compared with."""
+    """The plans of layernet, and the functions of other packages."""
     functions = {"compiled": network.compile_for_inference("compiled")} if has_numba() else {}
     return {
         **functions,
@@ -51,7 +51,7 @@ def of_scikit_learn(network: Sequential, classes: np.ndarray) -> Callable:
 
 
 def of_torch(network: Sequential) -> Callable:
-    """A torch module in inference mode, from an array to an array."""
+    """A torch module in inference mode, as a function of arrays."""
     import torch
 
     def linear(layer):
@@ -70,7 +70,7 @@ def of_torch(network: Sequential) -> Callable:
 
 
 def microseconds(function: Callable, inputs: np.ndarray, seconds: float) -> float:
-    """The mean time of a call."""
+    """Mean time of a call."""
     calls, began = 0, time.perf_counter()
     while (passed := time.perf_counter() - began) < seconds:
         for _ in range(max(1, 200 // len(inputs))):
@@ -80,7 +80,7 @@ def microseconds(function: Callable, inputs: np.ndarray, seconds: float) -> floa
 
 
 def compare(functions: dict[str, Callable], inputs: np.ndarray, rounds: int, seconds: float) -> None:
-    """Print a line for each."""
+    """Print a line for each function."""
     n_rows = len(inputs)
     times = {name: [] for name in functions}
     for function in functions.values():

@@ -1,4 +1,4 @@
-"""How good are the learning rates that `find_learning_rate` suggests, and those that other rules would?
+"""Regret of the learning rates that `find_learning_rate` and other rules suggest.
 
     python benchmarks/learning_rates.py
 
@@ -104,7 +104,7 @@ def data_sets() -> dict:
 
 
 def loss_after(network, X, y, loss, optimizer, rate, epochs, worst) -> float:
-    """What a training with a rate comes to."""
+    """Final loss of a training with a learning rate."""
     network, optimizer = copy.deepcopy(network), copy.deepcopy(optimizer)
     optimizer.learning_rate = float(rate)
     try:
@@ -117,7 +117,7 @@ def loss_after(network, X, y, loss, optimizer, rate, epochs, worst) -> float:
 
 
 def regrets(network, X, y, loss, optimizer, usual, grid, epochs) -> list[float]:
-    """The regret of every rule, in one case."""
+    """Regret of every rule in one case."""
     initial = evaluate(network, X, y, loss=loss)["loss"]
     search = find_learning_rate(network, X, y, loss, optimizer, random_state=3)
     case = (network, X, y, loss, optimizer)

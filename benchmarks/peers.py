@@ -1,4 +1,4 @@
-"""Peers: ways to train the same network, each used as those who know it best would use it.
+"""Peers: other ways to train the same network, each written as its experts would.
 
 A peer is a function of a `Work`. It prepares what is not timed, and returns `start`: a function that puts
 everything back to where a training starts, and returns the training, a function without arguments, which
@@ -41,7 +41,7 @@ class Work:
 
     @property
     def multiplications(self) -> int:
-        """Of a step: forward, for the weights, and for the inputs of all layers but the first."""
+        """Multiplications of a step: forward pass, gradients of weights, gradients of inputs but the first."""
         products = [a * b for a, b in pairwise(self.sizes)]
         return self.batch_size * (3 * sum(products) - products[0])
 
@@ -53,7 +53,7 @@ class Work:
 
 
 class NotOffered(Exception):
-    """A peer has no way to do this work."""
+    """Raised if a peer cannot do this work."""
 
 
 def layernet_fit(work: Work, engine: str) -> Callable:
@@ -174,7 +174,7 @@ def torch_loop(work: Work, compiled: bool) -> Callable:
 
 
 def jax_scan(work: Work) -> Callable:
-    """A whole epoch is one compiled function: the order of the rows, and a scan over the batches."""
+    """JAX, with an epoch as one compiled function: the order of the rows, and a scan over the batches."""
     import jax
     import jax.numpy as jnp
 
@@ -269,7 +269,7 @@ def jax_scan(work: Work) -> Callable:
 
 
 def products(work: Work) -> Callable:
-    """The floor: only the matrix products of the steps, on one thread or all, whichever is faster."""
+    """Lower bound: only the matrix products of the steps, on one thread or all, whichever is faster."""
     from threadpoolctl import threadpool_limits
 
     random = np.random.default_rng(0)
@@ -315,7 +315,7 @@ PEERS = {
 
 
 def seconds_a_step(start: Callable, work: Work, seconds: float = 0.0) -> float:
-    """The mean time of a step in trainings that go on where the one before ended; the first does not count."""
+    """Mean time of a step over repeated trainings of one network; the first does not count."""
     train = start()
     train()
     elapsed, trainings = 0.0, 0

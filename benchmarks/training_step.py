@@ -1,4 +1,4 @@
-"""A step of training, compiled, as a ratio to other ways of doing the same work.
+"""Time of a compiled training step, as a ratio to other ways of doing the same work.
 
     python benchmarks/training_step.py
 
@@ -57,7 +57,7 @@ GREY = "#767676"
 
 
 def draw_up(sizes: tuple[int, ...], batch_size: int, variant: str, seconds: float) -> Work:
-    """As much of the work as takes a middling peer about so many seconds; two epochs or more."""
+    """Amount of work that takes a peer of average speed the given seconds; at least two epochs."""
     step = Work(sizes, batch_size, **VARIANTS[variant])
     steps = int(np.clip(seconds / (1e-4 + step.multiplications / 3e10), 20, 1000))
     steps_per_epoch = min(steps // 2, 50)
@@ -84,11 +84,11 @@ class PeerProcess:
         other_end.close()
 
     def prepare(self, work: Work) -> None:
-        """Get ready for work, and train once: what is compiled or cached is compiled and cached then."""
+        """Prepare the work and train once, so that everything is compiled and cached."""
         self._ask(work)
 
     def measure(self, seconds: float) -> float:
-        """The mean time of a step of that work, in microseconds."""
+        """Mean time of a step of that work, in microseconds."""
         return 1e6 * self._ask(seconds)
 
     def end(self) -> None:
@@ -107,7 +107,7 @@ class PeerProcess:
 
 
 def serve(connection: multiprocessing.connection.Connection, name: str) -> None:
-    """What a peer's process does: answer with numbers, or with words if something failed."""
+    """Main loop of a peer's process: answers with a number, or with a text if something failed."""
     while True:
         try:
             request = connection.recv()
@@ -126,7 +126,7 @@ def serve(connection: multiprocessing.connection.Connection, name: str) -> None:
 
 
 def measure_case(processes: dict[str, PeerProcess], work: Work, rounds: int, seconds: float) -> dict:
-    """Microseconds a step of every peer that can do the work, in every round; and why the others cannot."""
+    """Microseconds per step of every peer in every round, and the reasons of peers that cannot do the work."""
     times, left_out = {}, {}
     for name, process in processes.items():
         try:
@@ -142,7 +142,7 @@ def measure_case(processes: dict[str, PeerProcess], work: Work, rounds: int, sec
 
 
 def measure(options: argparse.Namespace) -> dict:
-    """Measure and print every case of every variant that is asked for."""
+    """Measure and print every case of the requested variants."""
     processes, versions = {}, {}
     for name in options.peers:
         try:
@@ -168,7 +168,7 @@ def measure(options: argparse.Namespace) -> dict:
 
 
 def read(options: argparse.Namespace) -> dict:
-    """Print saved figures again, those that are asked for."""
+    """Print the requested saved figures again."""
     figures = json.loads(options.saved.read_text())
     sizes = [list(case[0]) for case in options.cases]
     figures["results"] = [
@@ -192,7 +192,7 @@ def title(result: dict) -> str:
 
 
 def print_case(result: dict) -> None:
-    """A line a peer: minimum and median, layernet's as a ratio to them, and the ratio to be met."""
+    """Print a line for each peer: minimum, median, layernet's ratio to them, and the required ratio."""
     goals = {}
     if result["variant"] == "relu":
         goals = next((g for *case, g in CASES if case == [tuple(result["sizes"]), result["batch_size"]]), {})
@@ -217,7 +217,7 @@ def print_case(result: dict) -> None:
 
 
 def draw(results: list[dict], file: Path) -> None:
-    """Bars of the ratio to the floor, by the medians: a picture a variant, a group a case."""
+    """Bars of the ratio to the lower bound, by medians: a picture for each variant, a group for each case."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""The time from `python` to a fitted classifier on digits, at the defaults, beside scikit-learn's.
+"""Time from starting `python` to a fitted classifier of digits with default parameters, and scikit-learn's.
 
     python benchmarks/whole_process.py
 
@@ -33,7 +33,7 @@ ROUNDS = 9
 
 
 def start(name: str) -> float:
-    """Seconds that a whole process takes."""
+    """Seconds that a process takes."""
     with tempfile.TemporaryDirectory() as empty:
         environment = {**os.environ, **({"NUMBA_CACHE_DIR": empty} if name.endswith("cold") else {})}
         began = time.perf_counter()
