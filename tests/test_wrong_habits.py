@@ -217,7 +217,7 @@ def test_other_parameters_need_another_fit():
     with pytest.warns(ConvergenceWarning):
         classifier.fit(X, CLASSES)
     classifier.set_params(hidden_layer_sizes=(3,))
-    with pytest.raises(ValueError, match="Call fit with warm_start=False, its default, to train another one"):
+    with pytest.raises(ValueError, match="Call fit with warm_start=False, its default, to train a new network"):
         classifier.partial_fit(X, CLASSES)
 
 
