@@ -111,3 +111,22 @@ def test_lbfgs_computes_single_precision_data_in_double_precision():
     assert seen.types == {np.dtype(np.float64)}
     assert seen.parameters.dtype == np.float64
     assert_array_equal(model.network_.parameter_vector, seen.parameters.astype(np.float32))
+
+
+@pytest.mark.parametrize("averaging", [None, 0.9])
+@pytest.mark.parametrize("solver", ["adam", "sgd"])
+def test_two_fits_with_a_warm_start_are_one_fit_of_all_epochs(solver, averaging):
+    """Parameters, the optimizer's memory, the running average and all counts are resumed."""
+    options = {"solver": solver, "weight_averaging": averaging, "shuffle": False, "warm_start": True}
+    once, twice = (MLPClassifier((3,), max_iter=n, random_state=0, **options) for n in (4, 2))
+    once.fit(X, Y)
+    twice.fit(X, Y).fit(X, Y)
+    assert_array_equal(twice.network_.parameter_vector, once.network_.parameter_vector)
+    assert twice.loss_curve_ == once.loss_curve_
+    assert (twice.t_, twice.best_loss_) == (once.t_, once.best_loss_)
+
+
+def test_epochs_without_improvement_are_counted_over_warm_starts():
+    model = MLPClassifier((3,), tol=10.0, n_iter_no_change=3, max_iter=3, warm_start=True, random_state=0)
+    assert [model.fit(X, Y).n_iter_ for _ in range(2)] == [3, 2]
+    assert model.history_.stop_reason == "converged"
