@@ -130,6 +130,10 @@ class Layer(NetworkMethods):
             checked = with_checked_gradient(vars(cls)["backward_pass"])
             setattr(cls, "backward_pass", checked)  # noqa: B010 - type checkers refuse a method that is assigned
 
+    if TYPE_CHECKING:  # the layers inside a layer are layers
+
+        def walk(self) -> Iterator[Layer]: ...
+
     # --- the two passes, and the same two with reuse ---
 
     def forward_pass(self, inputs: np.ndarray) -> np.ndarray:

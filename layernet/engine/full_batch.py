@@ -77,7 +77,7 @@ class FullBatchPlan(FormulaPlan):
                     self.loss,
                     loss_record,
                     targets[block],
-                    factors if np.ndim(factors) == 0 else factors[block],
+                    factors[block] if isinstance(factors, np.ndarray) else factors,
                     outputs[block].shape,
                 )
                 worker.parameter_gradients(record, grad_output)

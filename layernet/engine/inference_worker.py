@@ -52,6 +52,7 @@ class InferenceWorker:
 
     # Only kernels have buffers ready for a single row.
     dtype: np.dtype | None = None
+    accepts_sparse = False  # sparse rows are given to layers, never to a worker
     shape_of_one: tuple[int, ...] | None = None
     row: np.ndarray
     outputs_of_row: np.ndarray

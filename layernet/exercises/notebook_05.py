@@ -77,11 +77,11 @@ def range_test(answer: Any, grader: Grader) -> None:
     """Check a learning-rate range test."""
     # A weight w that should be 3: the loss is (w - 3)**2, and a step multiplies w - 3 by 1 - 2 rate.
     rates = np.array([0.1, 0.2, 0.4, 0.8, 1.6])
-    net = Dense(1, use_bias=False, weights_initializer="zeros").build(1)
-    found = answer(net, np.ones((4, 1)), np.full(4, 3.0), MeanSquaredError(), rates)
+    single = Dense(1, use_bias=False, weights_initializer="zeros").build(1)
+    found = answer(single, np.ones((4, 1)), np.full(4, 3.0), MeanSquaredError(), rates)
     expected = 9 * np.cumprod([1.0, *(1 - 2 * rates[:-1])]) ** 2
     grader.require_close("for one weight, where it can be worked out by hand", found, expected)
-    grader.require("that weight stays 0", net.weights[0, 0] == 0, f"it is {net.weights[0, 0]:.4g} now")
+    grader.require("that weight stays 0", single.weights[0, 0] == 0, f"it is {single.weights[0, 0]:.4g} now")
 
     random = np.random.default_rng(0)
     X, y = random.normal(size=(30, 2)), np.arange(30) % 3
@@ -115,7 +115,7 @@ def losses_of(net: Sequential, X: np.ndarray, y: np.ndarray, rates: np.ndarray) 
     for rate in rates:
         outputs = net.forward_pass(X)
         losses.append(float(bound.forward_pass(outputs)))
-        net.backward_pass(X, bound.backward_pass(outputs))
+        net.backward_pass(X, bound.backward_pass(outputs, np.array(1.0)))
         SGD(float(rate)).update(net)
     net.parameter_vector[:] = before
     return losses

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -44,7 +44,20 @@ def forward_unchecked(layer: Layer, inputs: np.ndarray) -> np.ndarray:
     return layer.forward_pass(inputs) if formula is None else formula(layer, inputs)
 
 
-def is_ready_input(layer: Layer, inputs: Any) -> bool:
+class TakesInputs(Protocol):
+    """A layer, or what stands for one where its inputs are validated."""
+
+    @property
+    def dtype(self) -> np.dtype | None: ...
+
+    @property
+    def input_shape(self) -> tuple[int, ...]: ...
+
+    @property
+    def accepts_sparse(self) -> bool: ...
+
+
+def is_ready_input(layer: TakesInputs, inputs: Any) -> bool:
     """Return whether inputs need no validation: the common case, decided quickly."""
     if inputs.__class__ is np.ndarray:
         return inputs.dtype is layer.dtype and inputs.ndim > 1 and inputs.shape[1:] == layer.input_shape

@@ -291,7 +291,7 @@ def weighted_sum(losses: np.ndarray, factors: np.ndarray | float) -> np.ndarray:
 
 
 def weighted_gradient(
-    loss: Loss, record: Any, targets: np.ndarray, factors: np.ndarray, shape: tuple[int, ...]
+    loss: Loss, record: Any, targets: np.ndarray, factors: np.ndarray | float, shape: tuple[int, ...]
 ) -> np.ndarray:
     """Compute the gradient of the loss of a batch with respect to its outputs.
 
@@ -302,7 +302,7 @@ def weighted_gradient(
         From `loss.record`.
     targets : ndarray
         As `loss.prepare` returned them.
-    factors : ndarray
+    factors : ndarray or float
         From `weight_factors`.
     shape : tuple of int
         Of the outputs.
