@@ -1,5 +1,6 @@
 """Comparison of a fit with baselines: divergence is not confused with outliers, and a useless fit is named."""
 
+import re
 import warnings
 
 import numpy as np
@@ -193,13 +194,18 @@ def test_each_of_several_outputs_is_looked_at():
 def test_the_size_of_all_weights_changes_no_verdict(name, scale):
     """Losses are divided by the mean weight, those of the baselines too."""
     weights = np.full(len(X), scale)
-    good = regressors(max_iter=3)[name].fit(X, 1 + Y, weights)
-    plain = regressors(max_iter=3)[name].fit(X, 1 + Y)
+    # Without the penalty: it does not shrink with the weights of the samples.
+    good = regressors(max_iter=3, alpha=0)[name].fit(X, 1 + Y, weights)
+    plain = regressors(max_iter=3, alpha=0)[name].fit(X, 1 + Y)
     np.testing.assert_allclose(good.loss_curve_, plain.loss_curve_, rtol=1e-9)
     parameter = "solver" if name == "MLPRegressor" else "optimizer"
-    diverging = regressors(max_iter=3)[name].set_params(**{parameter: SGD(1.0, clip_norm=1e4)})
-    with pytest.raises(DivergenceError, match="a network that has learned nothing"):
-        diverging.fit(X, 1 + Y, weights)
+    baselines = []
+    for sample_weight in (None, weights):
+        diverging = regressors(max_iter=3)[name].set_params(**{parameter: SGD(3.0, clip_norm=1e2)})
+        with pytest.raises(DivergenceError, match="a network that has learned nothing") as caught:
+            diverging.fit(X, 1 + Y, sample_weight)
+        baselines.append(float(re.search(r"learned nothing has ([\d.e+-]+\d)", str(caught.value))[1]))
+    assert baselines[0] == pytest.approx(baselines[1])
 
 
 @pytest.mark.parametrize("scale", [1e-4, 1e4])
