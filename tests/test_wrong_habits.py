@@ -228,7 +228,7 @@ def test_numbers_of_numpy_are_shown_as_pythons_own():
 
 @pytest.mark.parametrize("value", [0.1, None, "cosine", ReLU])
 def test_a_learning_rate_schedule_needs_a_function(value):
-    with pytest.raises(TypeError, match="schedule must be a Schedule or a function of the time"):
+    with pytest.raises(TypeError, match="must be a Schedule or a function of the number of epochs or steps"):
         LearningRateScheduler(value)
 
 
