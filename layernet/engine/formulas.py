@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from layernet.engine.plan import DataSource, NotFiniteError, Steps
-from layernet.engine.threads import MANY_WEIGHTS, blas_on_one_thread, for_each_in_threads, has_small_products
+from layernet.engine.threads import blas_on_one_thread, has_small_products
 from layernet.interrupts import uninterrupted
 from layernet.layer import Layer
 from layernet.losses.loss import Loss, weight_factors, weighted_gradient, weighted_sum
@@ -112,11 +112,7 @@ class FormulaPlan:
             complete = None
         with uninterrupted:
             optimizer.move_all(
-                self.parameters,
-                self.gradients,
-                optimizer.effective_decay_mask(self.decay_mask),
-                complete,
-                for_each_in_threads if len(self.parameters) > MANY_WEIGHTS else None,
+                self.parameters, self.gradients, optimizer.effective_decay_mask(self.decay_mask), complete
             )
             try:
                 self.network.end_step()

@@ -1,14 +1,13 @@
-"""Number of threads of a step, functions called in several threads, and the limit of BLAS's threads."""
+"""Number of threads of a step, and the limit of BLAS's threads."""
 
 from __future__ import annotations
 
-import contextvars
 import functools
 import math
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -71,55 +70,6 @@ def n_workers_for(network: Layer, batch_size: int, is_sparse: bool = False) -> i
     if has_small_products(network, batch_size, is_sparse) and not has_many_weights:
         return 1
     return max(1, min(threads_allowed(), batch_size // MIN_ROWS_PER_WORKER))
-
-
-def for_each_in_threads(function: Callable[[Any], None], items: Sequence[Any]) -> None:
-    """Call a function for each item, in as many threads as are allowed, and wait for all calls.
-
-    Each thread takes the next item that no thread has taken. The calls must not depend on their order, and
-    none may write memory that another reads or writes.
-
-    Parameters
-    ----------
-    function : callable
-        Called with an item. Threads help where it computes in NumPy or SciPy, which release Python's lock.
-    items : sequence
-
-    Raises
-    ------
-    BaseException
-        The first error of a call, raised when all threads have ended. Items not yet taken are left.
-    """
-    errors: list[BaseException] = []
-    pending = list(items)[::-1]
-
-    def work() -> None:
-        try:
-            while pending:
-                try:
-                    item = pending.pop()
-                except IndexError:  # another thread has taken the last
-                    return
-                function(item)
-        except BaseException as error:
-            pending.clear()
-            errors.append(error)
-
-    n_helpers = max(0, min(threads_allowed(), len(pending)) - 1)
-    # NumPy's error state is a part of the context.
-    helpers = [threading.Thread(target=contextvars.copy_context().run, args=(work,)) for _ in range(n_helpers)]
-    started = []
-    try:
-        for helper in helpers:
-            helper.start()
-            started.append(helper)
-    except RuntimeError:  # the system gives no more threads
-        pass
-    work()
-    for helper in started:
-        helper.join()
-    if errors:
-        raise errors[0]
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from layernet.engine.choice import check_engine, plan_for
-from layernet.engine.full_batch import FullBatchPlan
+from layernet.engine.formulas import FormulaPlan
 from layernet.engine.inference import InferencePlans
 from layernet.estimators.baselines import (
     NON_FINITE_MESSAGE,
@@ -397,7 +397,7 @@ def train_by_lbfgs(
     note(run, network=double)
     data.widen()
     estimator.network_ = double  # callbacks and scorers look at the network that is trained
-    plan = FullBatchPlan(double, run.loss, penalty=estimator.alpha)
+    plan = FormulaPlan(double, run.loss, None, penalty=estimator.alpha)
     validate = None
     if validation is not None:
         validate = validation_function(estimator, double, estimator.engine, validation)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -21,8 +21,6 @@ from layernet.validation import FLOAT_TYPES, require_bool, require_number
 
 # Entries of a block of the vectors: the blocks of all vectors and temporaries fit into the cache.
 BLOCK_SIZE = 16384
-# Calls a function for each item of a sequence, in any order.
-Share = Callable[[Callable[[int], None], Sequence[int]], None]
 # What `Optimizer.__init__` sets.
 _SETTINGS = ("learning_rate", "weight_decay", "decay_biases", "clip_value", "clip_norm")
 
@@ -134,14 +132,13 @@ class Optimizer(Configurable):
         gradients: np.ndarray,
         decay_mask: np.ndarray | None = None,
         complete: Callable[[slice], None] | None = None,
-        share: Share | None = None,
     ) -> None:
         """Do a `step` without checks of its arguments; restore everything if a user's `step` fails.
 
         The arguments are those of `step`. Signals must be deferred by the caller; see `interrupts`.
         """
         if type(self).step is Optimizer.step and "step" not in vars(self):
-            self._move_blocks(parameters, gradients, decay_mask, complete, share)
+            self._move_blocks(parameters, gradients, decay_mask, complete)
             return
         with unchanged_on_failure(self, parameters):  # a step of one's own takes no `complete`
             if complete is None:
@@ -208,7 +205,6 @@ class Optimizer(Configurable):
         gradients: np.ndarray,
         decay_mask: np.ndarray | None = None,
         complete: Callable[[slice], None] | None = None,
-        share: Share | None = None,
     ) -> None:
         """Update a vector of parameters in place.
 
@@ -223,9 +219,6 @@ class Optimizer(Configurable):
         complete : callable, default=None
             Called with the slice of each block before the block is moved: adds what is still missing from its
             gradients while the block is in the cache. Not for `clip_norm`, which needs all gradients at first.
-        share : callable, default=None
-            Of a function and a sequence: calls the function for each item, on several threads, and returns when
-            all are done. None moves the blocks one after the other; so do formulas that may fail.
 
         Raises
         ------
@@ -242,7 +235,7 @@ class Optimizer(Configurable):
                     f"{name} must have the shape of the parameters, {parameters.shape}, got {np.shape(vector)}."
                 )
         with uninterrupted:
-            self._move_blocks(parameters, gradients, decay_mask, complete, share)
+            self._move_blocks(parameters, gradients, decay_mask, complete)
 
     def _move_blocks(
         self,
@@ -250,7 +243,6 @@ class Optimizer(Configurable):
         gradients: np.ndarray,
         decay_mask: np.ndarray | None,
         complete: Callable[[slice], None] | None,
-        share: Share | None,
     ) -> None:
         """Do a step; restore everything if it fails."""
         memory = self._memory_for(parameters)
@@ -259,7 +251,7 @@ class Optimizer(Configurable):
         # quarter of Adam's time, is saved.
         is_of_the_package = self._is_of_the_package and "move" not in vars(self)
         if is_of_the_package and "raise" not in np.geterr().values():
-            self._move_each_block(*arguments, share)
+            self._move_each_block(*arguments)
             return
         with unchanged_on_failure(self, parameters):
             self._move_each_block(*arguments)
@@ -272,12 +264,11 @@ class Optimizer(Configurable):
         complete: Callable[[slice], None] | None,
         memory: list[np.ndarray],
         shrink: float,
-        share: Share | None = None,
     ) -> None:
         self.last_learning_rate = learning_rate = self.current_learning_rate()
         self.steps += 1
 
-        def move_block(start: int) -> None:
+        for start in range(0, parameters.size, BLOCK_SIZE):
             block = slice(start, start + BLOCK_SIZE)
             if complete is not None:
                 complete(block)
@@ -298,15 +289,6 @@ class Optimizer(Configurable):
                     f"{type(self).__name__}.move must change parameters in place, and it returned another "
                     f"{type(moved).__name__}: write parameters -= ..."
                 )
-
-        starts = range(0, parameters.size, BLOCK_SIZE)
-        if share is None:
-            for start in starts:
-                move_block(start)
-        else:
-            # The first block alone: what a formula works out once a step is there for the others then.
-            move_block(0)
-            share(move_block, starts[1:])
 
     def move(
         self, parameters: np.ndarray, gradients: np.ndarray, learning_rate: float, *slots: Any, **others: Any

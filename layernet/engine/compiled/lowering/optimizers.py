@@ -12,7 +12,6 @@ from layernet.engine.compiled.kernel import Kernel
 from layernet.engine.compiled.kernels import optimizers as kernels
 from layernet.engine.compiled.program import Program
 from layernet.engine.dependencies import NotASettingError
-from layernet.engine.threads import MANY_WEIGHTS, for_each_in_threads
 from layernet.optimizers import SGD, Adagrad, Adam, AdamW, Lion, NAdam, Optimizer, RMSProp
 
 
@@ -136,8 +135,7 @@ def emit_update(
     gradients = program.gradients
     has_other_memory = any(slot.dtype != parameters.dtype for slot in optimizer._memory_for(parameters))
     if not has_kernel(optimizer, program) or has_other_memory:
-        for_each = for_each_in_threads if len(parameters) > MANY_WEIGHTS else None
-        program.emit_python(lambda rows: optimizer.move_all(parameters, gradients, decay_mask, None, for_each))
+        program.emit_python(lambda rows: optimizer.move_all(parameters, gradients, decay_mask))
         return lambda n_steps: None
     kernel, columns, store_state = UPDATES[type(optimizer)](optimizer)
     coupled = 0.0 if optimizer.decoupled else optimizer.weight_decay
