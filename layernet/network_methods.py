@@ -1,7 +1,7 @@
 """Methods of whole networks: training, prediction and summaries.
 
-`fit` and `compile_for_inference` import modules that depend on layers, when they are called: users expect these
-methods on a network. No other imports of the package point upward.
+`fit`, `predict` and `compile_for_inference` import modules that depend on layers, when they are called: users
+expect these methods on a network. No other imports of the package point upward.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class NetworkMethods(ParameterContainer):
         ----------
         inputs : array-like or sparse matrix of shape (n_samples, ...)
         engine : {"auto", "compiled", "formulas"}, default="auto"
-            As in `layernet.engine.inference.InferencePlan`.
+            As in `layernet.engine.choice.inference_engine`: "auto" loads kernels only if the rows are worth it.
 
         Returns
         -------
@@ -101,7 +101,12 @@ class NetworkMethods(ParameterContainer):
         >>> net.predict([[1.0, 2.0, 3.0]])
         array([[6., 6.]])
         """
-        return self.compile_for_inference(engine)(inputs)
+        from layernet.engine.inference import InferencePlans
+
+        self._require_built("outputs")
+        network = self._as_layer()
+        inputs = network.validate_inputs(inputs)
+        return InferencePlans(network).plan_for(inputs.shape[0], engine)(inputs)
 
     def compile_for_inference(self, engine: str = "auto") -> InferencePlan:
         """Return a function that computes the outputs in inference mode, fast also for single rows.

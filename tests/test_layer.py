@@ -29,6 +29,7 @@ from layernet import (
     check_gradients,
     check_layer,
 )
+from layernet.engine import choice, inference
 
 
 def small_net(**options):
@@ -505,7 +506,19 @@ def test_predict_gives_the_outputs_in_inference_mode():
         found = network.predict(inputs)
     np.testing.assert_allclose(found, network.forward_pass(inputs), rtol=1e-12, atol=1e-12)
     assert network.predict(inputs[:0]).shape == (0, 2)
+    assert network.predict(inputs[:2].tolist()).shape == (2, 2)
     with pytest.raises(NotBuiltError):
         Dense(2).predict(inputs)
     with pytest.raises(ValueError, match="has a loss in it"):
         Sequential([network, MeanSquaredError().bind(np.zeros((3000, 2)))]).build(3).predict(inputs)
+
+
+def test_predict_loads_kernels_only_for_rows_that_are_worth_it(monkeypatch):
+    monkeypatch.delenv("LAYERNET_ENGINE", raising=False)
+    asked, network = [], Dense(2).build(3)
+    monkeypatch.setattr(inference, "InferencePlan", lambda net, engine: asked.append(engine) or np.asarray)
+    network.predict(np.zeros((4, 3)))
+    monkeypatch.setattr(choice, "MIN_MULTIPLICATIONS_OF_INFERENCE", 1)
+    network.predict(np.zeros((4, 3)))
+    network.predict(np.zeros((4, 3)), engine="formulas")
+    assert asked == ["formulas", "auto", "formulas"]
