@@ -32,7 +32,7 @@ NETWORK_HINTS = {
     **dict.fromkeys(
         ("train", "eval"), "Inference is the default; training mode holds inside `with net.training_mode():`."
     ),
-    "evaluate": "Use layernet.training.evaluate(net, X, y, loss=..., metrics=...).",
+    "evaluate": "Use layernet.evaluate(net, X, y, loss=..., metrics=...).",
     "zero_grad": "Nothing has to be set to zero: backward_pass overwrites gradients.",
     **dict.fromkeys(
         ("train_on_batch", "partial_fit"), "Training goes on with each call of net.fit(..., epochs=1)."
@@ -44,7 +44,7 @@ NETWORK_HINTS = {
     **dict.fromkeys(("to", "double", "half", "cuda"), "net.astype(dtype) computes in another type; on a CPU."),
 }
 
-# Names that somebody may assign to a layer of this package, where the assignment would have no effect.
+# Attributes of other packages' layers. Assigning one of them to a layer of this package would have no effect.
 LAYER_ASSIGNMENT_HINTS = {
     **dict.fromkeys(
         ("trainable", "requires_grad", "requires_grad_", "frozen"),
@@ -167,12 +167,12 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def with_argument_hints(hints: Mapping[str, str]) -> Callable[[Function], Function]:
-    """Have a function refuse an argument that it does not have with the name that it has here; a decorator.
+    """Decorate a function so that the error for an unknown argument names the argument to use.
 
     Parameters
     ----------
     hints : mapping of str to str
-        By names of other packages.
+        Advice by the names that other packages use.
 
     Returns
     -------
@@ -196,15 +196,14 @@ def with_argument_hints(hints: Mapping[str, str]) -> Callable[[Function], Functi
 
 
 def suggest_name(name: str, known: Iterable[str], hints: Mapping[str, str]) -> str:
-    """What to write in the place of a name that there is not: a hint, the nearest known name, or all of them.
+    """Return advice for an unknown name: a hint, the most similar known name, or all known names.
 
     Parameters
     ----------
     name : str
     known : iterable of str
-        The names that there are.
     hints : mapping of str to str
-        By names of other packages.
+        Advice by the names that other packages use.
 
     Returns
     -------

@@ -66,7 +66,7 @@ class Ones(Initializer):
 
 
 class Constant(Initializer):
-    """The same value for all entries.
+    """Constant value for all entries.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Signals that wait: what is done wholly or not at all is not interrupted by Ctrl-C."""
+"""Deferred signals: Ctrl-C waits until a block of code is complete."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import threading
 from types import FrameType
 from typing import Any
 
-# `signal.signal` makes an enumeration's member of what it returns: 6 microseconds in the place of half a one.
+# `signal.signal` converts its result to a member of an enumeration, which takes 6 microseconds instead of 0.5.
 set_handler = _signal.signal
-# Those whose handlers people have raise exceptions: alarms that end what takes too long, a shutdown.
+# Other signals whose handlers often raise exceptions: alarms for timeouts, and a shutdown.
 NAMES = ("SIGALRM", "SIGVTALRM", "SIGPROF", "SIGTERM")
 OTHERS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
 
@@ -19,9 +19,9 @@ OTHERS = tuple(getattr(signal, name) for name in NAMES if hasattr(signal, name))
 class SignalsCanWait:
     """Context of many `uninterrupted` blocks: each costs half a microsecond in it, and two outside of it.
 
-    Python runs the handlers of signals between any two instructions of the main thread. In this context they
-    stand aside for one of the package. While no `uninterrupted` block is under way, it passes a signal on at
-    once. Other threads are never interrupted; there this context does nothing.
+    Python runs signal handlers between any two instructions of the main thread. This context installs a handler
+    of the package in their place. Outside of `uninterrupted` blocks, that handler calls the former handler at
+    once. Signals never interrupt other threads; there this context does nothing.
     """
 
     def __enter__(self) -> None:
@@ -57,7 +57,7 @@ class Uninterrupted:
 
 
 class _State:
-    """Whose handlers stand aside, how many blocks are under way, and which signals wait for their end."""
+    """State of the deferral: replaced handlers, number of open blocks, waiting signals."""
 
     def __init__(self) -> None:
         self.users = 0
@@ -68,22 +68,22 @@ class _State:
         self.note_thread()
 
     def note_thread(self) -> None:
-        """Note which thread the handlers of signals run in."""
+        """Store the thread in which signal handlers run."""
         self.main_thread = threading.main_thread().ident
 
     def enter(self, numbers: tuple[int, ...]) -> None:
-        """Take the places of the handlers of some signals, if nobody has taken any yet."""
+        """Replace the handlers of some signals, unless an outer context has replaced them."""
         users = self.users
         try:
             self.users = users + 1
             if users == 0:
-                self._take_places(numbers)
+                self._replace_handlers(numbers)
         except BaseException:  # from a handler that was not replaced yet
             self.users = users + 1
             self.leave()
             raise
 
-    def _take_places(self, numbers: tuple[int, ...]) -> None:
+    def _replace_handlers(self, numbers: tuple[int, ...]) -> None:
         for number in numbers:
             former = set_handler(number, handle)
             if former is not handle:
@@ -94,7 +94,7 @@ class _State:
                 set_handler(number, former)
 
     def leave(self) -> None:
-        """Give the handlers their places back, unless somebody else has taken them meanwhile."""
+        """Restore the handlers, except those that other code has replaced in the meantime."""
         self.users -= 1
         if self.users > 0:
             return
@@ -105,7 +105,7 @@ class _State:
                 set_handler(number, present)
 
     def pass_on(self) -> None:
-        """Have the signals that waited handled, each once, even if the handler of one raises an error."""
+        """Call the former handler of each waiting signal once, even if one of them raises an error."""
         if not self.waiting:
             return
         number = self.waiting[0]
@@ -116,7 +116,7 @@ class _State:
             self.pass_on()
 
     def begin_child(self) -> None:
-        """In a process that a fork has made, forget the blocks of a main thread that is not there."""
+        """Reset the state in a forked process whose main thread is another one."""
         before = self.main_thread
         self.note_thread()
         if self.main_thread != before and self.users:
@@ -125,7 +125,7 @@ class _State:
 
 
 def handle(number: int, frame: FrameType | None) -> None:
-    """The handler of the package: let the signal wait, or pass it on."""
+    """Handle a signal: defer it inside an `uninterrupted` block, else call the former handler."""
     if _state.depth:
         _state.waiting.append(number)
     else:

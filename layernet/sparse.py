@@ -14,7 +14,7 @@ from layernet.validation import FLOAT_TYPES, blocks_of
 # are as fast or faster.
 DENSE_ENOUGH = 0.25
 # A gradient of up to so many numbers stays in the cache while entries are added to it in the order of the rows.
-# A larger one is computed feature by feature (200 rows of 40,000 features by 100 units: 2.3 in the place of 3.9
+# A larger one is computed feature by feature (200 rows of 40,000 features by 100 units: 2.3 instead of 3.9
 # milliseconds).
 NUMBERS_IN_CACHE = 2**18
 # How many numbers of a larger gradient are computed at once: a temporary of 8 MB of float64.

@@ -333,7 +333,7 @@ def test_layers_may_be_given_one_by_one():
         ("load", "pickle"),
         ("state_dict", "net.parameters"),
         ("compile", "arguments of net.fit"),
-        ("evaluate", "layernet.training.evaluate"),
+        ("evaluate", "layernet.evaluate"),
         ("train", "training_mode"),
         ("zero_grad", "overwrites"),
         ("predict_proba", "NetworkClassifier"),

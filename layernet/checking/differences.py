@@ -1,4 +1,4 @@
-"""Central differences, with steps that they choose themselves, beside gradients that are to be checked."""
+"""Central differences with automatic step sizes, compared with gradients."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-# How many times the precision of a type sums of gradients and of outputs are taken to be off by rounding.
+# Assumed rounding error of sums of gradients and of outputs, in multiples of the type's precision.
 ROUNDINGS = 16
-# Where differences disagree with a gradient: what the step is multiplied by, and how many of them are refined.
+# If differences disagree with a gradient: factors of the step that are tried, and how many entries are refined.
 OTHER_STEPS = 10.0 ** np.arange(-10, 7)
 MOST_REFINED = 200
-DIRECTIONS = 10  # random ones for each array that is not moved entry by entry
-NOISES = 4  # rounding is taken for so many times the largest that smaller steps show
+DIRECTIONS = 10  # random directions for each array that is not moved entry by entry
+NOISES = 4  # factor from the largest error that smaller steps show to the assumed error
 # A bend of this many rounding errors that shrinks by less than half with a tenth of the step is a kink.
 VISIBLE_BEND = 10
 
@@ -24,9 +24,9 @@ class Differences:
     Parameters
     ----------
     outputs : callable
-        Computes the outputs anew, from the array as it is.
+        Computes the outputs from the array's present values.
     array : ndarray of float64
-        It is moved in place, and put back.
+        Changed in place, and restored.
     grad_output : array-like of the outputs' shape
     step : float
         How far entries are moved, relative to their size; see `sizes_of`.
@@ -42,7 +42,7 @@ class Differences:
         self.step = step
 
     def along(self, direction: np.ndarray, factor: float = 1.0) -> tuple[float, float]:
-        """The derivative as the array moves along a direction, and how large its rounding error may be."""
+        """Return the derivative along a direction, and a bound of its rounding error."""
         step = self.step * factor
         ahead, behind = self._outputs_at(step * direction), self._outputs_at(-step * direction)
         # The difference first: summing up each side would bury it under the rounding of large sums.
@@ -50,10 +50,10 @@ class Differences:
         return derivative, self._rounding(ahead) / step
 
     def refined(self, direction: np.ndarray) -> tuple[float, float]:
-        """The same by the neighboring steps between which the derivative changes least, rounding included.
+        """Return the derivative at the step size where it changes least, and a bound of its error.
 
-        Numbers on the way to F may be larger than F, as the outputs of a network whose loss is nearly 0, and
-        their rounding is larger. It shows in what smaller steps find: that is off by (rounding of F) / step.
+        Intermediate numbers may be larger than F, for example the outputs of a network whose loss is nearly 0.
+        Their rounding errors are larger too, and show at smaller steps, where the error is rounding / step.
         """
         derivatives, roundings = np.array([self.along(direction, factor) for factor in OTHER_STEPS]).T
         with np.errstate(invalid="ignore"):
@@ -66,7 +66,7 @@ class Differences:
         return float(derivatives[best + 1]), 4 * float(doubts[best])
 
     def has_kink(self, direction: np.ndarray) -> bool:
-        """Whether there is no derivative along a direction, because the slopes on both sides differ.
+        """Return whether the slopes on both sides of the point differ, so that there is no derivative.
 
         They differ by the bend |F(x + h) - 2 F(x) + F(x - h)| / h, which shrinks with h where F is smooth.
         """
@@ -80,7 +80,7 @@ class Differences:
         return bends[1] > max(bends[0] / 2, VISIBLE_BEND * self._rounding(here) / step)
 
     def beside(self, gradient: np.ndarray, directions: Sequence[np.ndarray]) -> Compared:
-        """A gradient along directions, and the differences along them."""
+        """Return a gradient and the differences along directions."""
         scaled = gradient * self.sizes
         if isinstance(directions, Entries):
             ours = scaled.reshape(-1)
@@ -98,7 +98,7 @@ class Differences:
             self.array[...] = before
 
     def _rounding(self, outputs: np.ndarray) -> float:
-        """How far off the number F may be by rounding."""
+        """Return a bound of the rounding error of the number F."""
         return ROUNDINGS * float(np.finfo(np.float64).eps) * float(np.abs(outputs * self.grad_output).sum())
 
 
@@ -126,7 +126,7 @@ def random_directions(shape: tuple[int, ...], random: np.random.Generator) -> np
 
 
 def sizes_of(array: np.ndarray) -> np.ndarray:
-    """What a step is relative to, for each entry."""
+    """Return the size of each entry, which steps are relative to."""
     largest = float(np.abs(array).max(initial=0))
     if largest == 0:
         return np.ones(array.shape)
@@ -135,14 +135,14 @@ def sizes_of(array: np.ndarray) -> np.ndarray:
 
 
 class Compared:
-    """A gradient along directions, in units of the entries' sizes, by the backward pass and by differences.
+    """Gradient along directions by the backward pass and by differences, in units of the entries' sizes.
 
     Attributes
     ----------
     differences : Differences
     ours, theirs : ndarray of shape (n_directions,)
     doubts : ndarray of shape (n_directions,)
-        How far off differences may be.
+        Bounds of the errors of the differences.
     directions : sequence of ndarray
         `Entries`, or directions that move all entries.
     at_kink : ndarray of bool, of shape (n_directions,)
@@ -158,7 +158,7 @@ class Compared:
         self.at_kink = np.zeros(len(ours), bool)
 
     def errors(self, tolerance: float, rounding: float) -> np.ndarray:
-        """The error along each direction, relative to the largest of all or to what cannot be told apart."""
+        """Return the error along each direction, relative to the largest gradient or to the rounding error."""
         with np.errstate(invalid="ignore", over="ignore"):
             scale = max(np.abs(self.ours).max(), np.abs(self.theirs).max(), np.finfo(float).tiny)
             invisible = (rounding + self.doubts) / max(tolerance, np.finfo(float).eps)
@@ -166,7 +166,7 @@ class Compared:
             return np.where(self.at_kink, 0.0, errors)
 
     def refine(self, tolerance: float, rounding: float, leave_out_kinks: bool = False) -> None:
-        """Find differences again with other steps where they do not agree, the worst first."""
+        """Compute differences with other steps where they disagree, the worst first."""
         settled: set[int] = set()
         while len(settled) - self.at_kink.sum() < min(MOST_REFINED, len(self.ours)):
             errors = self.errors(tolerance, rounding)
@@ -180,7 +180,7 @@ class Compared:
                 self.at_kink[worst] = self.differences.has_kink(direction)
 
     def worst(self, tolerance: float, rounding: float) -> tuple[float, tuple[int, ...] | None, float, float]:
-        """The largest error, the index of its entry or None, the gradient there, and the differences."""
+        """Return the largest error, the index of its entry or None, the gradient there, and the difference."""
         errors = self.errors(tolerance, rounding)
         worst = largest_of(errors)
         place, unit = None, 1.0
@@ -192,11 +192,11 @@ class Compared:
 
 
 def rounding_of(compared: Iterable[Compared], dtype: np.dtype) -> float:
-    """What rounding in a type may make of a gradient that is 0, beside others that are not."""
+    """Return a bound of the rounding error of a gradient that is 0, next to gradients that are not."""
     largest = max((float(np.abs(each.ours).max(initial=0)) for each in compared), default=0.0)
     return ROUNDINGS * float(np.finfo(dtype).eps) * largest
 
 
 def largest_of(errors: np.ndarray) -> int:
-    """Where the largest error is; NaN counts as the largest."""
+    """Return the position of the largest error; NaN counts as the largest."""
     return int(np.argmax(np.where(np.isnan(errors), np.inf, errors)))

@@ -15,7 +15,7 @@ from layernet.layer import Layer
 
 @dataclass(frozen=True)
 class GradientError:
-    """How far one gradient is from the differences, at its worst entry.
+    """Error of one gradient at its worst entry.
 
     Attributes
     ----------
@@ -27,7 +27,7 @@ class GradientError:
     place : tuple of int or None
         Index of the worst entry; None for a comparison along directions.
     analytic, numeric : float
-        What the backward pass says there, and what the differences say.
+        The backward pass's and the differences' value there.
     """
 
     name: str
@@ -46,7 +46,7 @@ class GradientError:
 
 @dataclass(frozen=True)
 class GradientReport:
-    """The verdict of a gradient check; true if every gradient is right.
+    """Result of a gradient check; true if every gradient is right.
 
     Attributes
     ----------

@@ -105,7 +105,7 @@ def check_kernel(
 
 
 def may_be_alone(layer: Layer) -> bool:
-    """Whether a built layer trains on batches of one row."""
+    """Return whether a built layer can be trained on batches of one row."""
     try:
         for inner in layer.walk():
             inner.validate_batch_size(1)
@@ -152,22 +152,22 @@ class KernelCase:
         self.orders = [self.random.permutation(n_samples) for _ in range(3)]
 
     def _moved(self, network: AnyLayer) -> AnyLayer:
-        """Zeros and ones, as biases begin, would hide a parameter that is left out of a formula."""
+        """Change all parameters: initial zeros and ones would hide a parameter that a formula leaves out."""
         parameters = network.parameter_vector
         parameters += 0.1 * self.random.standard_normal(parameters.size).astype(self.dtype)
         return network
 
     def draw(self, n_rows: int, shape: tuple[int, ...]) -> np.ndarray:
-        """Random normal numbers."""
+        """Return random normal numbers."""
         return self.random.standard_normal((n_rows, *shape)).astype(self.dtype)
 
     @property
     def closeness(self) -> float:
-        """How far results may differ that are computed in another order."""
+        """Return the tolerance for results that are computed in another order."""
         return 1e-10 if self.dtype == np.float64 else 1e-3
 
     def plan(self, engine: str, network: Layer, inputs: np.ndarray, rate: float) -> Any:
-        """What trains a network by formulas or by kernels."""
+        """Return a plan that trains a network by formulas or by kernels."""
         from layernet.engine.compiled.plan import CompiledPlan
 
         loss = MeanSquaredError()
@@ -179,7 +179,7 @@ class KernelCase:
         return None if self.weights is None else self.weights[: len(inputs)]
 
     def compare_training(self, rate: float, n_epochs: int, change: Callable[[Layer], None]) -> None:
-        """Raise an error if an epoch by kernels comes to anything else than by formulas."""
+        """Raise an error if an epoch by kernels and one by formulas give different results."""
         for place, network in self.networks.items():
             inputs = self.draw(len(self.targets), network.input_shape)
             twins = {engine: copy.deepcopy(network) for engine in ("formulas", "compiled")}
@@ -198,7 +198,7 @@ class KernelCase:
 
 
 def everything_of(network: Layer, losses: list[float]) -> dict[str, np.ndarray]:
-    """Copies of all that a step changes, by name."""
+    """Return copies of all arrays that a step changes, by name."""
     return {
         "losses": np.array(losses),
         **{f"gradients of {name}": values.copy() for name, values in network.gradients.items()},
@@ -252,7 +252,7 @@ def changes_are_noticed(case: KernelCase) -> None:
 
 
 def change_everything(network: Layer) -> None:
-    """Change all numbers that a layer may depend on, and have other arrays in the place of its state."""
+    """Change all settings and parameters of a layer, and replace the arrays of its state."""
     network.parameter_vector[:] *= 0.9
     network.load_state(network.state())
     for layer in network.walk():

@@ -1,4 +1,4 @@
-"""Laws: functions that raise an error if something does not hold, and a report of which hold."""
+"""Laws: functions that raise an error if a property does not hold, and a report of the results."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from typing import Any
 
 @dataclass
 class ContractReport:
-    """Which laws a layer keeps, and how it breaks the others; true if it keeps all.
+    """Result of a check: the laws that a layer keeps, and those that it breaks. True if it keeps all.
 
     Attributes
     ----------
     layer : str
     laws : str
-        What they are laws of.
+        Words for the laws in the report.
     kept : list of str
         The laws that hold.
     broken : dict of str to str
-        How a law is broken, by the law.
+        For each broken law, how it is broken.
     """
 
     layer: str
@@ -44,21 +44,21 @@ def try_laws(
     laws: Iterable[Callable[[Any], None]],
     cases: Callable[[], Iterable[tuple[str, Callable[[], Any]]]],
 ) -> ContractReport:
-    """Try each law in all cases up to the first in which it does not hold.
+    """Test each law in all cases, up to the first case in which it does not hold.
 
     Parameters
     ----------
     report : ContractReport
         Empty.
     laws : iterable of callable
-        Of a case; the first line of the docstring says what holds.
+        Called with a case. The first line of the docstring states the law.
     cases : callable
         Returns pairs: a description, and a function that makes the case.
 
     Returns
     -------
     ContractReport
-        The same, filled.
+        The same object, filled.
 
     Raises
     ------

@@ -150,7 +150,7 @@ def as_callbacks(callbacks: Callback | Iterable[Callback] | None) -> list[Callba
 
 
 def description_of(value: Any) -> str:
-    """What was given in the place of a callback, and what to do, for an error."""
+    """Describe a value that is not a callback, and say what to pass instead, for an error."""
     if isinstance(value, type) and issubclass(value, Callback):
         return f"the class {value.__name__}. Write {value.__name__}(...)"
     if isinstance(value, Schedule):

@@ -23,7 +23,7 @@ class Point(NamedTuple):
     slope: float
 
     def tilted(self, slope: float) -> Point:
-        """The same point on the function minus slope * step."""
+        """Return this point for the function minus slope * step."""
         return Point(self.step, self.value - slope * self.step, self.slope - slope)
 
 

@@ -111,7 +111,7 @@ def call(address: int, control: Any, operands: int, sizes: int) -> None:
 
 
 def flush_tiny_numbers() -> int:
-    """Have the processor replace subnormal numbers by 0 from here on; return its previous mode.
+    """Switch the processor to replace subnormal numbers by 0; return its previous mode.
 
     Processors take a hundred times longer for subnormal numbers, and a decaying average ends in them: 0.9
     times the smallest number is rounded to the smallest number, and never reaches 0.

@@ -324,7 +324,7 @@ class Program:
         (self.after_update if after_update else self.steps).append(PythonCall(function))
 
     def barrier(self) -> None:
-        """Have this worker wait here for all others; a single worker waits for nobody."""
+        """Emit a wait for all other workers; a single worker emits nothing."""
 
     def after_backward_barrier(self, emit: Callable[[], None]) -> None:
         """Defer instructions that read all workers' rows until every worker has finished its backward pass.
@@ -344,11 +344,11 @@ class Program:
     # --- calls of the machine, each of many steps ---
 
     def before_call(self, function: Callable[[], None]) -> None:
-        """Have a function called before each call of the machine."""
+        """Register a function that is called before each call of the machine."""
         self.on_call_start.append(function)
 
     def after_call(self, function: Callable[[int], None]) -> None:
-        """Have a function called after each call of the machine, with the number of steps that were done."""
+        """Register a function that is called after each call of the machine, with the number of steps done."""
         if self.is_first_worker:
             self.on_call_end.append(function)
 
