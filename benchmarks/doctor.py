@@ -1,23 +1,23 @@
-"""How often is the doctor right? Sound trainings and sick ones, drawn by a seed, and what it says of each.
+"""How often is the doctor right? Sound trainings and faulty ones, drawn by a seed, and what it says of each.
 
     python benchmarks/doctor.py
     python benchmarks/doctor.py --seed 1 --show
 
-Data sets, networks, losses, optimizers, schedules and batch sizes are drawn for each training; every illness is
-planted as often as the others. What counts as sound or sick is not the doctor's own measure: after each
+Data sets, networks, losses, optimizers, schedules and batch sizes are drawn for each training; every fault is
+planted as often as the others. What counts as sound or faulty is not the doctor's own measure: after each
 training the network predicts rows that it has not seen, and its score (R**2, or the accuracy less that of the
 most frequent class, as a part of what is left to 1) is compared with the best score of a random forest, nearest
 neighbors and a linear model that were fitted to the same rows.
 
 - A training is sound if the network has at least 0.9 of that score, its score on its own rows is at most 0.25
-  higher, and its loss on new rows has not turned; others are drawn again. Every fifth is a sibling of a sick
+  higher, and its loss on new rows has not turned; others are drawn again. Every fifth is a sibling of a faulty
   one: outputs above a softplus and targets too, few rows of which much is learned for others, validation rows.
-- A training is sick if the illness was planted and, where a network could live with it, the score is below 0.9
+- A training is faulty if the fault was planted and, where a network could live with it, the score is below 0.9
   of that score; others are drawn again. Rows were learned by heart if the score on them is 0.25 higher.
-- Two layers without an activation between them are no illness, and a note is asked for.
+- Two layers without an activation between them are no fault, and a note is asked for.
 
-The limits are 2 % of the sound trainings called sick, and 5 % of the sick ones called healthy; the script fails
-if they are not kept. It takes about five minutes.
+At most 2 % of the sound trainings may be called faulty, and at most 5 % of the faulty ones healthy; otherwise
+the script fails. It takes ten minutes.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ from layernet.schedules import CosineSchedule, ExponentialSchedule
 
 SCORE = 0.9
 MEMORIZED_PART = 0.25
-LIMITS = {"sound": 0.02, "sick": 0.05}
+LIMITS = {"sound": 0.02, "faulty": 0.05}
 STEPS = 900
 NEW_ROWS = 300
 
@@ -343,7 +343,7 @@ ACTIVATIONS = [ReLU, ReLU, ReLU, Tanh, Tanh, LeakyReLU, ELU, GELU, SiLU, Sigmoid
 
 @dataclass
 class Plan:
-    """A training as it is drawn, for an illness to be planted in."""
+    """A training as it is drawn, for a fault to be planted in."""
 
     data: Data
     widths: list[int]
@@ -499,7 +499,7 @@ def train(plan: Plan) -> Trained:
     watcher = LossOnNewRows(data, plan.loss)
     shown = data if plan.X_val is None else replace(data, X_new=plan.X_val, y_new=plan.y_val)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")  # some illnesses are warned of as well
+        warnings.simplefilter("ignore")  # some faults are warned of as well
         try:
             history = network.fit(
                 data.X, data.y, loss=plan.loss, optimizer=plan.optimizer, epochs=plan.epochs,
@@ -519,7 +519,7 @@ def train(plan: Plan) -> Trained:
     return Trained(plan.monitor, score, score_of_own, turned)
 
 
-# --- illnesses ---
+# --- faults ---
 
 
 def wrong_gradient(random):
@@ -648,7 +648,7 @@ def straight(random):
     return replace(plan, before=[Dense(width), *between])
 
 
-# Siblings of sick trainings that are sound.
+# Siblings of faulty trainings that are sound.
 
 
 def positive_targets(random):
@@ -820,7 +820,7 @@ SHORT = {"not trained long enough", "learning rate too low"}
 
 # What is planted, the verdicts that name it, and whether a network could live with it. New kinds come last: the
 # place is a part of the seed.
-ILLNESSES: dict[str, tuple[Callable, set[str], bool]] = {
+FAULTS: dict[str, tuple[Callable, set[str], bool]] = {
     "wrong gradient": (wrong_gradient, {"wrong gradient"}, False),
     "weight decay too strong": (weight_decay, {"weight decay too strong"}, True),
     "outputs cannot reach the targets": (out_of_reach, {"outputs cannot reach the targets"}, False),
@@ -903,10 +903,10 @@ def sound_trainings(seed: int, n_trainings: int, show: bool, row: Row | None = N
     return row
 
 
-def sick_trainings(seed: int, name: str, n_trainings: int, show: bool) -> Row:
-    """Draw trainings with an illness until there are enough."""
-    plant, verdicts, can_be_lived_with = ILLNESSES[name]
-    row, index, number = Row(name), 0, list(ILLNESSES).index(name) + 1
+def faulty_trainings(seed: int, name: str, n_trainings: int, show: bool) -> Row:
+    """Draw trainings with a fault until there are enough."""
+    plant, verdicts, can_be_lived_with = FAULTS[name]
+    row, index, number = Row(name), 0, list(FAULTS).index(name) + 1
     while row.trainings < n_trainings:
         random = np.random.default_rng([seed, number, index])
         index += 1
@@ -922,7 +922,7 @@ def sick_trainings(seed: int, name: str, n_trainings: int, show: bool) -> Row:
             continue
         diagnosis = diagnose(done.monitor)
         found = [finding.symptom for finding in diagnosis]
-        # A note is enough for what is worth no more; a sick training with a note is still called healthy.
+        # A note is enough for what is worth no more; a faulty training with a note is still called healthy.
         if name == AFFINE_TOLERANCE:
             found = [note.symptom for note in diagnosis.notes] + found
         row.trainings += 1
@@ -959,33 +959,33 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--sound", type=int, default=200, help="how many sound trainings")
-    parser.add_argument("--sick", type=int, default=12, help="how many trainings of each illness")
-    parser.add_argument("--only", default="", help="illnesses whose name has this in it")
+    parser.add_argument("--faulty", type=int, default=12, help="how many trainings of each fault")
+    parser.add_argument("--only", default="", help="faults whose name has this in it")
     parser.add_argument("--show", action="store_true", help="print each training that was judged wrongly")
     arguments = parser.parse_args()
     seed, show = arguments.seed, arguments.show
     print("| planted | trainings | called healthy | named first | named | drawn again |")
     print("|---|---|---|---|---|---|")
     rows = []
-    for name in ILLNESSES if arguments.sick else []:
+    for name in FAULTS if arguments.faulty else []:
         if arguments.only in name:
-            rows.append(sick_trainings(seed, name, arguments.sick, show))
+            rows.append(faulty_trainings(seed, name, arguments.faulty, show))
             print(in_table(rows[-1]), flush=True)
-    sick = Row("all sick trainings", *(sum(getattr(r, f) for r in rows) for f in
+    faulty = Row("all faulty trainings", *(sum(getattr(r, f) for r in rows) for f in
                ("trainings", "healthy", "first", "named", "drawn_again")))  # fmt: skip
-    print(in_table(sick))
-    missed, alarms = sick.healthy / max(sick.trainings, 1), 0.0
-    print(f"\nsick trainings called healthy: {percent(sick.healthy, sick.trainings)}")
+    print(in_table(faulty))
+    missed, alarms = faulty.healthy / max(faulty.trainings, 1), 0.0
+    print(f"\nfaulty trainings called healthy: {percent(faulty.healthy, faulty.trainings)}")
     if arguments.sound:
         sound = Row("sound")
         with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C shows what is known by then
             sound_trainings(seed, arguments.sound, show, sound)
         alarms = 1 - sound.healthy / max(sound.trainings, 1)
         print(
-            f"sound trainings called sick: {percent(sound.trainings - sound.healthy, sound.trainings)} of "
+            f"sound trainings called faulty: {percent(sound.trainings - sound.healthy, sound.trainings)} of "
             f"{sound.trainings} ({sound.drawn_again} drawn again), with a note: {sound.notes}"
         )
-    if missed > LIMITS["sick"] or alarms > LIMITS["sound"]:
+    if missed > LIMITS["faulty"] or alarms > LIMITS["sound"]:
         sys.exit("The limits are not kept.")
 
 

@@ -5,8 +5,9 @@
     python benchmarks/estimators.py sparse
 
 Both run in turn in one process, several rounds; printed are the minimum and the median of the ratios, and for
-predictions the geometric mean of the medians over shapes and numbers of rows. Cores are busy with processes
-that this script starts and ends.
+predictions the geometric mean of the medians over shapes and numbers of rows. Before each prediction is a
+pause, in which the threads of the previous one go to sleep. Cores are busy with processes that this script
+starts and ends.
 """
 
 from __future__ import annotations
@@ -47,6 +48,9 @@ SHAPES = (
 )
 ROWS = (1_000, 10_000, 100_000, 1_000_000)
 MOST_NUMBERS = 50_000_000  # of the inputs: 400 MB
+# After a product, OpenBLAS's second thread occupies its core for 27 milliseconds (2**26 ticks of the clock),
+# while it waits for the next product. A core on which such a thread waits is not idle.
+SECONDS_UNTIL_IDLE = 0.04
 
 
 def seconds(function: Callable[[], object], repetitions: int) -> float:
@@ -129,9 +133,10 @@ def compare_three(
     for function in functions.values():
         function(*arguments)
     began, rounds = time.perf_counter(), 0
-    while rounds < 5 or (time.perf_counter() - began < (0.1 if quick else 0.5) and rounds < 50):
+    while rounds < 5 or (time.perf_counter() - began < (0.5 if quick else 2) and rounds < 50):
         for key, function in functions.items():
-            times[key].append(seconds(lambda function=function: function(*arguments), 1))
+            time.sleep(SECONDS_UNTIL_IDLE)
+            times[key].append(seconds(partial(function, *arguments), 1))
         rounds += 1
     base = times["scikit-learn"]
     ratios = {key: statistics.median(a / b for a, b in zip(times[key], base, strict=True)) for key in ours}

@@ -68,9 +68,11 @@ class InferencePlan:
     ImportError
         If compiled kernels are asked for and Numba is not installed.
 
-    Notes ----- Several threads may call one plan at the same time. Each gets buffers of its own, which are
-    made when they are first needed. No thread may train the network meanwhile, but callbacks of its training
-    may call the plan.
+    Notes
+    -----
+    Several threads may call one plan at the same time. Each gets buffers of its own, which are made when they
+    are first needed. No thread may train the network meanwhile, but callbacks of its training may call the
+    plan.
 
     A plan is pickled and copied as its network and its engine.
 

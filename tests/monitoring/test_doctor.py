@@ -1,4 +1,4 @@
-"""The doctor: planted illnesses are named first, and sound trainings are left alone."""
+"""The doctor: planted faults are named first, and sound trainings are left alone."""
 
 import dataclasses
 import re
@@ -58,7 +58,7 @@ from layernet.monitoring.monitor import Monitor
 from layernet.monitoring.record import BlockMeans
 from layernet.monitoring.symptoms.progress import last_quarter, stopped_too_early
 
-SICK = {
+FAULTY = {
     "deep sigmoids": (
         "vanishing gradients",
         lambda: train(digits(), mlp([32] * 7, Sigmoid, 10), SGD(0.1)),
@@ -241,14 +241,14 @@ SOUND = {
 }
 
 
-@pytest.mark.parametrize("name", SICK)
-def test_the_illness_is_named_first(name):
-    illness, sicken = SICK[name]
-    diagnosis = diagnose(sicken())
+@pytest.mark.parametrize("name", FAULTY)
+def test_the_fault_is_named_first(name):
+    symptom, train_with_fault = FAULTY[name]
+    diagnosis = diagnose(train_with_fault())
     assert not diagnosis
-    assert diagnosis.findings[0].symptom == illness, diagnosis
+    assert diagnosis.findings[0].symptom == symptom, diagnosis
     consequences = {"dead ReLUs", "saturated activations", "training diverged"}
-    if illness == "training diverged":
+    if symptom == "training diverged":
         consequences = {"learning rate too high"}
     assert {finding.symptom for finding in diagnosis.findings[1:]} <= consequences, diagnosis
     for finding in diagnosis:
@@ -381,9 +381,9 @@ def test_without_targets_the_loss_alone_speaks():
     healthy = diagnose(train(digits(), mlp([32], ReLU, 10), Adam(0.003), monitor=monitor))
     assert healthy
     assert str(healthy).endswith("; targets were not seen.")
-    sick = diagnose(train(shuffled(digits()), mlp([16], ReLU, 10), SGD(0.05), monitor=monitor))
-    assert sick.findings[0].symptom == "labels shuffled"
-    assert "2.303 is -ln(1/10), what guessing gives" in sick.findings[0].measurement
+    faulty = diagnose(train(shuffled(digits()), mlp([16], ReLU, 10), SGD(0.05), monitor=monitor))
+    assert faulty.findings[0].symptom == "labels shuffled"
+    assert "2.303 is -ln(1/10), what guessing gives" in faulty.findings[0].measurement
     low = diagnose(train(digits(), mlp([16], ReLU, 10), SGD(1e-5), monitor=monitor))
     assert low.findings[0].symptom == "learning rate too low"
     vanishing = diagnose(train(digits(), mlp([32] * 6, Sigmoid, 10), SGD(0.1), monitor=monitor))
@@ -437,13 +437,13 @@ def test_one_step_is_enough_for_a_diagnosis():
 def test_representations():
     finding = Finding("dead ReLUs", "1 ReLU", "all <b>64</b> are 0.", "Use LeakyReLU.")
     other = Finding("learning rate too high", None, "it rose.", "Less.")
-    sick, healthy = Diagnosis([finding, other], "10 steps."), Diagnosis([], "10 steps.")
+    faulty, healthy = Diagnosis([finding, other], "10 steps."), Diagnosis([], "10 steps.")
     assert bool(healthy)
-    assert not sick
-    assert list(sick) == [finding, other]
+    assert not faulty
+    assert list(faulty) == [finding, other]
     assert str(healthy) == repr(healthy) == "Healthy: 10 steps."
-    assert str(sick) == repr(sick)
-    assert str(sick).splitlines() == [
+    assert str(faulty) == repr(faulty)
+    assert str(faulty).splitlines() == [
         "2 findings: 10 steps.",
         "1. dead ReLUs, in 1 ReLU",
         "   All <b>64</b> are 0.",
@@ -452,7 +452,7 @@ def test_representations():
         "   It rose.",
         "   Less.",
     ]
-    assert "&lt;b&gt;64&lt;/b&gt;" in sick._repr_html_()
+    assert "&lt;b&gt;64&lt;/b&gt;" in faulty._repr_html_()
     assert "<strong>Healthy</strong>" in healthy._repr_html_()
     assert str(finding) == "dead ReLUs, in 1 ReLU: all <b>64</b> are 0. Use LeakyReLU."
     with pytest.raises(dataclasses.FrozenInstanceError):

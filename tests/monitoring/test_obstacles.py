@@ -108,7 +108,7 @@ class Absolute(Loss):
         return self.sign * np.sign(outputs - targets) / outputs.shape[1]
 
 
-def illnesses(monitor):
+def found_symptoms(monitor):
     return [finding.symptom for finding in diagnose(monitor)]
 
 
@@ -267,7 +267,7 @@ def faded(epoch):
     return 0.05 * 0.1**epoch
 
 
-SICK = {
+FAULTY = {
     "dropout of 0.95": (
         "too much dropout",
         lambda: train(digits(), Sequential([Dense(48), ReLU(), Dropout(0.95), Dense(10)]), Adam(0.003)),
@@ -378,12 +378,12 @@ SICK = {
 }
 
 
-@pytest.mark.parametrize("name", SICK)
+@pytest.mark.parametrize("name", FAULTY)
 def test_the_obstacle_is_named_first(name):
-    illness, sicken = SICK[name]
-    diagnosis = diagnose(sicken())
+    symptom, train_with_fault = FAULTY[name]
+    diagnosis = diagnose(train_with_fault())
     assert not diagnosis
-    assert diagnosis.findings[0].symptom == illness, diagnosis
+    assert diagnosis.findings[0].symptom == symptom, diagnosis
     consequences = {"dead ReLUs", "saturated activations"}
     assert {finding.symptom for finding in diagnosis.findings[1:]} <= consequences, diagnosis
     for finding in diagnosis:
@@ -475,8 +475,8 @@ def test_counts_with_a_negative_loss_are_measured_from_the_lowest():
     y = random.poisson(np.exp(1.5 + X[:, 0]))
     diagnosis = diagnose(train((X, y), mlp([32], Tanh, 1), Adam(0.01), "poisson", epochs=30))
     assert diagnosis, diagnosis
-    sick = diagnose(train((X, y), mlp([32], Tanh, 1), SGD(1e-6), "poisson", epochs=3))
-    assert [finding.symptom for finding in sick] == ["learning rate too low"]
+    faulty = diagnose(train((X, y), mlp([32], Tanh, 1), SGD(1e-6), "poisson", epochs=3))
+    assert [finding.symptom for finding in faulty] == ["learning rate too low"]
 
 
 def test_figures_of_a_range():
@@ -509,7 +509,7 @@ def test_estimators_are_diagnosed(kind, engine):
         expected = "wrong gradient"
     with pytest.warns(ConvergenceWarning):  # of the epochs, and of fits that are worse than the mean
         model.fit(X, y if is_classifier else X[:, 0] + X[:, 1])
-    assert expected in illnesses(monitor)
+    assert expected in found_symptoms(monitor)
 
 
 def test_an_estimator_that_does_not_shuffle_is_told():
@@ -521,7 +521,7 @@ def test_an_estimator_that_does_not_shuffle_is_told():
     )  # fmt: skip
     with pytest.warns(match="Maximum iterations"):
         model.fit(X, y)
-    assert illnesses(monitor)[0] == "rows sorted by class"
+    assert found_symptoms(monitor)[0] == "rows sorted by class"
 
 
 # --- the figures behind it ---

@@ -1,4 +1,4 @@
-"""A small share of `benchmarks/doctor.py`: sound trainings and sick ones, drawn by a seed."""
+"""A small share of `benchmarks/doctor.py`: sound trainings and faulty ones, drawn by a seed."""
 
 import importlib.util
 import sys
@@ -8,7 +8,7 @@ import pytest
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "doctor.py"
 
-# One training each; the script plants all illnesses, many times.
+# One training each; the script plants all faults, many times.
 PLANTED = ["wrong gradient", "equal rows with different targets", "symmetric weights"]
 
 
@@ -28,6 +28,6 @@ def test_sound_trainings_are_left_alone(trial):
 
 
 @pytest.mark.parametrize("name", PLANTED)
-def test_planted_illnesses_are_named_first(trial, name):
-    row = trial.sick_trainings(seed=100, name=name, n_trainings=1, show=False)
+def test_planted_faults_are_named_first(trial, name):
+    row = trial.faulty_trainings(seed=100, name=name, n_trainings=1, show=False)
     assert (row.trainings, row.healthy, row.first) == (1, 0, 1)

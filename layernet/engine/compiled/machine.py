@@ -142,8 +142,10 @@ class Machine:
             The position after the last row. A batch that would go beyond it is smaller.
         batch_size : int
 
-        Notes ----- Afterwards `steps_done` is the number of steps that were done, and `status` is the reason
-        if these are fewer than `n_steps`.
+        Notes
+        -----
+        Afterwards `steps_done` is the number of steps that were done, and `status` is the reason if these are
+        fewer than `n_steps`.
         """
         self.control[BATCH_START], self.control[STATUS], self.control[BARRIERS] = start, OK, 0
         self.control[STEPS:N_OPERANDS] = n_steps, stop, batch_size, first, end
