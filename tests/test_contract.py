@@ -78,6 +78,7 @@ CASES = [
     (Flatten(), 4),
     (Reshape((3, 2)), (2, 3)),
     (Reshape([2, -1]), 4),
+    (Reshape((1, -1)), 4),
     (Sequential([Dense(5), Tanh(), Dense(2)]), 4),
     (Sequential([Flatten(), BatchNorm(), Dense(4), Dropout(0.3), Sequential([Sigmoid(), Dense(2)])]), (2, 3)),
     (Sequential([ReLU()]), 4),

@@ -143,5 +143,6 @@ def test_bounds_keep_the_ratios():
         assert 0 < scaled.sum() <= 1e140
         assert factor == 2.0 ** round(np.log2(factor))
         assert_allclose(scaled / scaled.max(), array / array.max())
-    small = np.array([1.0, 1e100])
-    assert bounded(small)[0] is small
+    for small in (np.array([1.0, 1e100]), np.array([9e139]), np.full(4, 2.4e139), np.zeros(0)):
+        assert bounded(small)[0] is small
+        assert bounded(small)[1] == 1

@@ -204,6 +204,26 @@ def test_an_unbuilt_layer_says_so(attribute):
         Dense(3).build(2).wieghts
 
 
+def test_an_unbuilt_layer_has_no_type_to_change():
+    with pytest.raises(NotBuiltError, match="Dense is not built yet, so it has no type"):
+        Dense(3).astype(np.float32)
+
+
+def test_a_layer_that_occurs_twice_is_refused_by_build_too():
+    relu = ReLU()
+    net = Sequential([relu])
+    net.layers.append(relu)
+    with pytest.raises(ValueError, match=r"ReLU\(\) occurs twice in one network"):
+        net.build(3)
+
+
+def test_a_layer_without_parameters_is_built_anew_for_another_width():
+    used, new = Dropout(0.5).build(3, random_state=7), Dropout(0.5)
+    nets = [Sequential([dropout]).build(5, random_state=0) for dropout in (used, new)]
+    assert nets[0].state() == nets[1].state()
+    assert used.input_shape == used.output_shape == (5,)
+
+
 def test_a_layer_built_for_another_width_is_refused():
     with pytest.raises(ValueError, match="was built for 3 features and would get 5 features here"):
         Sequential([Dense(5), Dense(2).build(3)]).build(3)
@@ -491,6 +511,7 @@ def test_layers_can_be_given_by_name():
             ValueError,
             "weights_initializer='glorot' is not known",
         ),
+        (lambda: Dense(64, bias_initializer="zero"), ValueError, "bias_initializer='zero' is not known"),
         (lambda: Dense(64, use_bias="no"), TypeError, "use_bias must be True or False, got 'no'"),
     ],
 )

@@ -2,6 +2,15 @@
 
 import numpy as np
 import pytest
+from arguments import (
+    AT_LEAST_0,
+    POSITIVE,
+    UNIT,
+    check_argument,
+    check_defaults,
+    numbers_and_switches,
+    public_classes,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
@@ -142,6 +151,26 @@ def test_no_samples_and_no_weight_cost_nothing(loss, targets, dtype):
     weightless = loss.bind(targets, np.zeros(6))
     assert weightless.forward_pass(outputs) == 0
     assert not weightless.backward_pass(outputs).any()
+
+
+@pytest.mark.parametrize("weights", [None, np.arange(6.0)], ids=["plain", "weighted"])
+def test_a_normalizer_of_0_gives_a_loss_of_0(weights):
+    bound = MeanSquaredError().bind(NUMBERS, weights, normalizer=0)
+    outputs = outputs_for(NUMBERS)
+    assert bound.forward_pass(outputs) == 0
+    assert not bound.backward_pass(outputs).any()
+
+
+def test_gradients_at_kinks():
+    """0 where the formulas say so; a gradient check cannot see it."""
+    error = np.array([[0.0], [1.0], [-1.0]])
+    zeros = np.zeros((3, 1))
+    assert_allclose(MeanAbsoluteError().gradient(error, zeros), [[0], [1], [-1]])
+    assert_allclose(QuantileLoss(0.3).gradient(error, zeros), [[0], [0.7], [-0.3]])
+    # At the margin.
+    assert not HingeLoss().gradient(np.ones((1, 1)), np.ones((1, 1))).any()
+    assert not HingeLoss().gradient(-np.ones((1, 1)), -np.ones((1, 1))).any()
+    assert_allclose(HingeLoss().gradient(np.array([[1.0, 0, 0.5]]), np.array([0])), [[-1, 0, 1]])
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -390,6 +419,11 @@ def test_class_weights_of_every_form_agree():
         assert not np.allclose(values[0], CrossEntropy().bind(targets).backward_pass(outputs))
 
 
+def test_a_class_that_no_target_has_does_not_change_the_weights_of_others():
+    loss = CrossEntropy(class_weight={0: 1.0, 1: 1e200, 2: 3.0})
+    assert loss.sample_weights(np.array([0, 0]), None).tolist() == [1, 1]
+
+
 def test_binary_cross_entropy_against_scikit_learn():
     outputs = outputs_for(YES_NO, 1)
     probability = 1 / (1 + np.exp(-outputs[:, 0]))
@@ -551,6 +585,23 @@ def test_targets_that_do_not_fit(loss, targets, message):
         loss.bind(targets).forward_pass(np.zeros((3, 4)))
 
 
+def test_probabilities_may_be_rounded():
+    """Their sum may differ from 1 by 1e-4, and not by more."""
+    row = np.array([[0.25, 0.25, 0.25, 0.25]])
+    for difference in (9e-5, -9e-5):
+        assert np.isfinite(CrossEntropy().bind(row + difference / 4).forward_pass(np.zeros((1, 4))))
+    for difference in (1.1e-4, -1.1e-4):
+        with pytest.raises(ValueError, match="sum to 1"):
+            CrossEntropy().bind(row + difference / 4).forward_pass(np.zeros((1, 4)))
+
+
+@pytest.mark.parametrize("loss", [CrossEntropy(), HingeLoss()], ids=repr)
+def test_a_column_of_class_numbers_is_refused_from_two_outputs_on(loss):
+    with pytest.raises(ValueError, match=r"got \(3, 1\), a column. Use y.ravel\(\)"):
+        loss.bind([[0], [1], [1]]).forward_pass(np.zeros((3, 2)))
+    assert CrossEntropy().bind([[1.0], [1.0]]).forward_pass(np.full((2, 1), 3.0)) == 0
+
+
 @pytest.mark.parametrize("output_shape", [(), (2, 4)])
 def test_classes_need_one_output_each(output_shape):
     message = r"CrossEntropy\(\) expects outputs of shape \(n_samples, n_classes\), got rows of \("
@@ -590,6 +641,8 @@ def test_another_number_of_outputs_than_targets_is_refused(loss, targets, n_rows
 def test_single_output_targets_that_do_not_fit():
     with pytest.raises(ValueError, match="targets of -1 and 1, or of 0 and 1"):
         HingeLoss().bind([0, 2]).forward_pass(np.zeros((2, 1)))
+    with pytest.raises(ValueError, match="targets of -1 and 1, or of 0 and 1"):
+        HingeLoss().bind([-1, 0, 1]).forward_pass(np.zeros((3, 1)))
     with pytest.raises(ValueError, match="bound to 2 targets and got 3 outputs"):
         MeanSquaredError().bind([1.0, 2.0]).forward_pass(np.zeros((3, 1)))
     with pytest.raises(TypeError, match="must be numbers"):
@@ -636,6 +689,33 @@ def test_a_gradient_of_the_loss_that_is_no_number_is_refused():
 def test_arguments_out_of_range(make):
     with pytest.raises(ValueError, match="must"):
         make()
+
+
+ARGUMENTS = [
+    (CrossEntropy, "label_smoothing", *UNIT),
+    (LogLoss, "label_smoothing", *UNIT),
+    (BinaryCrossEntropy, "pos_weight", *AT_LEAST_0),
+    (BinaryCrossEntropy, "neg_weight", *AT_LEAST_0),
+    (LogLoss, "pos_weight", *AT_LEAST_0),
+    (LogLoss, "neg_weight", *AT_LEAST_0),
+    (HuberLoss, "delta", *POSITIVE),
+    (QuantileLoss, "quantile", [1e-12, 1 - 1e-12], [0, 1]),
+    (HingeLoss, "margin", *POSITIVE),
+]
+
+
+@pytest.mark.parametrize(("cls", "name", "accepted", "refused"), ARGUMENTS)
+def test_arguments_are_accepted_up_to_their_bounds(cls, name, accepted, refused):
+    check_argument(cls, name, accepted, refused)
+
+
+def test_every_number_has_a_case():
+    assert {(cls, name) for cls, name, *_ in ARGUMENTS} == numbers_and_switches(Loss)
+
+
+@pytest.mark.parametrize("cls", public_classes(Loss))
+def test_defaults_are_those_of_the_docstring(cls):
+    check_defaults(cls)
 
 
 # One epoch is enough to tell losses apart.

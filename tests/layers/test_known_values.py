@@ -6,6 +6,17 @@ import math
 
 import numpy as np
 import pytest
+from arguments import (
+    AT_LEAST_0,
+    CLOSED_UNIT,
+    POSITIVE,
+    SWITCH,
+    UNIT,
+    check_argument,
+    check_defaults,
+    numbers_and_switches,
+    public_classes,
+)
 from numpy.testing import assert_allclose
 from scipy import special, stats
 
@@ -37,7 +48,9 @@ from layernet import (
     Tanh,
 )
 from layernet.initializers import Orthogonal
+from layernet.layers.dense import row_of_ones
 from layernet.layers.noise import random_bits
+from layernet.layers.softmax import LONG_ROW
 
 X = np.linspace(-6, 6, 25).reshape(5, 5)
 
@@ -104,6 +117,13 @@ def test_softmax_gradients_are_products_with_the_jacobian():
         assert_allclose(Softmax().backward_pass(row[None], g[None])[0], jacobian @ g, rtol=1e-9, atol=1e-15)
         expected = (np.eye(5) - p).T @ g
         assert_allclose(LogSoftmax().backward_pass(row[None], g[None])[0], expected, rtol=1e-9, atol=1e-15)
+
+
+def test_long_rows_and_rows_with_axes():
+    for shape in ((2, LONG_ROW + 44), (2, 3, 4), (2, 3, LONG_ROW + 1)):
+        inputs = np.random.default_rng(0).standard_normal(shape)
+        assert_allclose(Softmax().forward_pass(inputs), special.softmax(inputs, axis=-1), rtol=1e-12)
+        assert_allclose(LogSoftmax().forward_pass(inputs), special.log_softmax(inputs, axis=-1), rtol=1e-12)
 
 
 def test_the_tanh_form_of_gelu_has_its_own_derivative():
@@ -207,6 +227,13 @@ ACTIVATIONS = [
 ]
 
 
+def test_bounds_of_outputs_are_their_limits():
+    bounded = [layer for layer in ACTIVATIONS if layer.output_bounds is not None]
+    assert [type(layer) for layer in bounded] == [Sigmoid, Tanh, HardSigmoid]
+    for layer in bounded:
+        assert_allclose(layer.forward_pass([[-1e4, 1e4]]), [layer.output_bounds])
+
+
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("layer", ACTIVATIONS, ids=repr)
 def test_activations_at_any_magnitude(layer, dtype):
@@ -269,6 +296,52 @@ def test_masks_of_neighbours_steps_and_seeds_are_independent():
     for name, other in others.items():
         agreement = (first == other).mean()
         assert abs(agreement - 0.5) < 5 * 0.5 / math.sqrt(first.size), name
+
+
+def bits_by_hand(seed, step, row, unit):
+    """The formula of the docstring, with integers of any size."""
+
+    def mix(x):
+        x ^= x >> 16
+        x = x * 0x7FEB352D % 2**32
+        x ^= x >> 15
+        x = x * 0x846CA68B % 2**32
+        return x ^ (x >> 16)
+
+    key = mix((mix(seed % 2**32) + step) % 2**32)
+    of_row = mix((key + row * 0x9E3779B9) % 2**32)
+    return mix((of_row + unit * 0x85EBCA6B) % 2**32)
+
+
+@pytest.mark.parametrize(("seed", "step"), [(0, 0), (7, 3), (2**32 + 7, 2**32 + 3), (2**40 - 1, 2**33 - 1)])
+@pytest.mark.parametrize("rows", [None, [5, 0, 2**32 - 1]])
+def test_random_bits_are_those_of_the_formula(seed, step, rows):
+    found = random_bits(seed, step, (3, 2, 2), None if rows is None else np.array(rows, np.uint32))
+    expected = [[bits_by_hand(seed, step, row, unit) for unit in range(4)] for row in rows or range(3)]
+    assert found.dtype == np.uint32
+    assert found.reshape(3, 4).tolist() == expected
+
+
+def test_noise_is_made_of_random_bits_by_the_formulas():
+    inputs = np.random.default_rng(0).standard_normal((5, 4))
+    dropout, noise = Dropout(0.25).build(4, random_state=0), GaussianNoise(0.7).build(4, random_state=0)
+    for step in range(2):
+        kept = random_bits(dropout.seed, step, (5, 4)) >= 2**30
+        assert_allclose(in_training(dropout, inputs), inputs * kept / 0.75)
+        first, second = (
+            (random_bits(noise.seed, 2 * step + part, (5, 4)) + 0.5) / 4294967296 for part in (0, 1)
+        )
+        normal = np.sqrt(-2 * np.log(first)) * np.cos(2 * np.pi * second)
+        assert_allclose(in_training(noise, inputs), inputs + 0.7 * normal)
+        dropout.end_step(), noise.end_step()
+
+
+def test_a_unit_whose_number_equals_the_rate_is_kept():
+    dropout = Dropout(0.5).build(8, random_state=0)
+    bits = random_bits(dropout.seed, 0, (1, 8))[0]
+    dropout.rate = float(bits[3]) / 2**32
+    kept = in_training(dropout, np.ones((1, 8)))[0] != 0
+    assert kept.tolist() == (bits >= bits[3]).tolist()
 
 
 def test_random_bits_are_uniform():
@@ -477,6 +550,27 @@ def test_noise_belongs_to_the_number_of_a_row():
     assert not np.array_equal(first[0], first[1])
 
 
+def test_a_single_number_in_training_is_its_own_mean():
+    norm = BatchNorm().build(1)
+    norm.beta = [5.0]
+    assert in_training(norm, [[3.0]]).tolist() == [[5.0]]
+
+
+@pytest.mark.parametrize("norm", [BatchNorm(), LayerNorm(), RMSNorm()], ids=repr)
+def test_scales_and_shifts_of_norms_do_not_decay(norm):
+    norm.build(3)
+    assert norm.parameters.keys() == ({"gamma"} if isinstance(norm, RMSNorm) else {"gamma", "beta"})
+    assert not norm.decay_mask.any()
+
+
+def test_the_default_epsilon_of_each_norm_is_in_its_outputs():
+    x = np.array([[0.001, -0.001]])  # variance and mean square 1e-6, so epsilon is ten times that
+    expected = x / math.sqrt(1.1e-5)
+    assert_allclose(LayerNorm().forward_pass(x), expected)
+    assert_allclose(RMSNorm().forward_pass(x), expected)
+    assert_allclose(in_training(BatchNorm().build(1), x.T), expected.T)
+
+
 def test_layer_and_rms_norm_by_hand():
     x = np.array([[1.0, 2.0, 6.0]])  # mean 3, variance 14 / 3, mean square 41 / 3
     layer_norm, rms_norm = LayerNorm(epsilon=1 / 3).build(3), RMSNorm(epsilon=1 / 3).build(3)
@@ -504,6 +598,12 @@ def test_dense_is_an_affine_map():
     assert_allclose(dense.backward_pass(x, g), np.einsum("nu,iu->ni", g, dense.weights))
     assert_allclose(dense.grad_weights, np.einsum("ni,nu->iu", x, g))
     assert_allclose(dense.grad_bias, [4, 6])
+
+
+def test_the_shared_row_of_ones_is_read_only():
+    ones = row_of_ones(3, np.dtype(float))
+    assert ones.tolist() == [1, 1, 1]
+    assert not ones.flags.writeable
 
 
 def test_reshape_undoes_flatten():
@@ -546,6 +646,34 @@ def test_reshape_undoes_flatten():
 def test_arguments_out_of_range(make, message):
     with pytest.raises((ValueError, TypeError), match=message):
         make()
+
+
+ARGUMENTS = [
+    (Dropout, "rate", *UNIT),
+    (GaussianNoise, "standard_deviation", *AT_LEAST_0),
+    (BatchNorm, "momentum", *CLOSED_UNIT),
+    (BatchNorm, "epsilon", *POSITIVE),
+    (LayerNorm, "epsilon", *POSITIVE),
+    (RMSNorm, "epsilon", *POSITIVE),
+    (LeakyReLU, "negative_slope", *AT_LEAST_0),
+    (ELU, "alpha", *POSITIVE),
+    (GELU, "approximate", *SWITCH),
+    (Dense, "use_bias", *SWITCH),
+]
+
+
+@pytest.mark.parametrize(("cls", "name", "accepted", "refused"), ARGUMENTS)
+def test_arguments_are_accepted_up_to_their_bounds(cls, name, accepted, refused):
+    check_argument(cls, name, accepted, refused, **({"units": 2} if cls is Dense else {}))
+
+
+def test_every_number_and_switch_has_a_case():
+    assert {(cls, name) for cls, name, *_ in ARGUMENTS} == numbers_and_switches(Layer)
+
+
+@pytest.mark.parametrize("cls", public_classes(Layer))
+def test_defaults_are_those_of_the_docstring(cls):
+    check_defaults(cls)
 
 
 def logistic_slope(x):

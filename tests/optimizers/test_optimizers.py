@@ -5,6 +5,18 @@ import pickle
 
 import numpy as np
 import pytest
+from arguments import (
+    AT_LEAST_0,
+    CLOSED_UNIT,
+    POSITIVE,
+    POSITIVE_OR_NONE,
+    SWITCH,
+    UNIT,
+    check_argument,
+    check_defaults,
+    numbers_and_switches,
+    public_classes,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
@@ -19,6 +31,7 @@ from layernet import (
     Dense,
     Lion,
     NAdam,
+    Optimizer,
     ReduceOnPlateau,
     RMSProp,
     Sequential,
@@ -220,6 +233,23 @@ def test_a_state_of_another_optimizer_is_refused_and_changes_nothing():
     assert np.array_equal(second.state()["velocity"], before["velocity"])
 
 
+@pytest.mark.parametrize("wrong", ["no steps", "another number", "another vector", "one vector less"])
+def test_a_state_with_other_names_is_refused(wrong):
+    optimizer = Adam()
+    run(optimizer, gradients_for(2))
+    state = optimizer.state()
+    if wrong == "no steps":
+        del state["steps"]
+    elif wrong == "one vector less":
+        del state["mean"]
+    else:
+        state["other"] = 0.5 if wrong == "another number" else np.ones(7)
+    with pytest.raises(ValueError, match=r"Adam remembers \['mean', 'mean_square'\], got a state with"):
+        optimizer.load_state(state)
+    assert optimizer.steps == 2
+    assert set(optimizer.state()) == {"steps", "learning_rate", "mean", "mean_square"}
+
+
 def test_another_networks_vector_is_refused():
     optimizer = Adam()
     run(optimizer, gradients_for(1, size=7))
@@ -252,6 +282,21 @@ def test_nadams_warm_up_is_multiplied_up_in_one_order():
             optimizer.load_state({"steps": steps, "mean": np.ones(7), "mean_square": np.ones(7)})
         start = np.zeros(7)
         assert np.array_equal(run(used, gradients_for(1), start), run(fresh, gradients_for(1), start))
+
+
+def test_nadam_forgets_its_momenta_when_it_is_reset():
+    used = NAdam(0.1)
+    run(used, gradients_for(1))
+    used.beta_1 = 0.5
+    used.reset()
+    assert np.array_equal(run(used, gradients_for(3)), run(NAdam(0.1, beta_1=0.5), gradients_for(3)))
+
+
+def test_nadams_products_of_earlier_steps_are_those_of_a_new_optimizer():
+    used = NAdam(0.1)
+    run(used, gradients_for(5))
+    for first in (1, 2, 5, 6, 9):
+        assert_allclose(used.momentum_products(first, 3), NAdam().momentum_products(first, 3), rtol=1e-14)
 
 
 def test_the_state_of_another_kind_of_learning_rate_is_refused():
@@ -398,6 +443,13 @@ def test_clip_value_clips_every_entry(gradient, clip_value):
     assert_allclose(moved, np.clip(gradient, -clip_value, clip_value))
 
 
+@pytest.mark.parametrize("options", [{"clip_value": 100.0}, {"clip_norm": 100.0}])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_clipping_that_clips_nothing_changes_no_bit(options, dtype):
+    gradients, start = gradients_for(3).astype(dtype), np.linspace(-1, 1, 7, dtype=dtype)
+    assert np.array_equal(run(SGD(0.1, **options), gradients, start), run(SGD(0.1), gradients, start))
+
+
 def test_clipping_by_value_comes_before_clipping_by_norm():
     moved = -run(SGD(1.0, clip_value=3.0, clip_norm=2.5), np.array([[100.0, 4.0, 0.0]]), np.zeros(3))
     clipped = np.array([3.0, 3.0, 0.0])
@@ -445,6 +497,43 @@ def test_the_norm_of_large_float32_gradients_does_not_overflow():
 def test_arguments_out_of_range(make, message):
     with pytest.raises((ValueError, TypeError), match=message):
         make()
+
+
+OF_ALL = [
+    ("learning_rate", *AT_LEAST_0),
+    ("weight_decay", *AT_LEAST_0),
+    ("decay_biases", *SWITCH),
+    ("clip_value", *POSITIVE_OR_NONE),
+    ("clip_norm", *POSITIVE_OR_NONE),
+]
+ARGUMENTS = [
+    *((cls, *argument) for cls in public_classes(Optimizer) for argument in OF_ALL),
+    *((cls, name, *UNIT) for cls in (Adam, AdamW, NAdam, Lion) for name in ("beta_1", "beta_2")),
+    *((cls, "epsilon", *POSITIVE) for cls in (Adam, AdamW, NAdam, RMSProp, Adagrad)),
+    (Adam, "amsgrad", *SWITCH),
+    (AdamW, "amsgrad", *SWITCH),
+    (Adam, "correct_epsilon", *SWITCH),
+    (SGD, "momentum", *CLOSED_UNIT),
+    (SGD, "dampening", *CLOSED_UNIT),
+    (SGD, "nesterov", *SWITCH),
+    (NAdam, "momentum_decay", *AT_LEAST_0),
+    (RMSProp, "rho", *UNIT),
+    (Adagrad, "initial_sum", *AT_LEAST_0),
+]
+
+
+@pytest.mark.parametrize(("cls", "name", "accepted", "refused"), ARGUMENTS)
+def test_arguments_are_accepted_up_to_their_bounds(cls, name, accepted, refused):
+    check_argument(cls, name, accepted, refused, **({"momentum": 0.5} if name == "nesterov" else {}))
+
+
+def test_every_number_and_switch_has_a_case():
+    assert {(cls, name) for cls, name, *_ in ARGUMENTS} == numbers_and_switches(Optimizer)
+
+
+@pytest.mark.parametrize("cls", public_classes(Optimizer))
+def test_defaults_are_those_of_the_docstring(cls):
+    check_defaults(cls)
 
 
 @pytest.mark.parametrize("optimizer", ALL, ids=repr)

@@ -132,6 +132,41 @@ def test_one_row_moves_the_mean_by_its_share_and_the_variance_not_at_all(momentu
     assert_allclose(norm.running_variance, momentum + (1 - momentum) * variance_1)
 
 
+def test_a_batch_counts_by_the_largest_batch_known():
+    """The batch size of the training, and the largest of the last 20 batches."""
+    norm, ((mean_1, _),) = moves_of_averages([4], full_rows=16)
+    assert_allclose(norm.running_mean, 0.1 * 4 / 16 * mean_1)
+    for n_batches, full in ((20, 8), (21, 2)):  # the last batch included
+        norm, seen = moves_of_averages([8, *[2] * (n_batches - 1)])
+        before, _ = moves_of_averages([8, *[2] * (n_batches - 2)])
+        move = 0.1 * 2 / full
+        assert_allclose(norm.running_mean, before.running_mean + move * (seen[-1][0] - before.running_mean))
+
+
+def test_no_batch_moves_the_averages_beyond_its_own():
+    norm, ((mean, variance),) = moves_of_averages([8], [np.full(8, 100.0)], mean_weight=1.0)
+    assert_allclose(norm.running_mean, mean)
+    assert_allclose(norm.running_variance, variance)
+
+
+def test_one_row_may_follow_two():
+    norm, ((mean_1, _), (mean_2, _)) = moves_of_averages([2, 1])
+    assert_allclose(norm.running_mean, 0.1 * mean_1 + 0.05 * (mean_2 - 0.1 * mean_1))
+
+
+def test_a_layer_that_does_not_know_its_last_batches_counts_from_the_next():
+    """As one from a pickle of an earlier version."""
+    norm = BatchNorm().build(4)
+    norm._last_rows = None
+    with norm.training_mode():
+        norm.forward_pass(X[:16])
+        norm.end_step()
+        norm.forward_pass(X[16:24])
+        norm.end_step()
+    mean = 0.1 * X[:16].mean(axis=0)
+    assert_allclose(norm.running_mean, mean + 0.05 * (X[16:24].mean(axis=0) - mean))
+
+
 def test_more_axes_than_one_make_more_numbers_a_row():
     norm, ((_, variance_1), (_, variance_2)) = moves_of_averages([4, 1], shape=(3, 2))
     variance = 0.9 + 0.1 * variance_1

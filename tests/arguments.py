@@ -1,0 +1,63 @@
+"""Checks of the arguments of a class: bounds hold exactly, and defaults are those of the docstring."""
+
+import inspect
+import re
+
+import pytest
+
+import layernet
+from layernet import Optimizer
+
+# Numbers next to the bounds of a range: those that are accepted and those that are refused.
+TINY, LARGE = 1e-12, 1e9
+UNIT = ([0, 1 - TINY], [-TINY, 1])
+CLOSED_UNIT = ([0, 1], [-TINY, 1 + TINY])
+POSITIVE = ([TINY, LARGE], [0, -TINY])
+AT_LEAST_0 = ([0, LARGE], [-TINY])
+POSITIVE_OR_NONE = ([None, TINY, LARGE], [0, -TINY])
+SWITCH = ([True, False], [])
+
+
+def check_argument(cls, name, accepted, refused, **others):
+    """Assert that a class keeps the accepted values of an argument, and refuses the others and any text."""
+    for value in accepted:
+        assert getattr(cls(**others, **{name: value}), name) == value
+    for value in (*refused, "many"):
+        with pytest.raises((TypeError, ValueError), match=rf"^{cls.__name__}: {name} must be .*got '?{value}"):
+            cls(**others, **{name: value})
+
+
+def public_classes(base):
+    """All public classes of a kind, but for the kind itself."""
+    public = [getattr(layernet, name) for name in layernet.__all__]
+    return [
+        value for value in public if isinstance(value, type) and issubclass(value, base) and value is not base
+    ]
+
+
+def numbers_and_switches(base):
+    """(class, argument) for each number and each switch of the public classes of a kind."""
+    return {
+        (cls, parameter.name)
+        for cls in public_classes(base)
+        for parameter in inspect.signature(cls).parameters.values()
+        if re.match("float|bool", str(parameter.annotation))
+    }
+
+
+def check_defaults(cls):
+    """Assert that the defaults of a class are those that its docstring names."""
+    parameters = inspect.signature(cls).parameters.values()
+    assert {p.name: p.default for p in parameters if p.default not in (p.empty, ())} == documented_defaults(cls)
+
+
+def documented_defaults(cls):
+    """Defaults in the section of parameters of a class, by argument: `a, b : float, default=1 and 2`."""
+    section = re.search(r"Parameters\n-+\n(.*?)(\n\n[A-Z]\w+\n---|\Z)", inspect.getdoc(cls), re.DOTALL)
+    text = section[1] if section else ""
+    defaults = documented_defaults(Optimizer) if "\n    See `Optimizer`." in text else {}
+    for names, values in re.findall(r"^(\w[\w, ]*) : .*?default=(.+)$", text, re.MULTILINE):
+        names = names.split(", ")
+        values = values.split(" and ") if " and " in values else [values] * len(names)
+        defaults.update(zip(names, map(eval, values), strict=True))
+    return defaults
