@@ -106,7 +106,7 @@ class NetworkMethods(ParameterContainer):
         self._require_built("outputs")
         network = self._as_layer()
         inputs = network.validate_inputs(inputs)
-        return InferencePlans(network).plan_for(inputs.shape[0], engine)(inputs)
+        return InferencePlans(network).select_plan(inputs.shape[0], engine)(inputs)
 
     def compile_for_inference(self, engine: str = "auto") -> InferencePlan:
         """Return a function that computes the outputs in inference mode, fast also for single rows.

@@ -530,7 +530,7 @@ def test_predict_gives_the_outputs_in_inference_mode():
     assert network.predict(inputs[:2].tolist()).shape == (2, 2)
     with pytest.raises(NotBuiltError):
         Dense(2).predict(inputs)
-    with pytest.raises(ValueError, match="has a loss in it"):
+    with pytest.raises(ValueError, match="contains a loss"):
         Sequential([network, MeanSquaredError().bind(np.zeros((3000, 2)))]).build(3).predict(inputs)
 
 

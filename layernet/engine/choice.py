@@ -79,7 +79,7 @@ def plan_for(
         try:
             return _compiled_plan(*parts)
         except ImportError as error:  # for instance, a Numba that does not support this NumPy
-            warn_user(f"Training goes on by formulas, for kernels need Numba: {error}")
+            warn_user(f"Training uses formulas, because kernels need Numba: {error}")
     return FormulaPlan(*parts)
 
 

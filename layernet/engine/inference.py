@@ -27,22 +27,23 @@ from layernet.sparse import as_sparse_rows, is_sparse
 from layernet.user_warnings import warn_user
 from layernet.validation import as_array
 
-# So many multiplications take half a millisecond or more. To start a thread takes a tenth of that.
+# Helper threads start from this many multiplications, which take at least 0.5 milliseconds. Starting a thread
+# takes a tenth of that.
 MIN_MULTIPLICATIONS_FOR_HELPERS = 20_000_000
-# OpenBLAS computes smaller products on one thread anyway. To limit its threads takes 12 microseconds.
+# OpenBLAS computes smaller products on one thread by itself. Limiting its threads takes 12 microseconds.
 MIN_MULTIPLICATIONS_FOR_BLAS_THREADS = 2**18
 
 
 class InferencePlan:
-    """Built network as a function, `outputs = plan(inputs)`, always in inference mode.
+    """Function that computes a built network's outputs in inference mode: `outputs = plan(inputs)`.
 
     The outputs equal `network.forward_pass(inputs)` to rounding. With Numba, a call with a single row costs
     about a microsecond more than its arithmetic. Many rows are computed in blocks, so that only the outputs
-    take memory that grows with the rows. Several threads share the blocks if there are enough
+    need memory in proportion to the number of rows. Several threads share the blocks if there are enough
     multiplications.
 
-    The plan follows later changes of the network: new values of parameters and state, other arguments of its
-    layers, other layers in their place, and a new build.
+    The plan uses the network as it is at each call. The user may change parameters, state and arguments of
+    layers, replace layers, and build the network again.
 
     Parameters
     ----------
@@ -62,7 +63,7 @@ class InferencePlan:
     Raises
     ------
     ValueError
-        If there is no such engine, or the network has a loss in it.
+        If `engine` is none of these names, or the network contains a loss.
     NotBuiltError
         If the network is not built.
     ImportError
@@ -74,7 +75,7 @@ class InferencePlan:
     are first needed. No thread may train the network meanwhile, but callbacks of its training may call the
     plan.
 
-    A plan is pickled and copied as its network and its engine.
+    Pickling or copying a plan stores its network and its engine, and no buffers.
 
     Examples
     --------
@@ -93,21 +94,21 @@ class InferencePlan:
     """
 
     def __init__(self, network: Layer, engine: str = "auto"):
-        asked_for = (os.environ.get("LAYERNET_ENGINE") or "auto") if engine == "auto" else engine
-        choice.check_engine(asked_for)
+        requested = (os.environ.get("LAYERNET_ENGINE") or "auto") if engine == "auto" else engine
+        choice.check_engine(requested)
         self.network = network
         self.engine = engine
-        self.is_compiled = asked_for == "compiled" or (asked_for == "auto" and choice.has_numba())
-        # Workers that no thread uses now. To pop from a list or to append is atomic, so no thread waits.
-        self._idle: list[InferenceWorker] = []
+        self.is_compiled = requested == "compiled" or (requested == "auto" and choice.has_numba())
+        # Workers that no thread is using. `list.pop` and `list.append` are atomic, so this needs no lock.
+        self._idle_workers: list[InferenceWorker] = []
         try:
-            self._idle.append(self._make_worker())
-        except ImportError as error:  # a Numba that does not go with this NumPy, for instance
-            if asked_for == "compiled":
+            self._idle_workers.append(self._make_worker())
+        except ImportError as error:  # for instance, if Numba does not support this NumPy
+            if requested == "compiled":
                 raise
-            warn_user(f"Inference goes on by formulas, for kernels need Numba: {error}")
+            warn_user(f"Inference uses formulas, because kernels need Numba: {error}")
             self.is_compiled = False
-            self._idle.append(self._make_worker())
+            self._idle_workers.append(self._make_worker())
 
     def __call__(self, inputs: Any) -> np.ndarray:
         """Compute the outputs.
@@ -115,7 +116,7 @@ class InferencePlan:
         Parameters
         ----------
         inputs : array-like or sparse matrix of shape (n_samples, ...)
-            Converted and checked as `forward_pass` does.
+            Converted and validated as in `forward_pass`.
 
         Returns
         -------
@@ -125,147 +126,154 @@ class InferencePlan:
         Raises
         ------
         TypeError, ValueError
-            As `forward_pass`, if the inputs are no numbers or have another shape.
+            If the inputs are not numbers or have the wrong shape, as in `forward_pass`.
         """
-        worker = self._acquire()
+        worker = self._acquire_worker()
         try:
             if (
                 inputs.__class__ is np.ndarray
                 and inputs.dtype is worker.dtype
-                and inputs.shape == worker.shape_of_one
+                and inputs.shape == worker.single_row_shape
             ):
-                # A single row, for which buffers and arguments are ready.
-                worker.row[...] = inputs
-                worker.run_row(*worker.arguments)
-                return worker.outputs_of_row.copy()
-            return self._outputs_of(inputs, worker)
+                # The worker has made buffers and arguments for a single row in advance.
+                worker.single_row_inputs[...] = inputs
+                worker.compute_single_row(*worker.single_row_arguments)
+                return worker.single_row_outputs.copy()
+            return self._convert_and_compute(inputs, worker)
         finally:
-            self._idle.append(worker)
+            self._idle_workers.append(worker)
 
-    def _acquire(self) -> InferenceWorker:
-        """Return an idle worker that is up to date, or a new one."""
+    def _acquire_worker(self) -> InferenceWorker:
+        """Return an idle worker made for the current layers and settings, or a new one."""
         try:
-            worker = self._idle.pop()
+            worker = self._idle_workers.pop()
         except IndexError:
             return self._make_worker()
         return worker if worker.dependencies.are_unchanged() else self._make_worker()
 
-    def _acquire_with_hooks(self) -> InferenceWorker:
-        """Return the same, made for the passes that are set on layer objects now, as a monitor does."""
-        worker = self._acquire()
+    def _acquire_worker_with_current_hooks(self) -> InferenceWorker:
+        """Return a worker that also calls the passes that somebody, such as a monitor, set on layer objects."""
+        worker = self._acquire_worker()
         return worker if worker.hooks.are_unchanged() else self._make_worker()
 
     def _make_worker(self) -> InferenceWorker:
-        """Return a worker for the network as it is now."""
+        """Make a worker for the current layers and settings of the network."""
         self.network._require_built("plan for inference")
         if any(isinstance(layer, BoundLoss) for layer in self.network.walk()):
             raise ValueError(
-                f"{self.network!r} has a loss in it, so its outputs are no rows. Compile the network without "
+                f"{self.network!r} contains a loss, so its output is one number. Compile the network without "
                 "its loss."
             )
         if not self.is_compiled:
             return FormulaWorker(self.network)
-        # Imported only by those who compile something.
+        # Imported here, because formulas need nothing of the compiled engine.
         from layernet.engine.compiled.inference import CompiledWorker
 
         return CompiledWorker(self.network)
 
-    def in_blocks(
+    def compute_outputs(
         self,
         inputs: Any,
         decode: Callable[[np.ndarray], np.ndarray] | None = None,
-        block_of: Callable[[slice], Any] | None = None,
+        read_block: Callable[[slice], Any] | None = None,
         wait_for_helpers: bool = False,
         block_size: int | None = None,
     ) -> np.ndarray:
-        """Compute outputs block by block, from inputs of any kind that can be read in blocks.
+        """Compute the outputs of many rows, block by block.
 
         Parameters
         ----------
         inputs : object with `shape`, `ndim` and `dtype`
-            Numbers of a shape that the network takes.
+            Numbers of a shape that the network accepts. They may lie on disk.
         decode : callable, default=None
             Converts the outputs of each block; None for the outputs themselves.
-        block_of : callable, default=None
-            Returns the inputs of a slice of rows; None slices the inputs. This and `decode` may be called by
-            several threads at once, and twice for the same rows.
+        read_block : callable, default=None
+            Returns the inputs of a slice of rows; None slices the inputs. Several threads may call `read_block`
+            and `decode` at once, and twice for the same rows.
         wait_for_helpers : bool, default=False
-            Whether to return only when no thread reads the inputs any more.
+            Whether to wait until no thread reads the inputs.
         block_size : int, default=None
-            The number of rows of a block; None for the number that suits the network.
+            Rows of a block; None for as many as fit into the cache with the network's values.
 
         Returns
         -------
         ndarray of shape (n_rows, ...)
         """
-        worker = self._acquire_with_hooks()
+        worker = self._acquire_worker_with_current_hooks()
         try:
             if worker.accepts(inputs):
-                block_of = block_of or inputs.__getitem__
-                return self._in_blocks(worker, inputs.shape[0], block_of, decode, wait_for_helpers, block_size)
+                read_block = read_block or inputs.__getitem__
+                return self._compute_blocks(
+                    worker, inputs.shape[0], read_block, decode, wait_for_helpers, block_size
+                )
         finally:
-            self._idle.append(worker)
+            self._idle_workers.append(worker)
         if not accepts_inputs(self.network, inputs):
             self.network.validate_inputs(inputs)  # raises the error that names the mistake
-        # A network without parameters takes all shapes and both types, and kernels those that it was built for.
-        return InferencePlan(self.network, "formulas").in_blocks(
-            inputs, decode, block_of, wait_for_helpers, block_size
+        # A network without parameters accepts every shape and both types, but its kernels accept only those
+        # that it was built for. Formulas compute the others.
+        return InferencePlan(self.network, "formulas").compute_outputs(
+            inputs, decode, read_block, wait_for_helpers, block_size
         )
 
-    def _outputs_of(self, inputs: Any, worker: InferenceWorker) -> np.ndarray:
-        if is_sparse(inputs):  # layers are given blocks of sparse rows, or of dense ones if they need these
+    def _convert_and_compute(self, inputs: Any, worker: InferenceWorker) -> np.ndarray:
+        """Convert and check inputs of the user, and compute their outputs."""
+        if is_sparse(inputs):
+            # Formulas read blocks of sparse rows, and convert them for layers that need arrays.
             rows = as_sparse_rows(inputs, self.network.dtype, False, f"inputs of {type(self.network).__name__}")
-            return InferencePlan(self.network, "formulas").in_blocks(rows, block_size=MAX_BLOCK_ROWS)
+            return InferencePlan(self.network, "formulas").compute_outputs(rows, block_size=MAX_BLOCK_ROWS)
         if not is_ready_input(worker, inputs):
             array = as_array(inputs, f"inputs of {type(self.network).__name__}")
             if not worker.accepts(array):
                 array = self.network.validate_inputs(inputs)  # raises the error that names the mistake
                 if not worker.accepts(array):
-                    return self.in_blocks(array)
+                    return self.compute_outputs(array)
             inputs = array
-        return self._in_blocks(worker, len(inputs), inputs.__getitem__)
+        return self._compute_blocks(worker, len(inputs), inputs.__getitem__)
 
-    def _in_blocks(
+    def _compute_blocks(
         self,
         worker: InferenceWorker,
         n_rows: int,
-        block_of: Callable[[slice], Any],
+        read_block: Callable[[slice], Any],
         decode: Callable[[np.ndarray], np.ndarray] | None = None,
         wait_for_helpers: bool = False,
         block_size: int | None = None,
     ) -> np.ndarray:
-        def compute_by(worker: InferenceWorker, rows: slice) -> np.ndarray:
-            outputs = worker.compute(block_of(rows))
+        """Compute the outputs of valid inputs block by block, with helper threads if that saves time."""
+
+        def compute_with(worker: InferenceWorker, rows: slice) -> np.ndarray:
+            outputs = worker.compute(read_block(rows))
             return outputs if decode is None else decode(outputs)
 
-        block_size = block_size or worker.rows
-        is_shared = worker.is_for_threads and n_rows > block_size
-        product = min(n_rows, worker.rows_of_product) * worker.largest_product
-        # BLAS would use a second thread for products that are too small for it.
+        block_size = block_size or worker.block_size
+        is_shared = worker.is_thread_safe and n_rows > block_size
+        product = min(n_rows, worker.rows_per_product) * worker.largest_product
+        # BLAS would use two threads for products of these sizes, which one thread computes faster.
         one_thread = is_shared or (
             n_rows > 1 and MIN_MULTIPLICATIONS_FOR_BLAS_THREADS < product <= SMALL_MULTIPLICATIONS
         )
         in_training = [layer for layer in worker.layers if layer.training]
         if n_rows <= block_size and not one_thread and not in_training:
-            return compute_by(worker, slice(0, n_rows))  # a few rows: all else would take longer
+            return compute_with(worker, slice(0, n_rows))  # the contexts below would cost more time
         compute_for_helper = None
         if is_shared and n_rows * worker.multiplications >= MIN_MULTIPLICATIONS_FOR_HELPERS:
-            compute_for_helper = partial(self._compute_for_helper, compute_by)
-        with in_inference(in_training), blas_on_one_thread(one_thread):
+            compute_for_helper = partial(self._compute_for_helper, compute_with)
+        with put_into_inference_mode(in_training), blas_on_one_thread(one_thread):
             return compute_in_blocks(
-                n_rows, block_size, partial(compute_by, worker), compute_for_helper, wait_for_helpers
+                n_rows, block_size, partial(compute_with, worker), compute_for_helper, wait_for_helpers
             )
 
     @contextmanager
     def _compute_for_helper(
-        self, compute_by: Callable[[InferenceWorker, slice], np.ndarray]
+        self, compute_with: Callable[[InferenceWorker, slice], np.ndarray]
     ) -> Iterator[Compute]:
         """Give a helper thread a worker of its own within this context."""
-        worker = self._acquire_with_hooks()
+        worker = self._acquire_worker_with_current_hooks()
         try:
-            yield partial(compute_by, worker)
+            yield partial(compute_with, worker)
         finally:
-            self._idle.append(worker)
+            self._idle_workers.append(worker)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.network, self.engine)
@@ -280,7 +288,7 @@ class InferencePlan:
 
 
 class InferencePlans:
-    """Inference plans of one network, one for each engine, made when they are first needed.
+    """Inference plans of one network: one for each engine, made on first use.
 
     Parameters
     ----------
@@ -293,7 +301,7 @@ class InferencePlans:
     --------
     >>> from layernet import Dense
     >>> plans = InferencePlans(Dense(2).build(3))
-    >>> plans.plan_for(n_rows=10, engine="formulas").is_compiled
+    >>> plans.select_plan(n_rows=10, engine="formulas").is_compiled
     False
     """
 
@@ -302,8 +310,8 @@ class InferencePlans:
         self._multiplications = cost_of(network)[0]
         self._plans: dict[str, InferencePlan] = {}
 
-    def plan_for(self, n_rows: int, engine: str) -> InferencePlan:
-        """Return the plan for a number of rows.
+    def select_plan(self, n_rows: int, engine: str) -> InferencePlan:
+        """Return the plan for a number of rows, of the engine that `inference_engine` chooses.
 
         Parameters
         ----------
@@ -325,7 +333,7 @@ class InferencePlans:
 
 
 @contextmanager
-def in_inference(in_training: list[Layer]) -> Iterator[None]:
+def put_into_inference_mode(in_training: list[Layer]) -> Iterator[None]:
     """Put layers that are in training mode into inference mode within this context."""
     try:
         for layer in in_training:

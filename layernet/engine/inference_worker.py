@@ -1,4 +1,4 @@
-"""Inference workers: everything that one thread needs to compute outputs, here by formulas."""
+"""Inference workers: each has what one thread needs to compute outputs. `FormulaWorker` uses formulas."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import numpy as np
 from layernet.engine.dependencies import Dependencies
 from layernet.layer import Layer
 
-# A block of the formulas has as many rows as keep the values of two layers in a core's own cache. With fewer
-# than 64 rows, NumPy's calls cost more than the arithmetic; with more than 512, the allocator returns memory
-# to the system.
+# A block of the formulas has as many rows as fit with the values of two layers into a core's own cache. With
+# fewer than 64 rows, NumPy's calls cost more than the arithmetic; with more than 512, the allocator returns
+# memory to the system.
 BYTES_IN_CACHE, MIN_BLOCK_ROWS, MAX_BLOCK_ROWS = 2**21, 64, 512
-# Third-party layers are given blocks of the size that they have always been given.
+# Blocks for third-party layers keep the size that they had in earlier versions.
 THIRD_PARTY_BLOCK_ROWS = 1024
 # An activation of one value takes as long as about this many multiplications.
 MULTIPLICATIONS_PER_VALUE = 20
@@ -30,8 +30,8 @@ class InferenceWorker:
     ----------
     network : Layer
         Built.
-    rows : int
-        The number of rows of a block.
+    block_size : int
+        Rows of a block.
 
     Attributes
     ----------
@@ -41,32 +41,32 @@ class InferenceWorker:
     dependencies : Dependencies
         The attributes that the worker was made from.
     hooks : Dependencies
-        The forward passes of all layers, which somebody may replace on a layer object.
+        The forward passes of all layers, because somebody may set another pass on a layer object.
     multiplications, largest_product : int
-        The multiplications of a row, and of a row in its largest product.
-    rows_of_product : int
-        The number of rows of a product that BLAS is given.
-    is_for_threads : bool
-        Whether several threads may share the rows.
+        The multiplications of a row in all layers, and in the largest product.
+    rows_per_product : int
+        The number of rows that one call of BLAS multiplies.
+    is_thread_safe : bool
+        Whether several threads may compute blocks at the same time.
     """
 
     # Only kernels have buffers ready for a single row.
     dtype: np.dtype | None = None
     accepts_sparse = False  # sparse rows are given to layers, never to a worker
-    shape_of_one: tuple[int, ...] | None = None
-    row: np.ndarray
-    outputs_of_row: np.ndarray
-    run_row: Callable[..., Any]
-    arguments: tuple[Any, ...]
+    single_row_shape: tuple[int, ...] | None = None
+    single_row_inputs: np.ndarray
+    single_row_outputs: np.ndarray
+    compute_single_row: Callable[..., Any]
+    single_row_arguments: tuple[Any, ...]
 
     dependencies: Dependencies
-    rows_of_product: int
-    is_for_threads: bool
+    rows_per_product: int
+    is_thread_safe: bool
 
-    def __init__(self, network: Layer, rows: int) -> None:
+    def __init__(self, network: Layer, block_size: int) -> None:
         self.network = network
         self.layers: list[Layer] = list(network.walk())
-        self.rows = rows
+        self.block_size = block_size
         self.input_shape = network.input_shape
         self.multiplications, self.largest_product = cost_of(network)
         self.hooks = Dependencies()
@@ -92,12 +92,12 @@ class FormulaWorker(InferenceWorker):
     """
 
     def __init__(self, network: Layer) -> None:
-        is_for_threads = all(is_package_layer(layer) for layer in network.walk())
-        super().__init__(network, rows_in_cache(network) if is_for_threads else THIRD_PARTY_BLOCK_ROWS)
-        self.is_for_threads = is_for_threads
-        self.rows_of_product = self.rows
+        is_thread_safe = all(is_package_layer(layer) for layer in network.walk())
+        super().__init__(network, rows_in_cache(network) if is_thread_safe else THIRD_PARTY_BLOCK_ROWS)
+        self.is_thread_safe = is_thread_safe
+        self.rows_per_product = self.block_size
         self.dependencies = Dependencies()
-        for layer in self.layers:  # all else is read by the passes themselves
+        for layer in self.layers:  # the passes read all other attributes at each call
             if layer.layers:
                 self.dependencies.add_equal(layer, "layers")
 

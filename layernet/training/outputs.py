@@ -51,7 +51,7 @@ def outputs_in_blocks(
     if is_sparse(inputs):
         inputs = as_sparse_rows(inputs, network.dtype, False, "X")
 
-    def block_of(rows: slice) -> Any:
+    def read_block(rows: slice) -> Any:
         block = inputs[rows] if stay_sparse else dense_rows(inputs[rows])
         if check is not None:
             check(block)
@@ -64,12 +64,12 @@ def outputs_in_blocks(
     n_rows = inputs.shape[0]
     # The user may close or delete a mapped file after the return.
     waits = n_rows > 1 and is_memory_mapped(getattr(inputs, "array", inputs))
-    plan = plans.plan_for(n_rows, "formulas" if stay_sparse else engine)
+    plan = plans.select_plan(n_rows, "formulas" if stay_sparse else engine)
     if n_rows == 1 and not plan.is_compiled and not network.training:  # microseconds count
-        outputs = network.forward_pass(block_of(slice(1)))
+        outputs = network.forward_pass(read_block(slice(1)))
         return outputs if decode is None else decode(outputs)
     block_size = rows_in_a_block(inputs) if stay_sparse else None
-    return plan.in_blocks(inputs, decode, block_of, waits, block_size)
+    return plan.compute_outputs(inputs, decode, read_block, waits, block_size)
 
 
 def rows_in_a_block(inputs: Any) -> int:

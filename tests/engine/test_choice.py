@@ -183,7 +183,7 @@ def test_a_numba_that_cannot_be_imported_is_a_warning_where_any_engine_will_do(m
 
     monkeypatch.setattr(choice, "has_numba", lambda: True)
     monkeypatch.setattr(choice, "_compiled_plan", broken)
-    with pytest.warns(UserWarning, match=r"goes on by formulas, .*: Numba needs NumPy") as caught:
+    with pytest.warns(UserWarning, match=r"uses formulas, .*: Numba needs NumPy") as caught:
         assert chosen("auto", epochs=10**6) == "formulas"
     assert caught[0].filename == __file__
     with pytest.raises(ImportError, match="Numba needs NumPy"):

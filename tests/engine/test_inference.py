@@ -290,7 +290,7 @@ def test_threads_share_the_blocks(sizes, n_workers, monkeypatch, way):
     for n_rows in (0, 2, 3, 50, 1025, 3000):
         assert_agrees(predict, network, samples(network, n_rows))
     blocks._wait_for_all()
-    assert 1 <= len(predict._idle) <= n_workers
+    assert 1 <= len(predict._idle_workers) <= n_workers
 
 
 def test_memory_stays_flat(way):
@@ -407,13 +407,13 @@ def test_a_network_without_parameters_that_is_built_anew_is_noticed(way):
 def test_nothing_is_made_anew_without_need(compiled):
     network = small_network()
     predict = network.compile_for_inference("compiled")
-    (worker,) = predict._idle
+    (worker,) = predict._idle_workers
     train_a_little(network)
     for n_rows in (0, 1, 2, 1500):
         predict(samples(network, n_rows))
     with pytest.raises(ValueError, match="expects inputs of shape"):
         predict([[1.0]])
-    assert predict._idle == [worker]
+    assert predict._idle_workers == [worker]
 
 
 # --- engines, threads, copies ---
@@ -445,8 +445,8 @@ def test_a_numba_that_cannot_be_imported_is_done_without(monkeypatch, compiled):
     monkeypatch.delenv("LAYERNET_ENGINE", raising=False)
     monkeypatch.setattr("layernet.engine.compiled.inference.CompiledWorker", Broken)
     network = small_network()
-    goes_on = "goes on by formulas, for kernels need Numba: Numba needs NumPy 2.4"
-    with pytest.warns(UserWarning, match=goes_on) as caught:
+    uses_formulas = "uses formulas, because kernels need Numba: Numba needs NumPy 2.4"
+    with pytest.warns(UserWarning, match=uses_formulas) as caught:
         predict = network.compile_for_inference()
     assert caught[0].filename == __file__
     assert not predict.is_compiled
@@ -462,7 +462,7 @@ def test_what_cannot_be_compiled_is_refused(monkeypatch):
     with pytest.raises(NotBuiltError, match="is not built yet, so it has no plan for inference"):
         Sequential([Dense(2)]).compile_for_inference()
     loss = MeanSquaredError().bind(np.zeros((2, 3)))
-    with pytest.raises(ValueError, match=r"has a loss in it.*without its loss"):
+    with pytest.raises(ValueError, match=r"contains a loss.*without its loss"):
         Sequential([*network, loss]).build(5).compile_for_inference()
     monkeypatch.setattr(choice, "has_numba", lambda: False)
     with pytest.raises(ImportError, match="engine='compiled' needs Numba"):
@@ -499,7 +499,7 @@ def test_several_threads_may_call_one_plan(way):
         for thread in threads:
             thread.join()
         assert wrong == []
-        assert len(predict._idle) <= 5
+        assert len(predict._idle_workers) <= 5
 
 
 def test_what_the_machine_points_to_stays(compiled):
@@ -556,7 +556,7 @@ def test_nobody_waits_for_a_thread_that_does_not_get_on(monkeypatch):
     monkeypatch.setattr(blocks, "threads_allowed", lambda: 2)
     # On a busy machine, helpers of the calls of earlier tests may still be there, and take the threads' places.
     blocks._wait_for(blocks._helpers, seconds=30.0)
-    began, goes_on = threading.Event(), threading.Event()
+    began, uses_formulas = threading.Event(), threading.Event()
 
     def compute(rows):
         began.wait(10)
@@ -564,7 +564,7 @@ def test_nobody_waits_for_a_thread_that_does_not_get_on(monkeypatch):
 
     def compute_in_vain(rows):
         began.set()
-        goes_on.wait(10)
+        uses_formulas.wait(10)
         return np.ones(rows.stop - rows.start)
 
     @contextmanager
@@ -577,7 +577,7 @@ def test_nobody_waits_for_a_thread_that_does_not_get_on(monkeypatch):
         assert not rows.any()
         assert len(blocks._helpers) == 1
     finally:
-        goes_on.set()
+        uses_formulas.set()
         blocks._wait_for_all()
     assert not rows.any()  # what comes too late is thrown away
     assert not blocks._helpers
@@ -585,16 +585,16 @@ def test_nobody_waits_for_a_thread_that_does_not_get_on(monkeypatch):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems choose the core alone")
 def test_a_thread_starts_on_another_core():
-    goes_on, has_ended, found = threading.Event(), threading.Event(), []
+    uses_formulas, has_ended, found = threading.Event(), threading.Event(), []
     allowed = os.sched_getaffinity(0)
 
     def look():
-        goes_on.wait(10)
+        uses_formulas.wait(10)
         found.append(os.sched_getaffinity(0))
         has_ended.set()
 
     cores.start_on_another_core(look)
-    goes_on.set()
+    uses_formulas.set()
     assert has_ended.wait(10)
     assert found[0] <= allowed
     assert len(found[0]) == max(1, len(allowed) - 1)
@@ -676,7 +676,12 @@ def test_numpy_is_as_strict_in_helpers_as_in_the_caller(monkeypatch, way):
     predict = small_network().compile_for_inference(way)
     with np.errstate(divide="raise", over="ignore", under="warn"):
         expected = np.geterr()
-        predict.in_blocks(np.zeros((5000, 5)), decode=lambda outputs: (seen.append(np.geterr()), outputs)[1])
+
+        def decode(outputs):
+            seen.append(np.geterr())
+            return outputs
+
+        predict.compute_outputs(np.zeros((5000, 5)), decode=decode)
     assert len(seen) >= 5
     assert all(state == expected for state in seen)
 

@@ -151,9 +151,9 @@ def test_evaluation_and_validation_in_both_engines(engine):
 def test_auto_depends_on_the_network_and_the_rows(monkeypatch):
     monkeypatch.delenv("LAYERNET_ENGINE", raising=False)
     plans = inference.InferencePlans(Sequential([Dense(50), ReLU(), Dense(3)]).build(20, random_state=0))
-    assert not plans.plan_for(1000, "auto").is_compiled
-    assert plans.plan_for(10_000_000, "auto").is_compiled == choice.has_numba()
-    assert not plans.plan_for(10_000_000, "formulas").is_compiled
+    assert not plans.select_plan(1000, "auto").is_compiled
+    assert plans.select_plan(10_000_000, "auto").is_compiled == choice.has_numba()
+    assert not plans.select_plan(10_000_000, "formulas").is_compiled
 
 
 @pytest.mark.skipif(not choice.has_numba(), reason="compiled kernels need Numba")

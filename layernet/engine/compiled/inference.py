@@ -1,4 +1,4 @@
-"""Inference by kernels: the program and the buffers with which one thread computes outputs."""
+"""Inference by kernels: `CompiledWorker` has the program and the buffers of one thread."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from layernet.engine.inference_worker import InferenceWorker, accepts_inputs, pa
 from layernet.layer import Layer
 from layernet.validation import FLOAT_TYPES
 
-# A block has as many rows as keep the buffers in a core's own cache.
-MAX_BUFFER_ROWS, MIN_BUFFER_ROWS, BYTES_OF_BUFFERS = 1024, 64, 2**21
-# So many multiplications take a few microseconds. To release Python's lock and get it back may take longer.
-MAX_MULTIPLICATIONS_WITH_LOCK = 50_000
+# Rows of the buffers: as many as make all buffers fit into a core's own cache, within these bounds.
+MAX_BUFFER_ROWS, MIN_BUFFER_ROWS, TARGET_BUFFER_BYTES = 1024, 64, 2**21
+# A call of fewer multiplications, which take a few microseconds, keeps Python's global lock (GIL): releasing it
+# and getting it back may take longer.
+MAX_MULTIPLICATIONS_WITH_GIL = 50_000
 # Arguments that have no effect on the outputs of a built layer in inference.
-WITHOUT_EFFECT = frozenset({"units", "rate", "standard_deviation", "momentum"})
+ARGUMENTS_WITHOUT_EFFECT = frozenset({"units", "rate", "standard_deviation", "momentum"})
 
 
 class CompiledWorker(InferenceWorker):
-    """Program and buffers of one thread; a layer without kernels is called in Python.
+    """Worker that runs a program of kernels; a layer without kernels is called in Python.
 
     Parameters
     ----------
@@ -35,45 +36,47 @@ class CompiledWorker(InferenceWorker):
     Attributes
     ----------
     dtype : float32 or float64
-    shape_of_one : tuple of int or None
-        The shape of inputs that are a single row; None if a layer is called in Python.
-    row, outputs_of_row : ndarray
-        The first row of the buffers, in the shape of a batch of one.
-    run_row, arguments
-        `run_row(*arguments)` computes `outputs_of_row` from `row`.
+    single_row_shape : tuple of int or None
+        The shape of a batch of one row; None if a layer is called in Python.
+    single_row_inputs, single_row_outputs : ndarray
+        The first row of the buffers, as a batch of one row.
+    compute_single_row, single_row_arguments
+        `compute_single_row(*single_row_arguments)` computes `single_row_outputs` from `single_row_inputs`.
     """
 
     def __init__(self, network: Layer) -> None:
         super().__init__(network, rows_in_buffers(network))
         self.dtype = network.dtype
-        rows_of_part = UNPACKED_PRODUCT // max(1, self.largest_product)
-        self.rows_of_product = rows_of_part if rows_of_part >= MIN_PART_ROWS else self.rows
-        program = Program(self.dtype, self.rows, np.zeros(0), is_training=False)
+        part_rows = UNPACKED_PRODUCT // max(1, self.largest_product)
+        self.rows_per_product = part_rows if part_rows >= MIN_PART_ROWS else self.block_size
+        program = Program(self.dtype, self.block_size, np.zeros(0), is_training=False)
         inputs = program.sample_buffer(math.prod(network.input_shape))
         outputs, _ = lower(network, program, inputs)
         self._add_dependencies(program.dependencies)
-        self._inputs = inputs.reshape(self.rows, *network.input_shape)
-        self._outputs = outputs.reshape(self.rows, *network.output_shape)
-        machine = Machine(program.instructions, self.dtype, 0, 1, self.rows)
+        self._inputs = inputs.reshape(self.block_size, *network.input_shape)
+        self._outputs = outputs.reshape(self.block_size, *network.output_shape)
+        machine = Machine(program.instructions, self.dtype, 0, 1, self.block_size)
         sections = sections_of(program.steps)
         calls_python = any(callable(section) for section in sections)
-        self.is_for_threads = not calls_python
-        self._steps = [
+        self.is_thread_safe = not calls_python
+        self._calls = [
             section if callable(section) else InstructionCall(machine, *section).run for section in sections
         ]
-        # Where the machine keeps the address of the inputs, if kernels can read the caller's array instead.
+        # The places in the machine with the address of the inputs. `compute` writes the address of the caller's
+        # array there, which saves a copy. Empty if kernels need the buffer.
         self._address_of_buffer = inputs.ctypes.data
-        self._slots = [] if calls_python or outputs is inputs else machine.address_slots(inputs)
+        self._input_locations = [] if calls_python or outputs is inputs else machine.address_locations(inputs)
         if not calls_python:
-            keeps_lock = sum(parameter_sizes(network)) < MAX_MULTIPLICATIONS_WITH_LOCK
-            self._call_of_one = InstructionCall(machine, 0, machine.n_instructions, keeps_lock)
-            self._call_of_one.set_rows(1)
-            self.shape_of_one = (1, *network.input_shape)
-            self.row, self.outputs_of_row = self._inputs[:1], self._outputs[:1]
-            self.run_row, self.arguments = self._call_of_one.function, self._call_of_one.arguments
+            keeps_gil = sum(parameter_sizes(network)) < MAX_MULTIPLICATIONS_WITH_GIL
+            self._single_row_call = InstructionCall(machine, 0, machine.n_instructions, keeps_gil)
+            self._single_row_call.set_rows(1)
+            self.single_row_shape = (1, *network.input_shape)
+            self.single_row_inputs, self.single_row_outputs = self._inputs[:1], self._outputs[:1]
+            self.compute_single_row = self._single_row_call.function
+            self.single_row_arguments = self._single_row_call.arguments
 
     def _add_dependencies(self, dependencies: Dependencies) -> None:
-        """Depend on what no lowering has added: the layers, their parameters, and their arguments."""
+        """Add the dependencies that no lowering adds: the layers, their parameters, and their arguments."""
         network = self.network
         if not network.has_parameters:
             for name in ("input_shape", "dtype"):
@@ -81,7 +84,7 @@ class CompiledWorker(InferenceWorker):
         dependencies.add_structure(network)
         for layer in network.walk():
             for name, value in layer.configuration().items():
-                if isinstance(value, (int, float, Layer)) and name not in WITHOUT_EFFECT:
+                if isinstance(value, (int, float, Layer)) and name not in ARGUMENTS_WITHOUT_EFFECT:
                     dependencies.add_equal(layer, name)
         self.dependencies = dependencies
 
@@ -96,7 +99,7 @@ class CompiledWorker(InferenceWorker):
         """Return the outputs of a block of inputs."""
         n_rows = block.shape[0]
         if (
-            self._slots
+            self._input_locations
             and block.__class__ is np.ndarray
             and block.dtype is self.dtype
             and block.flags.c_contiguous
@@ -113,11 +116,11 @@ class CompiledWorker(InferenceWorker):
         return self._outputs[:n_rows].copy()
 
     def _run(self, n_rows: int) -> None:
-        for step in self._steps if n_rows else ():
-            step(n_rows)
+        for call in self._calls if n_rows else ():
+            call(n_rows)
 
     def _read_inputs_at(self, address: int) -> None:
-        for addresses, index in self._slots:
+        for addresses, index in self._input_locations:
             addresses[index] = address
 
 
@@ -126,4 +129,4 @@ def rows_in_buffers(network: Layer) -> int:
     layers = [layer for layer in network.walk() if not layer.layers]
     widths = [math.prod(network.input_shape), *(math.prod(layer.output_shape) for layer in layers)]
     bytes_per_row = max(1, sum(widths) * network.dtype.itemsize)
-    return min(max(BYTES_OF_BUFFERS // bytes_per_row, MIN_BUFFER_ROWS), MAX_BUFFER_ROWS)
+    return min(max(TARGET_BUFFER_BYTES // bytes_per_row, MIN_BUFFER_ROWS), MAX_BUFFER_ROWS)

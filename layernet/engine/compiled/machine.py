@@ -151,8 +151,8 @@ class Machine:
         self.control[STEPS:N_OPERANDS] = n_steps, stop, batch_size, first, end
         self._run(*self._addresses)  # without Python's lock
 
-    def address_slots(self, array: np.ndarray) -> list[tuple[np.ndarray, int]]:
-        """Return where the machine keeps the address of a buffer, so that another array can take its place.
+    def address_locations(self, array: np.ndarray) -> list[tuple[np.ndarray, int]]:
+        """Return the places with the address of a buffer, where another address can be written.
 
         Parameters
         ----------
@@ -165,13 +165,13 @@ class Machine:
             Arrays of addresses, and the index in each; empty if a kernel reads other rows than those of the
             batch.
         """
-        slots = []
+        locations = []
         for addresses, sizes in zip(self._operands, self._sizes, strict=True):
             for index in np.flatnonzero(addresses == array.ctypes.data):
                 if sizes[2 * index] != VARIABLE_WORKER_ROWS or sizes[2 * index + 1] != array.shape[1]:
                     return []
-                slots.append((addresses, int(index)))
-        return slots
+                locations.append((addresses, int(index)))
+        return locations
 
     def reset(self) -> None:
         """Clear the results of the last call."""
@@ -197,9 +197,9 @@ class InstructionCall:
         Of one worker.
     first, end : int
         The instructions from `first` up to, and without, `end`.
-    keeps_lock : bool, default=False
-        Whether to keep Python's lock. Instructions of a few microseconds should: beside busy threads, it takes
-        longer to get the lock back.
+    keeps_gil : bool, default=False
+        Whether to keep Python's global lock (GIL). Instructions of a few microseconds should keep it: beside
+        busy threads, getting the lock back takes longer.
 
     Attributes
     ----------
@@ -208,13 +208,13 @@ class InstructionCall:
         lives.
     """
 
-    def __init__(self, machine: Machine, first: int, end: int, keeps_lock: bool = False):
+    def __init__(self, machine: Machine, first: int, end: int, keeps_gil: bool = False):
         self._machine = machine  # what its instructions point to must stay
         self._control = machine.control.copy()
         self._control[FIRST_INSTRUCTION], self._control[END_INSTRUCTION] = first, end
         addresses = list(machine._addresses)
         addresses[2] = self._control.ctypes.data
-        kind = ctypes.PYFUNCTYPE if keeps_lock else ctypes.CFUNCTYPE
+        kind = ctypes.PYFUNCTYPE if keeps_gil else ctypes.CFUNCTYPE
         self.function = kind(ctypes.c_int)(run_once.address(machine.dtype))
         self.arguments = tuple(ctypes.c_void_p(address) for address in addresses)  # ready to be passed
 
