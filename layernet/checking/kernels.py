@@ -220,7 +220,7 @@ def has_kernels(case: KernelCase) -> None:
             backward(program.sample_buffer(math.prod(layer.output_shape)), True)
             program.end_backward()
         mode = "training" if is_training else "inference"
-        assert program.all_steps == program.instructions, (
+        assert program.all_operations == program.instructions, (
             f"in {mode} a layer is carried out by its formulas: its type is not translated, a pass was put on "
             "it, or its translation asks for a setting that is no single number"
         )

@@ -96,13 +96,15 @@ class FormulaPlan:
         targets: np.ndarray,
         weights: np.ndarray | None = None,
         normalizer: float | None = None,
-        rows: np.ndarray | None = None,
+        sample_numbers: np.ndarray | None = None,
     ) -> tuple[float, np.ndarray]:
         """Compute the loss of a batch and its gradients, and move the parameters.
 
         Parameters and results are those of `gradients_of`.
         """
-        value, outputs, scale = self._gradients_without_penalty(inputs, targets, weights, normalizer, rows)
+        value, outputs, scale = self._gradients_without_penalty(
+            inputs, targets, weights, normalizer, sample_numbers
+        )
         optimizer = self.optimizer
         if optimizer is None:
             raise ValueError("This plan has no optimizer: it computes gradients only.")
@@ -129,7 +131,7 @@ class FormulaPlan:
         targets: np.ndarray,
         weights: np.ndarray | None = None,
         normalizer: float | None = None,
-        rows: np.ndarray | None = None,
+        sample_numbers: np.ndarray | None = None,
     ) -> tuple[float, np.ndarray]:
         """Compute the loss of a batch, and write its gradients into the network's gradient vector.
 
@@ -142,8 +144,8 @@ class FormulaPlan:
         weights : ndarray of shape (n_samples,), default=None
         normalizer : float, default=None
             The number that the weighted sum of losses is divided by; None for the total weight of the batch.
-        rows : ndarray of shape (n_samples,), uint32, default=None
-            A number for each sample, for layers with noise; None to number the rows of the batch.
+        sample_numbers : ndarray of shape (n_samples,), uint32, default=None
+            A number for each sample, which seeds the noise of its row; None to number the rows of the batch.
 
         Returns
         -------
@@ -156,7 +158,9 @@ class FormulaPlan:
         NotFiniteError
             If the loss or a gradient is not finite; the parameters are unchanged.
         """
-        value, outputs, scale = self._gradients_without_penalty(inputs, targets, weights, normalizer, rows)
+        value, outputs, scale = self._gradients_without_penalty(
+            inputs, targets, weights, normalizer, sample_numbers
+        )
         self._add_penalty(scale)
         return value, outputs
 
@@ -166,7 +170,7 @@ class FormulaPlan:
         targets: np.ndarray,
         weights: np.ndarray | None,
         normalizer: float | None,
-        rows: np.ndarray | None,
+        sample_numbers: np.ndarray | None,
     ) -> tuple[float, np.ndarray, float]:
         """Return the loss, the outputs, and the factor of the penalty: penalty / normalizer.
 
@@ -176,7 +180,7 @@ class FormulaPlan:
         if self.layers_with_batch_info:
             mean_weight = None if self.data is None or weights is None else self.data.mean_weight
             full_rows = None if self.data is None else self.batch_size
-            set_batch_info(self.layers_with_batch_info, weights, rows, full_rows, mean_weight)
+            set_batch_info(self.layers_with_batch_info, weights, sample_numbers, full_rows, mean_weight)
         outputs, record = self.network.record(inputs)
         losses, loss_record = self.loss.record(outputs, targets)
         factors = weight_factors(weights, normalizer, len(outputs), outputs.dtype)
@@ -223,13 +227,13 @@ def supports_block_updates(optimizer: Optimizer) -> bool:
 def set_batch_info(
     layers: list[Layer],
     weights: np.ndarray | None,
-    numbers: np.ndarray | None,
+    sample_numbers: np.ndarray | None,
     full_rows: int | None,
     mean_weight: float | None,
 ) -> None:
     """Set the attributes that tell layers with `uses_batch_info` about the batch; see `Layer`."""
     for layer in layers:
-        layer.batch_weights, layer.batch_rows = weights, numbers
+        layer.batch_weights, layer.batch_rows = weights, sample_numbers
         layer.batch_full_rows, layer.batch_mean_weight = full_rows, mean_weight
 
 

@@ -44,8 +44,8 @@ class DataSource(Protocol):
     weights : ndarray of shape (n_samples,) or None
     mean_weight : float
         The mean of the weights; 1 without weights.
-    rows : ndarray of shape (n_samples,) or None
-        A number for each sample, for layers with noise; None to number the rows of each batch.
+    sample_numbers : ndarray of shape (n_samples,) or None
+        A number for each sample, which seeds the noise of its row; None to number the rows of each batch.
     normalize_each_batch : bool
         Whether each batch divides by its own total weight.
     has_sparse_batches : bool
@@ -56,7 +56,7 @@ class DataSource(Protocol):
 
     n_samples: int
     mean_weight: float
-    rows: np.ndarray | None
+    sample_numbers: np.ndarray | None
     normalize_each_batch: bool
     version: int
 
@@ -73,7 +73,7 @@ class DataSource(Protocol):
     def has_sparse_batches(self) -> bool: ...
 
     def batch(self, rows: np.ndarray | slice) -> tuple[Any, ...]:
-        """Return the inputs, targets, weights, normalizer and numbers of some rows."""
+        """Return the inputs, targets, weights, normalizer and sample numbers of some rows."""
 
     def in_one_piece(self, name: str, dtype: np.dtype) -> np.ndarray | None:
         """Return an array of a type whose rows follow each other in memory; None if there is none."""

@@ -92,7 +92,7 @@ def blas_on_one_thread(condition: bool = True) -> Iterator[None]:
 class _Limiter:
     """Limit of BLAS's threads that overlapping contexts share, and the numbers of threads before it.
 
-    Signals wait while the lock is held: an exception between two lines could leave it locked for ever.
+    Signals wait while the lock is held: an exception between two lines could leave it locked forever.
     """
 
     def __init__(self) -> None:

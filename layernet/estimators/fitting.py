@@ -268,7 +268,7 @@ def training_data(estimator: NetworkEstimator, network: Layer, samples: Samples)
         data = TrainingData.of_checked(network, loss, samples.X, y, samples.weights)
     data.normalize_each_batch = estimator.exact_compatibility
     if any(isinstance(layer, NoiseLayer) for layer in network.walk()):
-        data.rows = hash_rows(data.inputs, data.dtype)
+        data.sample_numbers = hash_rows(data.inputs, data.dtype)
     return data
 
 

@@ -56,8 +56,8 @@ class TrainingData:
         The arrays that the user gave, watched for changes.
     """
 
-    # Identity of each row, from which layers with noise derive its noise. None: the position in the batch.
-    rows: np.ndarray | None = None
+    # A number for each sample, which seeds the noise of its row. None: the position in the batch.
+    sample_numbers: np.ndarray | None = None
     # Whether a batch divides its loss by its own total weight, as scikit-learn does.
     normalize_each_batch = False
     # Number of replacements, by which a plan that holds addresses notices them.
@@ -177,13 +177,13 @@ class TrainingData:
     # --- batches ---
 
     def batch(self, rows: Rows) -> tuple[Any, np.ndarray, np.ndarray | None, float | None, np.ndarray | None]:
-        """Inputs, targets, weights, the divisor of the weighted loss, and the identities of some rows."""
+        """Return the inputs, targets, weights, normalizer of the loss, and sample numbers of some rows."""
         inputs, targets = self._inputs_of(rows), self._targets[rows]
-        identities = None if self.rows is None else self.rows[rows]
+        numbers = None if self.sample_numbers is None else self.sample_numbers[rows]
         if self._weights is None:
-            return inputs, targets, None, None, identities
-        divisor = None if self.normalize_each_batch else inputs.shape[0] * self.mean_weight
-        return inputs, targets, self._weights[rows], divisor, identities
+            return inputs, targets, None, None, numbers
+        normalizer = None if self.normalize_each_batch else inputs.shape[0] * self.mean_weight
+        return inputs, targets, self._weights[rows], normalizer, numbers
 
     @property
     def has_sparse_batches(self) -> bool:

@@ -124,11 +124,11 @@ def filled(program, values):
 
 def run(program, n_rows=None):
     """Carry out one step of a program that has instructions only; the machine, which says how it went."""
-    assert program.all_steps == program.instructions
-    n_rows = program.n_rows if n_rows is None else n_rows
+    assert program.all_operations == program.instructions
+    n_rows = program.batch_size if n_rows is None else n_rows
     for begin in program.on_call_start:
         begin()
-    machine = Machine(program.instructions, program.dtype, 0, 1, program.n_rows)
+    machine = Machine(program.instructions, program.dtype, 0, 1, program.batch_size)
     machine.run(0, machine.n_instructions, 0, 1, n_rows, n_rows)
     return machine
 

@@ -48,8 +48,8 @@ from layernet.engine.compiled.kernels import structure
 from layernet.engine.compiled.lowering.layers import lower
 from layernet.engine.compiled.machine import Machine
 from layernet.engine.compiled.plan import CompiledPlan, sections_of
-from layernet.engine.compiled.program import Instruction, Program, PythonCall, aligned
-from layernet.engine.compiled.workers import Team, WorkerProgram, intersections, merged
+from layernet.engine.compiled.program import Instruction, Program, PythonCall, aligned_zeros
+from layernet.engine.compiled.workers import WorkerGroup, WorkerProgram, intersections, merge_adjacent
 from layernet.training.data import TrainingData
 
 RANDOM = np.random.default_rng(0)
@@ -65,7 +65,9 @@ def plan_of(network, loss, optimizer, X, y, batch_size=8):
 
 def formulas_in(plan):
     """What of a plan's step Python does."""
-    return [step for program in plan._programs for step in program.all_steps if isinstance(step, PythonCall)]
+    return [
+        step for program in plan._programs for step in program.all_operations if isinstance(step, PythonCall)
+    ]
 
 
 # --- what there are kernels for ---
@@ -82,7 +84,7 @@ def test_every_layer_has_kernels_but_noise_and_what_looks_at_the_last_of_two_axe
     calls_python = isinstance(layer, GaussianNoise) or (
         isinstance(layer, OF_THE_LAST_AXIS) and np.size(shape) == 2
     )
-    assert (program.all_steps == program.instructions) is not calls_python
+    assert (program.all_operations == program.instructions) is not calls_python
 
 
 @pytest.mark.parametrize("loss", [loss for loss, _ in LOSSES], ids=repr)
@@ -104,7 +106,8 @@ def test_what_has_no_kernel_is_called_between_the_kernels_of_the_others():
     with workers(3):  # there is but one where Python has to be asked
         plan = plan_of(network, MeanSquaredError(), SGD(), X, NUMBERS)
     kinds = [
-        "python" if callable(section) else "machine" for section in sections_of(plan._programs[0].all_steps)
+        "python" if callable(section) else "machine"
+        for section in sections_of(plan._programs[0].all_operations)
     ]
     # Between the ways there and back the loss is looked at: no formula is to stumble over infinity.
     there_and_back = ["machine", "python"] * 5 + ["machine"]
@@ -129,7 +132,7 @@ def test_merged_segments_hold_the_same_in_fewer_slices(sizes, random):
     segments = [slice(int(a), int(b)) for a, b in pairwise(ends)]
     kept = [segment for segment in segments if random.random() < 0.7]
     random.shuffle(kept)
-    whole = merged(kept)
+    whole = merge_adjacent(kept)
     assert entries(whole) == sorted(entries(kept))
     assert all(a.stop < b.start for a, b in pairwise(whole))
 
@@ -143,16 +146,16 @@ def test_intersections(first, second):
 def test_every_parameter_is_moved_by_one_worker(shapes, n_workers):
     """Of weights each worker computes its own part; what else there is they share out."""
     network = Sequential([Dense(units) for _, units in shapes]).build(shapes[0][0], random_state=0)
-    team = Team(n_workers, 8, network.gradient_vector)
+    group = WorkerGroup(n_workers, 8, network.gradient_vector)
     for worker in range(n_workers):
-        program = WorkerProgram(np.float64, team, worker)
+        program = WorkerProgram(np.float64, group, worker)
         for layer in network:
             rows, first = program.owned_gradient(layer.grad_weights)
             assert np.shares_memory(rows, layer.grad_weights) or not rows.size
             assert_array_equal(rows, layer.grad_weights[first : first + len(rows)])
-    owned = [entry for worker in range(n_workers) for entry in entries(team.segments_of_worker(worker))]
+    owned = [entry for worker in range(n_workers) for entry in entries(group.updated_segments(worker))]
     assert sorted(owned) == list(range(network.parameter_vector.size))
-    assert sorted(entries(team.unowned_segments())) == sorted(
+    assert sorted(entries(group.unowned_segments())) == sorted(
         entry for layer in network for entry in entries([program._segment_in_vector(layer.grad_bias)])
     )
 
@@ -160,7 +163,7 @@ def test_every_parameter_is_moved_by_one_worker(shapes, n_workers):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64])
 @pytest.mark.parametrize("shape", [(1, 1), (7, 3), (0, 4), (5, 0)])
 def test_buffers_begin_where_a_cache_line_does(shape, dtype):
-    buffer = aligned(shape, dtype)
+    buffer = aligned_zeros(shape, dtype)
     assert buffer.shape == shape
     assert buffer.dtype == dtype
     assert not buffer.any()
@@ -168,8 +171,8 @@ def test_buffers_begin_where_a_cache_line_does(shape, dtype):
 
 
 def test_workers_share_what_they_ask_for_in_turn():
-    team = Team(2, 5, np.zeros(0))
-    first, second = (WorkerProgram(np.float64, team, worker) for worker in range(2))
+    group = WorkerGroup(2, 5, np.zeros(0))
+    first, second = (WorkerProgram(np.float64, group, worker) for worker in range(2))
     mine, others = first.sample_buffer(2), second.sample_buffer(2)
     assert mine.shape == others.shape == (3, 2)  # half of five rows, rounded up
     assert first.whole_batch(mine) is second.whole_batch(others)

@@ -47,7 +47,7 @@ def test_every_number_of_workers(name, dtype):
 def test_entries_are_read_where_they_lie(indices):
     rows = sparse.csr_array(FEW)
     rows.indices, rows.indptr = rows.indices.astype(indices), rows.indptr.astype(indices)
-    found = SparseRows.of(rows, np.zeros((1, 70), np.int64))
+    found = SparseRows.from_csr(rows, np.zeros((1, 70), np.int64))
     assert np.shares_memory(found.values, rows.data)
     assert np.shares_memory(found.columns, rows.indices) == (indices == np.int32)
     assert [array.dtype for array in found.operands] == [rows.dtype, np.int32, np.int64, np.int64]

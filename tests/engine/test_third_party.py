@@ -15,7 +15,7 @@ from layernet.engine.compiled.kernel import inline, int64_matrix, kernel, matric
 from layernet.engine.compiled.kernels import losses, products, structure
 from layernet.engine.compiled.lowering.layers import lowers
 from layernet.engine.compiled.lowering.registry import _lowerings
-from layernet.engine.compiled.program import Program, shape_of_matrix
+from layernet.engine.compiled.program import Program, matrix_shape
 from layernet.engine.compiled.trial import try_kernel
 
 FLOAT = np.dtype(np.float64)
@@ -122,7 +122,7 @@ def test_a_parameter_and_its_gradient_are_matrices_of_one_shape(shape):
     layer = Mix().build(shape)
     program = Program(FLOAT, 4, layer.gradient_vector)
     parameter, gradient = program.as_matrix(layer.factor), program.gradient(layer.grad_factor)
-    assert parameter.shape == gradient.shape == shape_of_matrix(layer.factor)
+    assert parameter.shape == gradient.shape == matrix_shape(layer.factor)
     assert np.shares_memory(parameter, layer.factor)
     assert np.shares_memory(gradient, layer.grad_factor)
 
@@ -264,7 +264,7 @@ def test_operands_that_fit(tried, operands, dtype):
     operands = [array if array.dtype == np.int64 else array.astype(dtype) for array in operands]
     before = [array.copy() for array in operands]
     program.emit(tried, *operands)
-    assert len(program.steps) == 1
+    assert len(program.operations) == 1
     for array, copy in zip(operands, before, strict=True):  # a trial runs on copies
         assert_array_equal(array, copy)
 
@@ -275,7 +275,7 @@ def test_another_number_of_operands_is_refused(tried, operands, message):
     program = program_for()
     with pytest.raises(ValueError, match=message):
         program.emit(tried, *operands)
-    assert not program.steps
+    assert not program.operations
 
 
 @pytest.mark.parametrize(("tried", "operands"), WRONG_SHAPES)
@@ -286,7 +286,7 @@ def test_operands_of_other_shapes_are_refused(tried, operands):
         ValueError, match=r"> reads or writes outside of its operands, which have the shapes \("
     ):
         program.emit(tried, *operands)
-    assert not program.steps
+    assert not program.operations
 
 
 @pytest.mark.parametrize("n_rows", [1, 2, 3, 4])

@@ -56,7 +56,7 @@ class CompiledWorker(InferenceWorker):
         self._inputs = inputs.reshape(self.block_size, *network.input_shape)
         self._outputs = outputs.reshape(self.block_size, *network.output_shape)
         machine = Machine(program.instructions, self.dtype, 0, 1, self.block_size)
-        sections = sections_of(program.steps)
+        sections = sections_of(program.operations)
         calls_python = any(callable(section) for section in sections)
         self.is_thread_safe = not calls_python
         self._calls = [

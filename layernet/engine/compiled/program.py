@@ -1,7 +1,8 @@
 """Program: the instructions of one training step or one inference, with the buffers that they read and write.
 
-`Program` is for a single worker, which computes all rows of a batch. `layernet.engine.compiled.workers` has the
-program of a worker that shares each batch with others.
+An operation is an instruction, or a call of a Python function between instructions. `Program` is for a single
+worker, which computes all rows of a batch. `layernet.engine.compiled.workers` has the program of a worker that
+shares each batch with others.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from layernet.engine.dependencies import Dependencies
 
 
 class Instruction(NamedTuple):
-    """A kernel, its operands, and the number of rows of each operand."""
+    """Kernel with its operands, and the number of rows of each operand."""
 
     kernel: Kernel
     operands: list[np.ndarray]
@@ -30,20 +31,20 @@ class Instruction(NamedTuple):
 
 
 class PythonCall(NamedTuple):
-    """A Python function of the batch's number of rows, called between instructions."""
+    """Call of a Python function between instructions; its argument is the number of rows of the batch."""
 
     function: Callable[[int], None]
 
 
 class BatchArrays(NamedTuple):
-    """Arrays of the present batch, for layers and losses that are called in Python.
+    """Arrays of the current batch, for layers and losses that are called in Python.
 
     Attributes
     ----------
     targets : ndarray
-        As the loss prepared them.
-    weights, numbers : ndarray or None
-        The weights and the numbers of the samples, as they were given.
+        As `loss.prepare` returned them.
+    weights, sample_numbers : ndarray or None
+        The weights of the samples, and the numbers that seed the noise of their rows.
     mean_weight : float or None
         The mean weight of all training data; None without weights.
     inputs : csr_array or None
@@ -52,42 +53,45 @@ class BatchArrays(NamedTuple):
 
     targets: np.ndarray
     weights: np.ndarray | None
-    numbers: np.ndarray | None
+    sample_numbers: np.ndarray | None
     mean_weight: float | None
     inputs: Any = None
 
 
-Step: TypeAlias = Instruction | PythonCall
-# Instructions from the first up to the second, carried out by one call of the machine; or a Python function.
+Operation: TypeAlias = Instruction | PythonCall
+# A range (first, end) of instructions, which one call of the machine carries out; or a Python function.
 Section: TypeAlias = tuple[int, int] | Callable[[int], None]
 
 
 class Program:
-    """Instructions of a step, in the order in which a single worker carries them out.
+    """Operations of one training step or one inference, in order, for a single worker.
 
     Parameters
     ----------
     dtype : float32 or float64
-    n_rows : int
+    batch_size : int
         The largest number of rows of a batch.
     gradients : ndarray of shape (n_parameters,)
         The network's gradient vector.
     mean_weight : float, default=0.0
         The mean of the samples' weights in all training data; 0 if the samples have no weights.
     is_training : bool, default=True
-        Whether layers compute what they compute in training. In inference there is no backward pass.
+        Whether layers are in training mode. A program for inference has no backward pass.
 
     Attributes
     ----------
-    steps : list of Instruction or PythonCall
+    operations : list of Instruction or PythonCall
+        The passes, the loss and the update of the parameters.
     after_update : list of Instruction or PythonCall
-        What follows the update of the parameters.
+        The operations after the update.
     weights, sample_numbers : ndarray of shape (n_rows, 1) or None
-        The weight of each sample of the batch, and its number, an int64 that seeds the noise of its row.
+        The weight of each sample of the batch, and the int64 number that seeds the noise of its row.
     dependencies : Dependencies
         The attributes that the instructions were made from.
     batch : BatchArrays or None
-        Set before each step that calls Python.
+        The caller sets it before each step that calls Python.
+    on_call_start, on_call_end : list of callable
+        See `before_call` and `after_call`.
     """
 
     worker = 0
@@ -95,23 +99,23 @@ class Program:
     def __init__(
         self,
         dtype: np.dtype,
-        n_rows: int,
+        batch_size: int,
         gradients: np.ndarray,
         mean_weight: float = 0.0,
         is_training: bool = True,
     ) -> None:
         self.dtype = np.dtype(dtype)
-        self.n_rows = n_rows
+        self.batch_size = batch_size
         self.gradients = gradients
         self.mean_weight = mean_weight
         self.is_training = is_training
-        self.steps: list[Step] = []
-        self.after_update: list[Step] = []
+        self.operations: list[Operation] = []
+        self.after_update: list[Operation] = []
         self.on_call_start: list[Callable[[], None]] = []
         self.on_call_end: list[Callable[[int], None]] = []
         self.dependencies = Dependencies()
         self.batch: BatchArrays | None = None
-        # By id: the buffers with a row for each sample of this worker, and the whole of which each is a part.
+        # Buffers with a row for each sample, by id: the rows of this worker, and the rows of all workers.
         self._sample_buffers: dict[int, tuple[np.ndarray, np.ndarray]] = {}
         self._whole_buffers: set[int] = set()
         self._memory_of_buffers: set[int] = set()
@@ -123,29 +127,29 @@ class Program:
 
     @property
     def rows_per_worker(self) -> int:
-        """The largest number of rows of a batch that this worker computes."""
-        return self.n_rows
+        """The largest number of rows that this worker computes of a batch."""
+        return self.batch_size
 
     @property
     def is_first_worker(self) -> bool:
-        """Whether this worker does what must be done once for all workers."""
+        """Whether this worker is the one that acts once for all workers."""
         return self.worker == 0
 
     @property
-    def all_steps(self) -> list[Step]:
-        """All steps, in order."""
-        return [*self.steps, *self.after_update]
+    def all_operations(self) -> list[Operation]:
+        """All operations, in order."""
+        return [*self.operations, *self.after_update]
 
     @property
     def instructions(self) -> list[Instruction]:
-        """All steps that the machine carries out."""
-        return [step for step in self.all_steps if isinstance(step, Instruction)]
+        """The operations that the machine carries out."""
+        return [each for each in self.all_operations if isinstance(each, Instruction)]
 
     # --- buffers ---
 
     def sample_buffer(self, width: int, dtype: DTypeLike | None = None) -> np.ndarray:
         """Return a new buffer with a row for each sample; kernels see as many rows as the batch has."""
-        whole = aligned((self.n_rows, width), self.dtype if dtype is None else dtype)
+        whole = aligned_zeros((self.batch_size, width), self.dtype if dtype is None else dtype)
         return self._register(whole, whole)
 
     def _register(self, own: np.ndarray, whole: np.ndarray) -> np.ndarray:
@@ -155,104 +159,107 @@ class Program:
         return own
 
     def whole_batch(self, own: np.ndarray) -> np.ndarray:
-        """Return the buffer with all rows of the batch, given the part of it with this worker's rows."""
+        """Return the buffer with all rows of the batch, given the buffer with this worker's rows."""
         return self._sample_buffers[id(own)][1]
 
     def worker_rows(self, width: int, dtype: DTypeLike | None = None) -> np.ndarray:
         """Return a new buffer with a row for each worker; after a `barrier` each worker may read all rows."""
-        return aligned((1, width), self.dtype if dtype is None else dtype)
+        return aligned_zeros((1, width), self.dtype if dtype is None else dtype)
 
     def zeros(self, *shape: int) -> np.ndarray:
         """Return a new buffer of zeros whose number of rows is fixed."""
-        return aligned(shape, self.dtype)
+        return aligned_zeros(shape, self.dtype)
 
     def constants(self, *values: float) -> np.ndarray:
-        """Return numbers as a matrix of one row."""
+        """Return a matrix of one row with these numbers."""
         return np.array([values or (0.0,)], self.dtype)
 
     def as_matrix(self, values: np.ndarray) -> np.ndarray:
-        """Return a parameter or a piece of state as a matrix that shares its memory; see `shape_of_matrix`."""
+        """Return a parameter or a piece of state as a matrix that shares its memory; see `matrix_shape`."""
         if not isinstance(values, np.ndarray) or not values.flags.c_contiguous:
-            what = (
+            got = (
                 f"strides {values.strides}" if isinstance(values, np.ndarray) else f"a {type(values).__name__}"
             )
             raise ValueError(
-                f"program.as_matrix expects a contiguous array, whose memory kernels can share, got {what}. "
-                "Give it np.ascontiguousarray(values) if nobody writes there."
+                f"program.as_matrix expects a contiguous array, whose memory kernels can share, got {got}. "
+                "Pass np.ascontiguousarray(values) if no kernel writes to it."
             )
-        return values.reshape(shape_of_matrix(values))
+        return values.reshape(matrix_shape(values))
 
     # --- gradients ---
 
-    def gradient(self, of_network: np.ndarray) -> np.ndarray:
+    def gradient(self, network_gradient: np.ndarray) -> np.ndarray:
         """Return the matrix that this worker writes a gradient to, given the gradient of the network.
 
-        It has the parameter's shape as a matrix. What the workers write, each for its own rows, is added up
-        after the backward pass. Before a third-party kernel writes there, the buffer is set to zero in every
-        step.
+        The matrix has the shape `matrix_shape(parameter)`. Each worker writes the gradient of its own rows.
+        After the backward pass, the program sums the gradients of all workers. In every step, it sets the
+        matrix to zero before a third-party kernel writes to it.
         """
-        shape = shape_of_matrix(of_network)
+        shape = matrix_shape(network_gradient)
         if not self.is_training:
             return self.zeros(*shape)  # no kernel of inference writes there
-        return self.worker_gradients[self._segment_in_vector(of_network)].reshape(shape)
+        return self.worker_gradients[self._segment_in_vector(network_gradient)].reshape(shape)
 
     @property
     def worker_gradients(self) -> np.ndarray:
-        """The gradient vector of this worker's rows."""
+        """The gradient vector that this worker writes, for its own rows."""
         return self.gradients
 
-    def owned_gradient(self, of_network: np.ndarray) -> tuple[np.ndarray, int]:
+    def owned_gradient(self, network_gradient: np.ndarray) -> tuple[np.ndarray, int]:
         """Return the rows of a gradient that this worker computes for all rows of the batch.
 
         Returns
         -------
         gradient : ndarray of shape (n_rows, n_columns)
         first : int
-            The index of its first row in the whole gradient.
+            The index of the first of these rows in the network's gradient.
         """
-        return of_network, 0
+        return network_gradient, 0
 
-    def owned_segments(self) -> list[slice]:
-        """Return the entries of the parameter vector that this worker moves."""
+    def updated_segments(self) -> list[slice]:
+        """Return the segments of the parameter vector that this worker updates."""
         return [slice(0, len(self.gradients))] if len(self.gradients) else []
 
     def emit_gradient_sums(self) -> None:
-        """Add the other workers' gradients to those that this worker owns. A single worker has no others."""
+        """Emit the sums of all workers' gradients, for the parameters that this worker updates.
 
-    def _segment_in_vector(self, of_network: np.ndarray) -> slice:
-        start = (of_network.ctypes.data - self.gradients.ctypes.data) // self.gradients.itemsize
-        return slice(start, start + of_network.size)
+        A single worker emits nothing.
+        """
+
+    def _segment_in_vector(self, network_gradient: np.ndarray) -> slice:
+        start = (network_gradient.ctypes.data - self.gradients.ctypes.data) // self.gradients.itemsize
+        return slice(start, start + network_gradient.size)
 
     # --- weights of the samples ---
 
     def weight_sums(self) -> np.ndarray:
-        """Return the sum of the samples' weights of each worker."""
+        """Return a buffer with the sum of each worker's sample weights. The first call emits the sums."""
         if self._weight_sums is None:
             if self.weights is None:
-                raise ValueError("The samples of this program have no weights that could be summed up.")
+                raise ValueError(
+                    "program.weight_sums expects samples with weights, got none. Test program.weights first."
+                )
             self._weight_sums = self.worker_rows(1)
             self.emit(sum_weights, self.weights, self._weight_sums)
             self.barrier()
         return self._weight_sums
 
     def batch_weight(self) -> np.ndarray:
-        """Return the sum of the weights of the batch; 0 if samples have no weights."""
+        """Return a buffer with the sum of the weights of the batch; 0 if samples have no weights."""
         total = self.zeros(1, 1)
         if self.weights is not None:
             self.emit(sum_over_workers, self.weight_sums(), total)
         return total
 
     def normalized_weights(self) -> np.ndarray:
-        """Return the weight of each sample divided by the sum over the batch."""
+        """Return a buffer with the weight of each sample divided by the sum over the batch."""
         if self._normalized_weights is None:
             normalized = self._normalized_weights = self.sample_buffer(1)
             if self.weights is not None:
                 weights, sums = self.weights, self.weight_sums()
             else:
-                weights, sums = (
-                    normalized,
-                    self.worker_rows(1),
-                )  # zeros, which the kernel takes for equal weights
+                # Sums of 0, for which the kernel returns equal weights.
+                weights, sums = normalized, self.worker_rows(1)
             self.emit(normalize_weights, weights, sums, normalized)
         return self._normalized_weights
 
@@ -264,7 +271,7 @@ class Program:
         Parameters
         ----------
         kernel : Kernel
-            A third-party kernel is tried first; see `trial`.
+            A third-party kernel is called once on copies of its operands; see `trial`.
         *operands : ndarray
             Contiguous matrices of the program's type or of int64.
         after_update : bool, default=False
@@ -273,21 +280,22 @@ class Program:
         Raises
         ------
         ValueError
-            If an operand is no such matrix, or the kernel does not fit its operands.
+            If an operand is not such a matrix, or a third-party kernel fails on copies of its operands.
         """
         self._validate_operands(kernel, operands)
         rows = [self._rows_of(array) for array in operands]
-        steps = self.after_update if after_update else self.steps
+        operations = self.after_update if after_update else self.operations
         if not kernel.is_of_package:
             try_kernel(kernel, operands, rows, self.dtype, self.rows_per_worker, self._rows_of_all_workers)
         for array in operands:
-            if self._is_new_gradient(array) and not kernel.is_of_package:  # it may add to what is there
-                steps.append(Instruction(fill_zeros, [array], [len(array)]))
-        steps.append(Instruction(kernel, list(operands), rows))
+            # A third-party kernel may add to the gradient.
+            if self._mark_gradient_used(array) and not kernel.is_of_package:
+                operations.append(Instruction(fill_zeros, [array], [len(array)]))
+        operations.append(Instruction(kernel, list(operands), rows))
 
     @property
     def _rows_of_all_workers(self) -> int:
-        return self.n_rows
+        return self.batch_size
 
     def _rows_of(self, operand: np.ndarray) -> int:
         if id(operand) in self._sample_buffers:
@@ -309,8 +317,8 @@ class Program:
                     "and all rows of anything else."
                 )
 
-    def _is_new_gradient(self, array: np.ndarray) -> bool:
-        """Return whether an operand is a gradient that no instruction so far has read or written."""
+    def _mark_gradient_used(self, array: np.ndarray) -> bool:
+        """Return whether an operand is a gradient, and this is the first instruction that uses it."""
         address = array.ctypes.data
         vectors = (self.worker_gradients, self.gradients)
         is_gradient = any(each.ctypes.data <= address < each.ctypes.data + each.nbytes for each in vectors)
@@ -320,11 +328,11 @@ class Program:
         return True
 
     def emit_python(self, function: Callable[[int], None], after_update: bool = False) -> None:
-        """Append a call of a Python function of the batch's number of rows."""
-        (self.after_update if after_update else self.steps).append(PythonCall(function))
+        """Append a call of a Python function, with the number of rows of the batch."""
+        (self.after_update if after_update else self.operations).append(PythonCall(function))
 
     def barrier(self) -> None:
-        """Emit a wait for all other workers; a single worker emits nothing."""
+        """Emit a barrier; a single worker emits nothing."""
 
     def after_backward_barrier(self, emit: Callable[[], None]) -> None:
         """Defer instructions that read all workers' rows until every worker has finished its backward pass.
@@ -355,7 +363,7 @@ class Program:
     # --- what instructions depend on ---
 
     def state(self, owner: Any, name: str) -> np.ndarray:
-        """Return an array of a layer's state as a matrix. The program is made anew if it is replaced."""
+        """Return an array of a layer's state as a matrix. Replacing the array makes the program anew."""
         return self.as_matrix(self.dependencies.add_object(owner, name))
 
     def setting(self, owner: Any, name: str, read: Callable[[Any], Any] | None = None) -> Any:
@@ -367,7 +375,7 @@ class Program:
         name : str
             Of the attribute.
         read : callable, default=None
-            Converts the attribute; None for `plain_value`, `plain_values` for arrays too.
+            Converts the attribute; `plain_value` if None. `plain_values` accepts arrays too.
 
         Returns
         -------
@@ -383,34 +391,34 @@ class Program:
         return self.dependencies.add_setting(owner, name, read)
 
 
-def sections_of_parts(*parts: list[Step]) -> list[list[Section]]:
-    """Return the sections of each of several lists of steps whose instructions follow each other."""
+def sections_of_parts(*parts: list[Operation]) -> list[list[Section]]:
+    """Return the sections of each part of a program, given the consecutive parts."""
     sections, first = [], 0
-    for steps in parts:
-        sections.append(sections_of(steps, first))
-        first += sum(isinstance(step, Instruction) for step in steps)
+    for operations in parts:
+        sections.append(sections_of(operations, first))
+        first += sum(isinstance(each, Instruction) for each in operations)
     return sections
 
 
-def sections_of(steps: list[Step], first: int = 0) -> list[Section]:
-    """Return steps as sections: consecutive instructions as (first, end), and Python functions between them."""
+def sections_of(operations: list[Operation], first: int = 0) -> list[Section]:
+    """Return operations as sections: ranges (first, end) of instructions, and Python functions between them."""
     sections: list[Section] = []
-    for is_call, group in groupby(steps, key=lambda step: isinstance(step, PythonCall)):
-        steps_of_group = list(group)
+    for is_call, group in groupby(operations, key=lambda each: isinstance(each, PythonCall)):
+        consecutive = list(group)
         if is_call:
-            sections += [step.function for step in steps_of_group if isinstance(step, PythonCall)]
+            sections += [each.function for each in consecutive if isinstance(each, PythonCall)]
         else:
-            sections.append((first, first + len(steps_of_group)))
-            first += len(steps_of_group)
+            sections.append((first, first + len(consecutive)))
+            first += len(consecutive)
     return sections
 
 
-def shape_of_matrix(array: np.ndarray) -> tuple[int, int]:
-    """Return the shape of an array as a matrix: its own if it has two axes, else that of one row.
+def matrix_shape(array: np.ndarray) -> tuple[int, int]:
+    """Return the shape in which kernels see an array: an array without two axes becomes one row.
 
     Examples
     --------
-    >>> [shape_of_matrix(np.zeros(shape)) for shape in [(2, 3), (4,), (2, 3, 4), ()]]
+    >>> [matrix_shape(np.zeros(shape)) for shape in [(2, 3), (4,), (2, 3, 4), ()]]
     [(2, 3), (1, 4), (1, 24), (1, 1)]
     """
     return (array.shape[0], array.shape[1]) if array.ndim == 2 else (1, array.size)
@@ -421,8 +429,8 @@ def copy_samples(buffer: np.ndarray, rows: int, shape: tuple[int, ...]) -> np.nd
     return buffer[:rows].reshape(rows, *shape).copy()
 
 
-def batch_of(program: Program) -> BatchArrays:
-    """Return the arrays of the present batch."""
+def current_batch(program: Program) -> BatchArrays:
+    """Return the arrays of the current batch, or raise an error if nobody has set them."""
     if program.batch is None:
         raise RuntimeError(
             "A program that calls Python needs the batch's arrays: set program.batch before a step."
@@ -430,7 +438,7 @@ def batch_of(program: Program) -> BatchArrays:
     return program.batch
 
 
-def aligned(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
+def aligned_zeros(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
     """Return an array of zeros that begins at the start of a cache line."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     memory = np.zeros(size + 64, np.uint8)

@@ -1,4 +1,4 @@
-"""Sparse rows as the inputs of a program, which reads them from the data and not from a buffer."""
+"""Operands of kernels that read sparse rows from the training data, without copying them to a buffer."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import numpy as np
 
 
 class SparseRows(NamedTuple):
-    """CSR matrix of all rows, and the order of the epoch: the operands from which kernels read a batch.
+    """Inputs of a program: a CSR matrix of all rows, and the order in which the epoch uses them.
 
     Attributes
     ----------
     values : ndarray of shape (1, n_entries)
     columns : ndarray of int32, of shape (1, n_entries)
     starts : ndarray of int64, of shape (1, n_rows + 1)
-        The index of each row's first entry, and after the last row the number of entries.
+        The index of each row's first entry, followed by the number of entries: `indptr` of the matrix.
     order : ndarray of int64, of shape (1, n_samples)
         The numbers of the rows, in the order of the epoch.
     width : int
@@ -29,17 +29,17 @@ class SparseRows(NamedTuple):
     width: int
 
     @classmethod
-    def of(cls, rows: Any, order: np.ndarray) -> SparseRows:
-        """Make the operands from a `csr_array`; its indices are copied if they have another type."""
+    def from_csr(cls, matrix: Any, order: np.ndarray) -> SparseRows:
+        """Make the operands from a `csr_array`. Indices of another type are copied."""
         return cls(
-            np.ascontiguousarray(rows.data).reshape(1, -1),
-            np.ascontiguousarray(rows.indices, np.int32).reshape(1, -1),
-            rows.indptr.astype(np.int64).reshape(1, -1),
+            np.ascontiguousarray(matrix.data).reshape(1, -1),
+            np.ascontiguousarray(matrix.indices, np.int32).reshape(1, -1),
+            matrix.indptr.astype(np.int64).reshape(1, -1),
             order,
-            rows.shape[1],
+            matrix.shape[1],
         )
 
     @property
     def operands(self) -> tuple[np.ndarray, ...]:
-        """The first four operands of the kernels of sparse rows."""
+        """The first four operands of every kernel that reads sparse rows."""
         return self.values, self.columns, self.starts, self.order

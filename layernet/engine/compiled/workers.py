@@ -1,8 +1,8 @@
 """Workers that share every batch: their programs, the memory that they share, and the threads that run them.
 
-Each worker computes its own rows forward and backward. After a barrier, each computes the gradients of its
-share of the weights for all rows of the batch, and moves that share. A network whose products are small has
-one worker and needs nothing of this module.
+Each worker computes its own rows forward and backward. After a barrier, each computes the gradients of its part
+of the weights for all rows of the batch, and updates that part. A network with small products has one worker,
+and does not use this module.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from numpy.typing import DTypeLike
 from layernet.engine.compiled.kernels import losses as loss_kernels
 from layernet.engine.compiled.kernels import structure
 from layernet.engine.compiled.machine import Machine
-from layernet.engine.compiled.program import Program, aligned
+from layernet.engine.compiled.program import Program, aligned_zeros
 
 
-class Team:
-    """Workers that share every batch, and the memory that they share.
+class WorkerGroup:
+    """Group of workers that share every batch: its size, and the memory that they share.
 
     Parameters
     ----------
@@ -38,30 +38,33 @@ class Team:
         self.rows_per_worker = -(-batch_size // n_workers)
         self.gradients = [gradients, *(np.zeros(len(gradients), gradients.dtype) for _ in range(n_workers - 1))]
         self.barrier_counter = np.zeros((1, 1), np.int64)
-        # (worker, segment): the worker that computes the gradients of some parameters for the whole batch.
+        # (worker, segment): the worker computes the gradients of this segment of the parameters for the whole
+        # batch.
         self.owners: list[tuple[int, slice]] = []
         self._buffers: dict[int, np.ndarray] = {}
 
     def shared_buffer(self, number: int, shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
-        """Return the buffer of a number; all workers that ask for it by that number get the same."""
+        """Return the shared buffer with this number, the same array in every call."""
         if number not in self._buffers:
-            self._buffers[number] = aligned(shape, dtype)
+            self._buffers[number] = aligned_zeros(shape, dtype)
         return self._buffers[number]
 
-    def segments_of_worker(self, worker: int) -> list[slice]:
-        """Return the parameters that a worker moves: those that it owns, and its part of the unowned ones."""
+    def updated_segments(self, worker: int) -> list[slice]:
+        """Return the parameters that a worker updates: those that it owns, and its part of the unowned ones."""
         own = [segment for owner, segment in self.owners if owner == worker]
-        return merged([*own, *(self._worker_part(segment, worker) for segment in self.unowned_segments())])
+        return merge_adjacent(
+            [*own, *(self._worker_part(segment, worker) for segment in self.unowned_segments())]
+        )
 
     def unowned_segments(self) -> list[slice]:
-        """Return the parameters whose gradients each worker computes for its own rows, to be added up."""
+        """Return the parameters without an owner: their gradient is a sum over the workers' rows."""
         owned = sorted((segment for _, segment in self.owners), key=lambda segment: segment.start)
         ends = [0, *(segment.stop for segment in owned)]
         starts = [*(segment.start for segment in owned), len(self.gradients[0])]
         return [slice(end, start) for end, start in zip(ends, starts, strict=True) if end < start]
 
     def _worker_part(self, segment: slice, worker: int) -> slice:
-        """Return a worker's part of a segment; parts begin where a cache line may."""
+        """Return a worker's part of a segment: whole blocks of 16 entries, a cache line of float32."""
         size = segment.stop - segment.start
         ends = [min(size, 16 * -(-size * w // self.n_workers // 16)) for w in range(self.n_workers + 1)]
         ends[-1] = size
@@ -69,34 +72,34 @@ class Team:
 
 
 class WorkerProgram(Program):
-    """Program of one of several workers.
+    """Program of one worker of a group.
 
     All workers make their programs by the same calls in the same order, so that buffers correspond.
 
     Parameters
     ----------
     dtype : float32 or float64
-    team : Team
+    group : WorkerGroup
     worker : int
-        The number of this worker.
+        The index of this worker.
     mean_weight : float, default=0.0
         As in `Program`.
     """
 
-    def __init__(self, dtype: np.dtype, team: Team, worker: int, mean_weight: float = 0.0) -> None:
-        self.team = team
+    def __init__(self, dtype: np.dtype, group: WorkerGroup, worker: int, mean_weight: float = 0.0) -> None:
+        self.group = group
         self.worker = worker
         self._deferred: list[Callable[[], None]] = []
         self._n_buffers = 0
-        super().__init__(dtype, team.batch_size, team.gradients[0], mean_weight)
+        super().__init__(dtype, group.batch_size, group.gradients[0], mean_weight)
 
     @property
     def rows_per_worker(self) -> int:
-        return self.team.rows_per_worker
+        return self.group.rows_per_worker
 
     @property
     def _rows_of_all_workers(self) -> int:
-        return self.team.rows_per_worker * self.team.n_workers
+        return self.group.rows_per_worker * self.group.n_workers
 
     def sample_buffer(self, width: int, dtype: DTypeLike | None = None) -> np.ndarray:
         whole = self._shared_buffer(self._rows_of_all_workers, width, dtype)
@@ -104,35 +107,37 @@ class WorkerProgram(Program):
         return self._register(whole[first : first + self.rows_per_worker], whole)
 
     def worker_rows(self, width: int, dtype: DTypeLike | None = None) -> np.ndarray:
-        return self._shared_buffer(self.team.n_workers, width, dtype)
+        return self._shared_buffer(self.group.n_workers, width, dtype)
 
     def _shared_buffer(self, n_rows: int, width: int, dtype: DTypeLike | None) -> np.ndarray:
         self._n_buffers += 1
-        return self.team.shared_buffer(self._n_buffers, (n_rows, width), self.dtype if dtype is None else dtype)
+        return self.group.shared_buffer(
+            self._n_buffers, (n_rows, width), self.dtype if dtype is None else dtype
+        )
 
     @property
     def worker_gradients(self) -> np.ndarray:
-        return self.team.gradients[self.worker]
+        return self.group.gradients[self.worker]
 
-    def owned_gradient(self, of_network: np.ndarray) -> tuple[np.ndarray, int]:
-        length, width = of_network.shape
-        first, last = (length * w // self.team.n_workers for w in (self.worker, self.worker + 1))
-        start = self._segment_in_vector(of_network).start
-        self.team.owners.append((self.worker, slice(start + first * width, start + last * width)))
-        return of_network[first:last], first
+    def owned_gradient(self, network_gradient: np.ndarray) -> tuple[np.ndarray, int]:
+        length, width = network_gradient.shape
+        first, end = (length * w // self.group.n_workers for w in (self.worker, self.worker + 1))
+        start = self._segment_in_vector(network_gradient).start
+        self.group.owners.append((self.worker, slice(start + first * width, start + end * width)))
+        return network_gradient[first:end], first
 
-    def owned_segments(self) -> list[slice]:
-        return self.team.segments_of_worker(self.worker)
+    def updated_segments(self) -> list[slice]:
+        return self.group.updated_segments(self.worker)
 
     def emit_gradient_sums(self) -> None:
-        total, *others = self.team.gradients
-        for segment in intersections(self.owned_segments(), self.team.unowned_segments()):
+        total, *others = self.group.gradients
+        for segment in intersections(self.updated_segments(), self.group.unowned_segments()):
             for other in others:
                 summands = self.as_matrix(total[segment]), self.as_matrix(other[segment])
                 self.emit(loss_kernels.add_gradients, *summands)
 
     def barrier(self) -> None:
-        self.emit(structure.barrier, self.team.barrier_counter)
+        self.emit(structure.barrier, self.group.barrier_counter)
 
     def after_backward_barrier(self, emit: Callable[[], None]) -> None:
         self._deferred.append(emit)
@@ -172,13 +177,13 @@ class WorkerThreads:
             with self.ready():
                 self.run(start, n_steps, stop, batch_size)
             return
-        # The first machine has a thread of its own too, which Ctrl-C does not reach. If one worker were
-        # stopped, the others would wait for it at a barrier for ever.
+        # The first machine runs in a thread of its own too, because Ctrl-C interrupts only the calling thread.
+        # If one worker stopped, the others would wait at a barrier forever.
         running = self._executor.submit(self._run_all, self._executor, start, n_steps, stop, batch_size)
         try:
             running.result()
         finally:
-            running.exception()
+            running.exception()  # after Ctrl-C, waits until the workers have done the steps
 
     def _run_all(self, executor: ThreadPoolExecutor, *arguments: int) -> None:
         first, *others = self._machines
@@ -188,19 +193,19 @@ class WorkerThreads:
             each.result()
 
 
-def merged(segments: list[slice]) -> list[slice]:
-    """Return the same entries in as few slices as possible."""
-    whole: list[slice] = []
+def merge_adjacent(segments: list[slice]) -> list[slice]:
+    """Merge adjacent slices, and leave out empty ones."""
+    result: list[slice] = []
     for segment in sorted(segments, key=lambda segment: segment.start):
         if segment.start == segment.stop:
             continue
-        if whole and whole[-1].stop == segment.start:
-            segment = slice(whole.pop().start, segment.stop)
-        whole.append(segment)
-    return whole
+        if result and result[-1].stop == segment.start:
+            segment = slice(result.pop().start, segment.stop)
+        result.append(segment)
+    return result
 
 
 def intersections(first: list[slice], second: list[slice]) -> list[slice]:
-    """Return the entries that are in both."""
+    """Return the entries that both lists contain, as slices."""
     pairs = (slice(max(a.start, b.start), min(a.stop, b.stop)) for a in first for b in second)
     return [segment for segment in pairs if segment.start < segment.stop]

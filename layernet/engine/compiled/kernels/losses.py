@@ -306,12 +306,12 @@ def check_gradients(control, operands, sizes):
 @kernel
 def finish_step(control, operands, sizes):
     """Store the loss of this step; set the status if the loss or a gradient is not finite."""
-    totals, loss_of_steps, _ = vectors(control, operands, sizes, 3)
+    totals, step_losses, _ = vectors(control, operands, sizes, 3)
     statuses = int64_matrix(control, operands, sizes, 2)
     value = cast_like(totals, 0)
     for worker in range(len(totals)):
         value += totals[worker]
         control[STATUS] = max(control[STATUS], statuses[worker, 0])
-    loss_of_steps[control[STEP]] = value
+    step_losses[control[STEP]] = value
     if not math.isfinite(value):
         control[STATUS] = LOSS_NOT_FINITE

@@ -11,7 +11,7 @@ import numpy as np
 
 from layernet.engine.compiled.kernel import Kernel
 from layernet.engine.compiled.kernels import losses as kernels
-from layernet.engine.compiled.program import Program, batch_of, copy_samples
+from layernet.engine.compiled.program import Program, copy_samples, current_batch
 from layernet.engine.dependencies import LOSS_METHODS, NotASettingError, plain_values
 from layernet.losses import (
     BinaryCrossEntropy,
@@ -152,7 +152,7 @@ def emit_methods(
     """Add a call of the loss's own methods, for a loss without a kernel."""
 
     def compute(rows: int) -> None:
-        targets = batch_of(program).targets  # as the loss prepared them
+        targets = current_batch(program).targets  # as the loss prepared them
         values, record = loss.record(copy_samples(outputs, rows, output_shape), targets)
         if np.shape(values) != (rows,):
             raise ValueError(

@@ -36,7 +36,7 @@ def batch_norm(
     )  # fmt: skip
     averages = [program.state(layer, name) for name in ("running_mean", "running_variance")]
     if program.is_first_worker:
-        settings = np.array([[momentum, program.n_rows, program.mean_weight]], np.float64)
+        settings = np.array([[momentum, program.batch_size, program.mean_weight]], np.float64)
         program.emit(
             normalization.move_averages, *averages, mean, variance, program.batch_weight(), layer._last_rows,
             settings, after_update=True,

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from layernet.engine.compiled.program import Program, batch_of, copy_samples
+from layernet.engine.compiled.program import Program, copy_samples, current_batch
 from layernet.engine.compiled.sparse_rows import SparseRows
 from layernet.engine.formulas import set_batch_info
 from layernet.layer import Layer
@@ -52,7 +52,7 @@ def lower_to_python(
 
     def samples(rows: int) -> Any:
         if isinstance(inputs, SparseRows):
-            return batch_of(program).inputs
+            return current_batch(program).inputs
         return copy_samples(inputs, rows, layer.input_shape)
 
     if not program.is_training:
@@ -68,8 +68,10 @@ def lower_to_python(
 
     def call_forward(rows: int) -> None:
         nonlocal record
-        batch = batch_of(program)
-        set_batch_info(layers_with_batch_info, batch.weights, batch.numbers, program.n_rows, batch.mean_weight)
+        batch = current_batch(program)
+        set_batch_info(
+            layers_with_batch_info, batch.weights, batch.sample_numbers, program.batch_size, batch.mean_weight
+        )
         values, record = layer.record(samples(rows))
         outputs[:rows] = values.reshape(rows, -1)
 
