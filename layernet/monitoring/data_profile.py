@@ -1,4 +1,4 @@
-"""Profile of the data of a training run: sizes of inputs and targets, and what is known without a network."""
+"""Profile of the training data: statistics, the baseline loss, and whether inputs and targets are related."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from layernet.training.data_validation import check_inputs, check_targets
 from layernet.training.run import Run
 from layernet.training.storage import dense_rows
 
-# Rows of the sample: a share of 0.1 has then a standard error of about 0.01.
+# Rows of the sample. A share of 0.1 then has a standard error of 0.013.
 MAX_SAMPLE_ROWS = 512
-# Rows for the baseline: its standard error is then about 1 %.
+# Rows for the baseline. Its standard error is then about 1 %.
 MAX_BASELINE_ROWS = 20_000
 N_PERMUTATIONS = 20
 # Features whose pairwise products are tested: 136 products.
 MAX_PAIRED_FEATURES = 16
 # Products are clipped here, because one outlier would outweigh all others.
 MAX_PRODUCT = 5.0
-# A standard deviation below this part of the mean counts as 0: single precision resolves a tenth of it.
+# A standard deviation below this fraction of the mean counts as 0: float32 resolves a tenth of that.
 CONSTANT_STD = 1e-6
-# Numbers in the rows that are searched for equal ones: 32 MB.
+# Largest count of numbers in the rows that are compared for equal inputs: 32 MB of float64.
 MAX_COMPARED_NUMBERS = 2**22
 
 
 @dataclass(frozen=True)
 class DataProfile:
-    """Figures of the data, from a sample of rows.
+    """Statistics of the training data, from a sample of rows.
 
     Attributes
     ----------
     inputs : ndarray of shape (n_rows, ...)
-        The sample.
+        Inputs of the sample.
     targets : ndarray or None
         Targets of the sample, as `loss.prepare` returned them.
     rms, means, stds : ndarray of shape (n_features,)
@@ -49,26 +49,26 @@ class DataProfile:
     n_classes : int or None
         Number of classes, if the targets are class numbers.
     baseline : float or None
-        Loss of the best outputs that are equal for all rows: for the cross entropy that of the class shares,
-        for the squared error the variance of the targets.
+        Loss of the best constant outputs: for the cross entropy, the entropy of the class frequencies; for the
+        squared error, the variance of the targets.
     target_rms : float or None
-        Root mean square of numerical targets, in the output where it is largest.
+        Root mean square of numerical targets; of several outputs, the largest.
     neighbor_agreement : float or None
-        Correlation of a row's target with that of its nearest neighbor: 1 if they are equal, 0 if they agree no
-        more than by chance.
+        Correlation of each row's target with the target of its nearest neighbor: 1 for equal targets, about 0
+        for targets that do not depend on the inputs.
     z_score : float or None
-        Largest z-score of three permutation tests for a relation of inputs and targets.
+        Largest z-score of the three tests of `permutation_test`.
     targets_are_constant : bool
-        Whether all rows have the same target, if there are several rows.
+        Whether there are several rows, and all have the same target.
     irreducible_loss, irreducible_std : float
-        Mean and standard deviation over the rows of the lowest loss of unbounded outputs that are chosen for
-        each row: more than 0 for smoothed labels, for instance.
+        Mean and standard deviation, over the rows, of the lowest loss that any outputs have. Above 0 for
+        smoothed labels, for instance.
     lowest_reachable_loss : float or None
-        The same mean for outputs within the range of the output activation; None without bounds.
+        Mean, over the rows, of the lowest loss within the range of the outputs; None without bounds.
     output_low, output_high : ndarray of the outputs' shape
-        That range.
+        Range of the outputs, which the output activation determines.
     contradiction_share : float
-        Share of the targets' variance that lies between rows with equal inputs.
+        Share of the targets' variance between rows with equal inputs.
     inputs_are_constant : bool
         Whether no feature varies by more than a millionth of its mean.
     validation : ValidationSample or None
@@ -97,13 +97,13 @@ class DataProfile:
 
 
 def profile_data(run: Run, X: Any, y: Any) -> DataProfile:
-    """Profile the data of a training run that begins.
+    """Profile the data of a training run, before its first step.
 
     Parameters
     ----------
     run : Run
     X, y : array-like or None
-        Rows and their targets; None for those of the run.
+        Inputs and their targets; None for those of the run.
 
     Returns
     -------
@@ -116,22 +116,23 @@ def profile_data(run: Run, X: Any, y: Any) -> DataProfile:
     n_rows = run.data.n_samples if X is None else X.shape[0]
     rows = sample_rows(n_rows, MAX_SAMPLE_ROWS)
     n_compared = 1 + MAX_COMPARED_NUMBERS // math.prod(network.input_shape or ())
-    compared = sample_rows(n_rows, min(MAX_BASELINE_ROWS, n_compared))
+    compared_rows = sample_rows(n_rows, min(MAX_BASELINE_ROWS, n_compared))
     if X is not None:
         inputs = network.validate_inputs(check_inputs(network, X[rows], "X of Monitor"))
-        others = X[compared]
+        compared_inputs = X[compared_rows]
         if y is not None:
             targets = check_targets(network, loss, y, n_rows, "y of Monitor")
             weights = loss.sample_weights(targets, None)
     else:
         inputs, *_ = run.data.batch(rows)
-        others, *_ = run.data.batch(compared)
+        compared_inputs, *_ = run.data.batch(compared_rows)
         targets, weights = run.data.targets, run.data.weights
-    inputs, others = dense_rows(inputs), dense_rows(others)
-    profile = profile_of_inputs(np.array(inputs))
+    inputs, compared_inputs = dense_rows(inputs), dense_rows(compared_inputs)
+    profile = profile_inputs(np.array(inputs))
     if targets is not None:
-        profile = with_targets(profile, network, loss, targets, weights, rows)
-        profile = replace(profile, contradiction_share=share_of_contradictions(others, targets[compared]))
+        profile = add_target_statistics(profile, network, loss, targets, weights, rows)
+        contradictions = share_of_contradictions(compared_inputs, targets[compared_rows])
+        profile = replace(profile, contradiction_share=contradictions)
     return replace(profile, validation=_validation_sample(run, profile))
 
 
@@ -146,8 +147,8 @@ def _validation_sample(run: Run, profile: DataProfile) -> ValidationSample | Non
     return compare_validation_rows(profile.inputs, profile.targets, inputs, targets)
 
 
-def profile_of_inputs(inputs: np.ndarray) -> DataProfile:
-    """Return the figures of a sample of inputs."""
+def profile_inputs(inputs: np.ndarray) -> DataProfile:
+    """Return the profile of a sample of inputs, without targets."""
     features = features_of(inputs)
     means, stds = features.mean(axis=0), features.std(axis=0)
     is_constant = (stds <= CONSTANT_STD * np.abs(means)) | (np.ptp(features, axis=0) == 0)
@@ -160,7 +161,7 @@ def features_of(inputs: np.ndarray) -> np.ndarray:
     return inputs.reshape(len(inputs), -1).astype(np.float64)
 
 
-def with_targets(
+def add_target_statistics(
     profile: DataProfile,
     network: Layer,
     loss: Loss,
@@ -168,16 +169,16 @@ def with_targets(
     weights: np.ndarray | None,
     rows: np.ndarray,
 ) -> DataProfile:
-    """Add the figures of the targets to a profile.
+    """Return a profile with the statistics of the targets added.
 
     Parameters
     ----------
     profile : DataProfile
-        Of the inputs of some rows.
+        Profile of the inputs of the sample.
     network : Layer
     loss : Loss
     targets : ndarray of shape (n_samples, ...)
-        Of all rows, as `loss.prepare` returned them.
+        Targets of all rows, as `loss.prepare` returned them.
     weights : ndarray of shape (n_samples,) or None
     rows : ndarray of int
         The rows of the sample.
@@ -211,7 +212,7 @@ def with_targets(
 def lowest_losses(
     loss: Loss, targets: np.ndarray, low: np.ndarray, high: np.ndarray
 ) -> tuple[float, float, float | None]:
-    """Return the lowest loss of unbounded outputs chosen for each row, and of outputs within a range.
+    """Return the lowest loss that any outputs have, and the lowest loss of outputs within a range.
 
     Parameters
     ----------
@@ -223,9 +224,9 @@ def lowest_losses(
     Returns
     -------
     irreducible, std : float
-        Mean and standard deviation over the rows of the lowest loss of unbounded outputs; 0 if unknown.
+        Mean and standard deviation, over the rows, of the lowest loss of any outputs; 0 if unknown.
     reachable : float or None
-        Mean of the lowest loss within the range; None without bounds, or if unknown.
+        Mean, over the rows, of the lowest loss within the range; None without bounds, or if unknown.
     """
     rows = sample_rows(len(targets), min(MAX_BASELINE_ROWS, 1 + MAX_NUMBERS // max(low.size, 1)))
     try:
@@ -241,7 +242,7 @@ def lowest_losses(
 
 
 def sample_rows(n_rows: int, max_rows: int) -> np.ndarray:
-    """Draw row numbers at random, the same in every run; at most all rows."""
+    """Draw random row numbers without repetition, the same in every run."""
     order = np.random.default_rng(0).permutation(n_rows)
     return order[:max_rows]
 
@@ -249,10 +250,10 @@ def sample_rows(n_rows: int, max_rows: int) -> np.ndarray:
 def baseline_loss(
     loss: Loss, targets: np.ndarray, weights: np.ndarray | None, output_shape: tuple[int, ...]
 ) -> float | None:
-    """Return the loss of the best outputs that are equal for all rows.
+    """Return the loss of the best constant outputs.
 
-    Candidates are the best outputs of the usual losses: mean and median of the targets, logarithm of the mean
-    or of the class shares, log-odds of the mean, 1 for the most frequent class, and 0.
+    The function tries the best constant outputs of the usual losses: mean and median of the targets, logarithm
+    of the mean or of the class frequencies, log-odds of the mean, 1 for the most frequent class, and 0.
 
     Parameters
     ----------
@@ -265,7 +266,7 @@ def baseline_loss(
     Returns
     -------
     float or None
-        None if no loss is finite.
+        None if no tried outputs have a finite loss.
 
     Examples
     --------
@@ -281,7 +282,7 @@ def baseline_loss(
     weights = None if weights is None else weights[rows]
     if weights is not None and not weights.sum() > 0:
         return None
-    found: list[float] = []
+    losses: list[float] = []
     with np.errstate(all="ignore"):
         if targets.dtype.kind in "iu":
             counts = np.bincount(targets, weights, minlength=output_shape[0])
@@ -293,10 +294,10 @@ def baseline_loss(
             if np.shape(outputs) != output_shape:
                 continue
             dtype = targets.dtype if targets.dtype.kind == "f" else np.dtype(np.float64)
-            everywhere = np.broadcast_to(np.asarray(outputs, dtype), (len(targets), *output_shape)).copy()
+            constant = np.broadcast_to(np.asarray(outputs, dtype), (len(targets), *output_shape)).copy()
             factors = weight_factors(weights, None, len(targets), dtype)
-            found.append(float(weighted_sum(loss.losses(everywhere, targets), factors)))
-    return min((value for value in found if np.isfinite(value)), default=None)
+            losses.append(float(weighted_sum(loss.losses(constant, targets), factors)))
+    return min((value for value in losses if np.isfinite(value)), default=None)
 
 
 def permutation_test(features: np.ndarray, targets: np.ndarray) -> tuple[float | None, float | None]:
@@ -315,7 +316,7 @@ def permutation_test(features: np.ndarray, targets: np.ndarray) -> tuple[float |
     Returns
     -------
     neighbor_agreement : float or None
-        None if all targets, or all rows, are equal.
+        None if all targets or all inputs are equal.
     z_score : float or None
         The largest z-score of the three tests.
 
@@ -335,7 +336,7 @@ def permutation_test(features: np.ndarray, targets: np.ndarray) -> tuple[float |
     np.fill_diagonal(distances, np.inf)
     nearest = distances.argmin(axis=1)
 
-    products = products_of_pairs(scaled)
+    products = pairwise_products(scaled)
 
     def statistics(values: np.ndarray) -> np.ndarray:
         return np.array(
@@ -347,14 +348,14 @@ def permutation_test(features: np.ndarray, targets: np.ndarray) -> tuple[float |
         )
 
     random = np.random.default_rng(0)
-    by_chance = np.array([statistics(random.permutation(centered)) for _ in range(N_PERMUTATIONS)])
-    found = statistics(centered)
-    z_scores = (found - by_chance.mean(axis=0)) / np.maximum(by_chance.std(axis=0), 1e-300)
-    return float(found[0]), float(z_scores.max())
+    permuted = np.array([statistics(random.permutation(centered)) for _ in range(N_PERMUTATIONS)])
+    observed = statistics(centered)
+    z_scores = (observed - permuted.mean(axis=0)) / np.maximum(permuted.std(axis=0), 1e-300)
+    return float(observed[0]), float(z_scores.max())
 
 
-def products_of_pairs(scaled: np.ndarray) -> np.ndarray:
-    """Return the centered products of every two of the first features, including squares.
+def pairwise_products(scaled: np.ndarray) -> np.ndarray:
+    """Return the centered products of all pairs of the first features, including squares.
 
     Parameters
     ----------

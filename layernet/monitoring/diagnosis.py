@@ -183,7 +183,7 @@ def describe_run(evidence: Evidence, has_findings: bool) -> str:
     elif has_findings or not math.isfinite(evidence.relative_loss):
         words = f"{words}."
     else:
-        words = f"{words}, {evidence.relative_loss:.0%} of {evidence.baseline_words}."
+        words = f"{words}, {evidence.relative_loss:.0%} of {evidence.baseline_description}."
     return f"{words}{_describe_checks(monitor)}"
 
 

@@ -1,4 +1,4 @@
-"""Evidence for a diagnosis: figures that are computed once from the record of a training run."""
+"""Evidence for a diagnosis: measurements that are computed once from the record of a training run."""
 
 from __future__ import annotations
 
@@ -18,24 +18,26 @@ from layernet.monitoring.reference_scores import (
     target_columns,
 )
 
-# The loss curve has at most so many points, and at most so many for an epoch: losses of single batches are
-# noisy.
+# Largest number of points of the loss curve, and of points for each epoch. A point is the mean of many batches,
+# because losses of single batches are noisy.
 MAX_CURVE_POINTS = 40
 CURVE_POINTS_PER_EPOCH = 4
 
 # Relative losses: 1 is the baseline, 0 the lowest possible loss. Above LEARNED_LITTLE, slow or stopped training
 # is a problem. Above MOSTLY_UNLEARNED, the loss is a problem on its own. Above NOTHING_LEARNED, nothing was
-# learned: means over batches vary by some hundredths.
+# learned: the limit is below 1, because means over batches vary by a few hundredths.
 LEARNED_LITTLE = 0.5
 MOSTLY_UNLEARNED = 0.75
 NOTHING_LEARNED = 0.95
-# Below this relative loss the network learned in spite of noise, weight decay or a schedule that ended early.
+# Below this relative loss, noise, weight decay or a schedule that ended early did not keep the network from
+# learning.
 LEARNED_ENOUGH = 0.25
 
-# Share of dead or saturated units before training; above it, training did not cause them.
+# If a larger share of units was dead or saturated before training, training did not cause it.
 STUCK_AT_START = 0.3
 
-# Chance is given this many standard deviations: the highest of 40 means lies 2 or 3 above their mean.
+# A rise of the loss curve by fewer standard deviations counts as chance: by chance alone, the highest of 40
+# points lies 2 or 3 standard deviations above their mean.
 CHANCE_STDS = 4.0
 
 # Gradient norm of the first layer divided by that of the last layer in the first step. Healthy networks have
@@ -48,45 +50,46 @@ FIRST_STEPS = 8
 
 RECTIFIERS = ("ReLU",)
 
-# A score or a permutation test needs at least so many rows.
+# A score or a permutation test needs at least this many rows.
 MIN_SCORED_ROWS = 100
 
 
 class Evidence:
-    """Figures that symptoms are recognized by.
+    """Measurements of a training run, from which symptoms are recognized.
 
-    An unknown figure is NaN, so that every comparison with it is false.
+    An unknown measurement is NaN, so every comparison with it is false.
 
     Parameters
     ----------
     monitor : TrainingRecord
-        The record of a training run.
+        The monitor of a training run, as its record.
 
     Attributes
     ----------
     monitor : TrainingRecord
     data_profile : DataProfile
     baseline : float
-        Loss of the best constant outputs. Without targets: the loss of guessing for the cross entropy, and else
-        the loss before training.
-    baseline_words : str
-        What the baseline is, in words.
+        Loss of the best constant outputs. If the targets are unknown: for the cross entropy the loss of equal
+        probabilities, for other losses the loss before training.
+    baseline_description : str
+        A phrase for messages, such as "what the shares of 10 classes alone give".
     irreducible_loss : float
         The lowest possible loss: 0 for most losses, more for smoothed labels.
     reducible_loss : float
-        baseline - irreducible_loss.
+        baseline - irreducible_loss; NaN if it is 0.
     curve : ndarray of shape (n_points,)
-        The loss over training, in means of many batches.
+        The loss curve: means of the loss over many batches.
     initial_loss, final_loss, best_loss, worst_loss : float
         The loss before the first step, the loss at the end, and the lowest and highest values of the curve.
     chance_rise : float
-        How much the curve may rise by chance: its points are means over rows with different irreducible losses.
+        The largest rise of the curve that counts as chance. Its points vary, because rows have different
+        irreducible losses.
     relative_loss : float
         (final_loss - irreducible_loss) / reducible_loss: 1 if nothing was learned, 0 if everything was.
     relative_loss_of_sample : float
         The relative loss of the sample of rows after training; `relative_loss` if their loss is unknown.
     learned_little : bool
-        Whether `relative_loss` exceeds one half.
+        Whether `relative_loss` exceeds `LEARNED_LITTLE`.
     layer_names : list of str
         The layers with weights.
     update_ratio : float
@@ -102,11 +105,11 @@ class Evidence:
         steps or of the first ones, whichever is larger. It estimates how much of the reducible loss is gained
         if the weights move by their own norm.
     median_gradient_norms : list of float
-        For each layer with weights.
+        The median gradient norm of each layer with weights.
     gradient_ratio : float
         Gradient norm of the first layer with weights / that of the last one, in the median step.
     vanishes_at_start : bool
-        Whether this ratio is far too small in the first step, before any update.
+        Whether `gradient_ratio` of the first step, before any update, is below `VANISHED_AT_START`.
     """
 
     def __init__(self, monitor: TrainingRecord):
@@ -125,8 +128,8 @@ class Evidence:
         pieces = np.array_split(losses, n_points) if n_points else []
         with np.errstate(over="ignore", invalid="ignore"):
             self.curve = np.array([piece.mean() for piece in pieces])
-            # The mean over an epoch if there were several: a mean over fewer rows depends on which rows they
-            # are.
+            # The mean over the last epoch if there were several, because a mean over fewer rows depends on the
+            # choice of rows.
             epoch = math.ceil(monitor.steps_per_epoch / monitor.losses.block_length)
             last = losses[-min(epoch, math.ceil(len(losses) / 4)) :] if len(losses) else losses
             self.final_loss = float(last.mean()) if len(last) else math.nan
@@ -134,7 +137,7 @@ class Evidence:
         self.worst_loss = float(self.curve.max(initial=-math.inf)) if len(losses) else math.nan
         before = monitor.snapshots[0].loss if monitor.snapshots else None
         self.initial_loss = before if before is not None else float(losses[0]) if len(losses) else math.nan
-        self.baseline, self.baseline_words = self._baseline()
+        self.baseline, self.baseline_description = self._baseline()
         self.irreducible_loss = self.data_profile.irreducible_loss
         self.reducible_loss = self.baseline - self.irreducible_loss
         rows_of_point = max(monitor.rows_done, 1) / max(len(self.curve), 1)
@@ -147,16 +150,16 @@ class Evidence:
         self.learned_little = self.relative_loss > LEARNED_LITTLE
 
     def _baseline(self) -> tuple[float, str]:
-        """Return the baseline, and what it is in words."""
+        """Return the baseline, and a phrase that describes it."""
         known = self.data_profile.baseline
-        words = "what the best constant outputs give"
+        words = "the loss of the best constant outputs"
         if known is not None and self.data_profile.n_classes is not None:
             words = f"what the shares of {self.data_profile.n_classes} classes alone give"
         if known is None and self.monitor.loss_name == "CrossEntropy":
             n_classes = self.monitor.output_shape[0]
-            known, words = math.log(n_classes), f"-ln(1/{n_classes}), what guessing gives"
+            known, words = math.log(n_classes), f"-ln(1/{n_classes}), the loss of guessing"
         if known is None:
-            known, words = self.initial_loss, "where it began"
+            known, words = self.initial_loss, "the loss before training"
         return (known, words) if math.isfinite(known) else (math.nan, words)
 
     def relative(self, loss: float) -> float:
@@ -170,7 +173,8 @@ class Evidence:
         ratios, norms = monitor.update_ratios[:, layers], monitor.gradient_norms[:, layers]
         upper_quartiles = [quantile(column, 0.75) for column in (*ratios.T, *ratios[:FIRST_STEPS].T)]
         self.update_ratio = max((each for each in upper_quartiles if not math.isnan(each)), default=math.nan)
-        # Every update is large relative to weights that start at 0, or pass near 0.
+        # Every update is large relative to weights of 0. So weights that start at 0 do not count, and others
+        # are compared with their initial norm if that is larger.
         weights, updates = monitor.weight_norms[:, layers], monitor.update_norms[:, layers]
         counts = np.isfinite(ratios) & (weights[:1] > 0)
         relative_updates = np.divide(
@@ -193,14 +197,14 @@ class Evidence:
                 self.vanishes_at_start = bool(0 < gradient_ratios[0] < VANISHED_AT_START)
 
     def network_and_reference_scores(self) -> tuple[float, float] | None:
-        """Score the network on the sample, and the better of two methods that need no training.
+        """Return the scores of the network and of the better of two reference methods, on the sample.
 
         Returns
         -------
         tuple (network, reference), or None
-            Scores as of `reference_scores.scores`. The reference methods predict each row from the others. Of
-            the two scores for classes, the one with the smaller lead of the reference is returned. None if the
-            outputs of this loss cannot be read as predictions, or the rows are too few.
+            Scores of `reference_scores.scores`. The reference methods need no training: they predict each row
+            from the others. Classes have two scores; the result is the pair in which the reference leads less.
+            None if the outputs of this loss are not predictions, or the rows are too few.
         """
         targets, inputs, trials = self.data_profile.targets, self.data_profile.inputs, self.monitor.trials
         if not trials or targets is None or len(inputs) < MIN_SCORED_ROWS:
@@ -219,12 +223,12 @@ class Evidence:
         return min(zip(network, reference, strict=True), key=lambda pair: pair[1] - pair[0])
 
     def training_and_validation_scores(self) -> tuple[float, float] | None:
-        """Score the network on the sample of training rows, and on that of validation rows.
+        """Return the scores of the network on the samples of training rows and of validation rows.
 
         Returns
         -------
         tuple (training, validation), or None
-            Scores as of `reference_scores.scores`, for classes the accuracy. None if one of them is unknown.
+            First scores of `reference_scores.scores`: the accuracy for classes. None if one of them is unknown.
         """
         validation, targets, trials = (
             self.data_profile.validation,
@@ -243,7 +247,7 @@ class Evidence:
     def _as_predictions(
         self, outputs: np.ndarray, targets: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, bool] | None:
-        """Return predictions, targets in as many columns, and whether these are classes; None if unknown."""
+        """Return predictions, targets as columns, and whether the targets are classes; None if unknown."""
         predicted = predictions_as_columns(outputs, targets, self.monitor.loss_name)
         columns = target_columns(targets)
         if predicted is None or not np.isfinite(predicted).all():
@@ -268,33 +272,33 @@ class Evidence:
 
     @property
     def output_activation_effect(self) -> OutputActivationEffect | None:
-        """Effect of the layers after the last weights on the outputs, after training."""
+        """Effect of the output activation, after training."""
         trials = self.monitor.trials
         return trials[-1].output_activation_effect if len(trials) > 1 else None
 
     @property
     def has_permutation_test(self) -> bool:
-        """Whether a permutation test with enough rows says if inputs and targets are related."""
+        """Whether there is a permutation test with enough rows for a relation of inputs and targets."""
         return self.data_profile.z_score is not None and len(self.data_profile.inputs) >= MIN_SCORED_ROWS
 
-    def outputs(self, moment: int) -> list[tuple[str, OutputSummary]]:
+    def outputs(self, snapshot: int) -> list[tuple[str, OutputSummary]]:
         """Return the outputs of all layers in the first snapshot (0) or the last one (-1)."""
-        return list(self.monitor.snapshots[moment].outputs.items()) if self.monitor.snapshots else []
+        return list(self.monitor.snapshots[snapshot].outputs.items()) if self.monitor.snapshots else []
 
-    def dead_shares(self, moment: int) -> list[tuple[float, str, OutputSummary]]:
-        """For each rectifier return the share of units that are 0 for all rows, the largest first."""
+    def dead_shares(self, snapshot: int) -> list[tuple[float, str, OutputSummary]]:
+        """Return the share of units that are 0 for all rows, for each rectifier, the largest first."""
         found = [
             (each.zero_units / each.n_units, name, each)
-            for name, each in self.outputs(moment)
+            for name, each in self.outputs(snapshot)
             if each.kind in RECTIFIERS
         ]
         return sorted(found, key=lambda each: -each[0])
 
-    def saturated_shares(self, moment: int) -> list[tuple[float, str, OutputSummary]]:
-        """For each hidden bounded activation return the share of saturated outputs, the largest first."""
+    def saturated_shares(self, snapshot: int) -> list[tuple[float, str, OutputSummary]]:
+        """Return the share of saturated outputs, for each hidden bounded activation, the largest first."""
         found = [
             (each.saturated, name, each)
-            for name, each in self.outputs(moment)[:-1]
+            for name, each in self.outputs(snapshot)[:-1]
             if each.saturated is not None
         ]
         return sorted(found, key=lambda each: -each[0])

@@ -1,4 +1,4 @@
-"""Effect of the output activation: outputs that the loss pulls beyond its bounds, and outputs stuck at them."""
+"""Effect of the output activation: its bounds may keep outputs from better values, or keep them at a bound."""
 
 from __future__ import annotations
 
@@ -11,27 +11,29 @@ from layernet.layer import Layer
 from layernet.losses.loss import Loss
 from layernet.monitoring.output_range import output_activation_of
 
-# A smaller slope of the activation blocks the gradient: a sigmoid that is not saturated has at least 0.01.
+# A smaller slope of the activation counts as flat, and blocks the gradient. A sigmoid that is not saturated has
+# a slope of at least 0.01.
 FLAT_SLOPE = 0.01
-# An output is wrong for a row if the loss's gradient still exceeds this part of its gradient at the bound.
-STRONG_PULL = 0.5
-# An output is stuck if it is wrong and flat for more than this share of the rows that the loss pulls off the
-# bound.
+# An output is wrong for a row if the loss's gradient exceeds this fraction of its gradient at the bound.
+STRONG_GRADIENT = 0.5
+# Rows are inward if the loss decreases from the bound into the range. An output is stuck if it is wrong and
+# flat for more than this share of its inward rows.
 STUCK_SHARE = 0.5
-# A share of fewer rows means nothing.
-MIN_WANTED_ROWS = 3
+# With fewer inward rows, the share is not reliable.
+MIN_INWARD_ROWS = 3
 
 
 @dataclass(frozen=True)
 class OutputActivationEffect:
-    """Effect of the layers after the last weights on the outputs.
+    """Effect of the output activation: the layers after the last one with parameters.
 
     Attributes
     ----------
     beyond_bound : float
-        Share of outputs that the loss pulls beyond a bound, if all outputs lie at that bound.
+        With all outputs at a bound: share of the outputs whose loss decreases beyond it.
     stuck_outputs : list of int
-        Outputs with slope 0 for most of the rows that the loss pulls off a bound.
+        Indices of the outputs that lie at a bound with slope 0, for most of the rows whose loss decreases off
+        it.
     n_outputs : int
     """
 
@@ -83,21 +85,24 @@ def effect_of_output_activation(
     outputs = values
     for layer in layers:
         outputs = layer.forward_pass(outputs)
-    pull = np.asarray(loss.gradient(outputs, targets), np.float64).reshape(len(outputs), -1)
-    flat = np.abs(slopes).reshape(pull.shape) < FLAT_SLOPE
+    loss_gradient = np.asarray(loss.gradient(outputs, targets), np.float64).reshape(len(outputs), -1)
+    flat = np.abs(slopes).reshape(loss_gradient.shape) < FLAT_SLOPE
     beyond_bound = 0.0
-    n_wanted = n_blocked = np.zeros(pull.shape[1], int)
+    n_inward = n_blocked = np.zeros(loss_gradient.shape[1], int)
     for bounds, direction in ((low, 1), (high, -1)):
         if not np.isfinite(bounds).all():
             continue
-        everywhere = np.broadcast_to(bounds, outputs.shape).astype(outputs.dtype)
-        at_bound = direction * np.asarray(loss.gradient(everywhere, targets), np.float64).reshape(pull.shape)
+        outputs_at_bound = np.broadcast_to(bounds, outputs.shape).astype(outputs.dtype)
+        gradient_at_bound = np.asarray(loss.gradient(outputs_at_bound, targets), np.float64)
+        # Positive where the loss decreases beyond the bound, negative where it decreases into the range.
+        at_bound = direction * gradient_at_bound.reshape(loss_gradient.shape)
         beyond_bound = max(beyond_bound, float((at_bound > 0).mean()))
-        inside = at_bound < 0
-        n_wanted = n_wanted + inside.sum(axis=0)
-        n_blocked = n_blocked + (inside & flat & (direction * pull < STRONG_PULL * at_bound)).sum(axis=0)
-    stuck = np.flatnonzero((n_wanted >= MIN_WANTED_ROWS) & (n_blocked > STUCK_SHARE * n_wanted))
-    return OutputActivationEffect(beyond_bound, stuck.tolist(), pull.shape[1])
+        inward = at_bound < 0
+        wrong = direction * loss_gradient < STRONG_GRADIENT * at_bound
+        n_inward = n_inward + inward.sum(axis=0)
+        n_blocked = n_blocked + (inward & flat & wrong).sum(axis=0)
+    stuck = np.flatnonzero((n_inward >= MIN_INWARD_ROWS) & (n_blocked > STUCK_SHARE * n_inward))
+    return OutputActivationEffect(beyond_bound, stuck.tolist(), loss_gradient.shape[1])
 
 
 def slopes_of(layers: list[Layer], inputs: np.ndarray) -> np.ndarray | None:
@@ -114,13 +119,14 @@ def slopes_of(layers: list[Layer], inputs: np.ndarray) -> np.ndarray | None:
     ndarray of the inputs' shape, or None
     """
     records, values = [], inputs
-    other = inputs[:1].copy()
-    other.flat[0] += 1
+    # The first row with one changed input: if other outputs change too, the layers mix units.
+    changed = inputs[:1].copy()
+    changed.flat[0] += 1
     for layer in layers:
         values, record = layer.record(values)
         records.append(record)
-        other = layer.forward_pass(other)
-    if values.size != inputs.size or not np.array_equal(values[:1].ravel()[1:], other.ravel()[1:]):
+        changed = layer.forward_pass(changed)
+    if values.size != inputs.size or not np.array_equal(values[:1].ravel()[1:], changed.ravel()[1:]):
         return None
     gradient = np.ones_like(values)
     for layer, record in zip(reversed(layers), reversed(records), strict=True):

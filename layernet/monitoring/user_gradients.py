@@ -16,19 +16,20 @@ from layernet.monitoring.activations import LayerPass
 LAYER_PASSES = ("forward_pass", "backward_pass", "record", "backward_from", "parameter_gradients")
 LOSS_PASSES = ("losses", "gradient", "record", "gradient_from")
 
-# Two rows show whether gradients of parameters are summed over the batch; a few more reach all branches.
+# Two rows show whether gradients of parameters are summed over the batch. More rows make it likely that all
+# branches of a user's code are executed.
 CHECKED_ROWS = 8
-# Relative error of a wrong gradient. Right gradients have at most 1e-5, by rounding and curvature; a forgotten
-# factor or term gives 0.1 and more. Smaller errors do not harm training.
+# A gradient with a larger relative error is wrong. Right gradients have errors up to 1e-5, from rounding and
+# curvature. A forgotten factor or term gives 0.1 and more. Smaller errors do not harm training.
 WRONG_GRADIENT = 1e-2
-# Steps of the differences. A gradient is wrong if both contradict it: rounding affects the smaller step, kinks
-# and curvature the larger one.
-DIFFERENCE_STEPS = (1e-5, 1e-3)
-# Larger arrays are not checked: ten directions are drawn at once, with 8 bytes for each entry.
+# Step sizes of the finite differences. A gradient is wrong if it disagrees at both: rounding affects the
+# smaller step size, kinks and curvature affect the larger one.
+STEP_SIZES = (1e-5, 1e-3)
+# Larger arrays are not checked, because of memory: ten random directions take 80 bytes for each entry.
 MAX_ARRAY_SIZE = 2**21
-# Differences of larger numbers are rounding; a network with such numbers has diverged.
+# Rounding dominates finite differences of larger numbers. A network with such numbers has diverged.
 LARGEST_NUMBER = 1e9
-# Inputs are perturbed by about this part, because there is no derivative at a kink, as of a rectifier at 0.
+# Inputs are perturbed by up to this fraction of their size, because a kink, as of ReLU at 0, has no derivative.
 PERTURBATION = 0.01
 
 
@@ -52,7 +53,7 @@ class LossOfRows(Layer):
 
 
 class ScaledInputs(Layer):
-    """Layer whose inputs are divided by their sizes, so that one step of differences suits all of them.
+    """Layer that multiplies its inputs by given sizes, so that one step size suits inputs of all sizes.
 
     outputs = f(sizes * inputs) and grad_inputs = sizes * (grad_inputs of f).
     """
@@ -79,25 +80,25 @@ class ScaledInputs(Layer):
 def check_user_gradients(
     passes: dict[str, LayerPass], loss: Loss, outputs: np.ndarray, targets: np.ndarray | None
 ) -> tuple[dict[str, GradientReport], dict[str, str]]:
-    """Compare the backward passes that users wrote with differences of their forward passes.
+    """Compare the backward passes that users wrote with finite differences of their forward passes.
 
     Parameters
     ----------
     passes : dict of str to LayerPass
-        Layers of a copy of the network with their inputs.
+        Layers of a copy of the network, with their inputs.
     loss : Loss
     outputs : ndarray of shape (n_rows, ...)
         Outputs of the network.
     targets : ndarray of shape (n_rows, ...) or None
-        As `loss.prepare` returned them; without targets the loss is not checked.
+        As `loss.prepare` returned them; None to leave out the loss.
 
     Returns
     -------
     reports : dict of str to GradientReport
-        By the name of the layer, or of the loss's class. A container is checked only if the layers inside are
-        right.
+        Reports by the name of the layer, or of the loss's class. A container is checked only if the layers
+        inside it passed.
     unchecked : dict of str to str
-        Why a layer could not be checked.
+        For each layer that could not be checked, the reason.
     """
     reports: dict[str, GradientReport] = {}
     unchecked: dict[str, str] = {}
@@ -127,7 +128,7 @@ def check_user_gradients(
 
 
 def is_user_defined(owner: Layer | Loss, methods: tuple[str, ...]) -> bool:
-    """Return whether code outside of this package defines one of an object's passes."""
+    """Return whether code outside this package defines one of the object's passes."""
     for name in methods:
         if name in vars(owner):
             return True
@@ -138,20 +139,21 @@ def is_user_defined(owner: Layer | Loss, methods: tuple[str, ...]) -> bool:
 
 
 def check_user_layer(layer: Layer, inputs: np.ndarray) -> GradientReport | str:
-    """Check the gradients of one layer at its inputs in the network; or say why they cannot be checked.
+    """Check the gradients of one layer, at the inputs that it has in the network.
 
     Parameters
     ----------
     layer : Layer
-        It is not changed.
+        The check works on copies.
     inputs : ndarray of shape (n_rows, ...)
         The first rows are used, slightly perturbed.
 
     Returns
     -------
     GradientReport or str
+        The reason if the gradients cannot be checked.
     """
-    inputs = perturbed(np.asarray(inputs)[:CHECKED_ROWS])
+    inputs = perturb(np.asarray(inputs)[:CHECKED_ROWS])
     arrays = [inputs, *layer.parameters.values()]
     if (largest := max(array.size for array in arrays)) > MAX_ARRAY_SIZE:
         return f"an array of {largest:,} numbers is too large"
@@ -163,21 +165,21 @@ def check_user_layer(layer: Layer, inputs: np.ndarray) -> GradientReport | str:
             return "its outputs differ from one pass to the next"
         best: GradientReport | None = None
         sizes = np.abs(inputs)
-        for step in DIFFERENCE_STEPS:
-            measured = ScaledInputs(copy.deepcopy(layer), sizes).build(inputs.shape[1:], dtype=inputs.dtype)
+        for step_size in STEP_SIZES:
+            scaled_layer = ScaledInputs(copy.deepcopy(layer), sizes).build(inputs.shape[1:], dtype=inputs.dtype)
             report = check_gradients(
-                measured,
+                scaled_layer,
                 np.sign(inputs),
                 training=training,
                 method="directions",
-                step=step,
+                step=step_size,
                 tolerance=WRONG_GRADIENT,
             )
             if not all(np.isfinite(each.numeric) for each in report.errors.values()):
-                return "differences of its outputs are no finite numbers"
+                return "finite differences of its outputs are NaN or infinite"
             if best is None or report.worst.error < best.worst.error:
                 best = report
-            if best:
+            if best:  # all gradients are right
                 break
     assert best is not None
     errors = {each.name.removeprefix("0."): each for each in best.errors.values()}
@@ -186,7 +188,7 @@ def check_user_layer(layer: Layer, inputs: np.ndarray) -> GradientReport | str:
 
 
 def is_repeatable(layer: Layer, inputs: np.ndarray, training: bool) -> bool:
-    """Return whether two forward passes give equal outputs, so that their differences are meaningful."""
+    """Return whether two forward passes give equal outputs, as finite differences require."""
     layer = copy.deepcopy(layer)
     outputs = []
     for _ in range(2):
@@ -198,8 +200,8 @@ def is_repeatable(layer: Layer, inputs: np.ndarray, training: bool) -> bool:
     return np.array_equal(outputs[0], outputs[1])
 
 
-def perturbed(inputs: np.ndarray) -> np.ndarray:
-    """Return inputs perturbed by a hundredth of their size, without change of sign."""
+def perturb(inputs: np.ndarray) -> np.ndarray:
+    """Perturb inputs by up to `PERTURBATION` of their size. Signs stay; zeros become small positive numbers."""
     random = np.random.default_rng(0)
     finite = inputs[np.isfinite(inputs)].astype(np.float64)
     size = float(np.sqrt(np.square(finite).mean())) if finite.any() else 1.0

@@ -434,7 +434,7 @@ from layernet import SGD, Dense, Dropout, Sequential
 from layernet.engine.compiled import plan as compiled_plan
 
 moment, n_workers = sys.argv[1], int(sys.argv[2])
-compiled_plan.n_workers_for, compiled_plan.MAX_STEPS_PER_CALL = lambda network, batch_size: n_workers, 20
+compiled_plan.n_workers_for, compiled_plan.MAX_STEPS_PER_CALL = lambda *arguments: n_workers, 20
 calls, run = [], compiled_plan.CompiledPlan._run_machines
 
 def interrupted(self, *arguments):

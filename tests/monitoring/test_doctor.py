@@ -383,7 +383,7 @@ def test_without_targets_the_loss_alone_speaks():
     assert str(healthy).endswith("; targets were not seen.")
     faulty = diagnose(train(shuffled(digits()), mlp([16], ReLU, 10), SGD(0.05), monitor=monitor))
     assert faulty.findings[0].symptom == "labels shuffled"
-    assert "2.303 is -ln(1/10), what guessing gives" in faulty.findings[0].measurement
+    assert "2.303 is -ln(1/10), the loss of guessing" in faulty.findings[0].measurement
     low = diagnose(train(digits(), mlp([16], ReLU, 10), SGD(1e-5), monitor=monitor))
     assert low.findings[0].symptom == "learning rate too low"
     vanishing = diagnose(train(digits(), mlp([32] * 6, Sigmoid, 10), SGD(0.1), monitor=monitor))

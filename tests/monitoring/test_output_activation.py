@@ -67,7 +67,7 @@ def test_a_bound_that_did_no_harm_is_noted(end):
     (note,) = diagnosis.notes
     assert (note.symptom, note.layer) == (BOUNDED_OUTPUTS, f"3 {end.__name__}")
     # Of the logits of 3 classes 2 are to be as low as they can.
-    assert "CrossEntropy pulls 67% of the outputs beyond" in note.measurement
+    assert "CrossEntropy decreases beyond it for 67% of them" in note.measurement
 
 
 @pytest.mark.parametrize("end", [[], [LeakyReLU()], [Flatten()]])

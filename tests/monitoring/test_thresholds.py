@@ -15,7 +15,7 @@ def evidence(**figures):
     )
     profile = SimpleNamespace(n_classes=None, neighbor_agreement=0.0)
     usual = {
-        "monitor": monitor, "data_profile": profile, "baseline": 1.0, "baseline_words": "the baseline",
+        "monitor": monitor, "data_profile": profile, "baseline": 1.0, "baseline_description": "the baseline",
         "reducible_loss": 1.0, "relative": lambda loss: loss, "relative_loss": 1.0, "learned_little": True,
         "initial_loss": 1.0, "final_loss": 1.0, "best_loss": 1.0, "worst_loss": 1.0, "chance_rise": 0.0,
         "relative_loss_of_sample": 1.0, "layer_names": ["0 Dense", "2 Dense"],

@@ -73,7 +73,7 @@ def no_generalization(evidence: Evidence) -> list[Finding]:
         return []
     measurement = (
         f"the validation loss was never below {losses.min():.3g}, and {evidence.baseline:.3g} is "
-        f"{evidence.baseline_words} of the training rows; the training loss fell to {training:.3g}."
+        f"{evidence.baseline_description} of the training rows; the training loss fell to {training:.3g}."
     )
     advice = (
         "Compare some validation rows with training rows. Scale both with the figures of the training rows, "
@@ -124,7 +124,7 @@ def _memorization(evidence: Evidence, validation_loss: float, training_loss: flo
         return []
     measurement = (
         f"the training loss fell to {training_loss:.3g} and the validation loss to {validation_loss:.3g}, "
-        f"{max(left, 0):.1%} and {left_on_validation:.0%} of {evidence.baseline_words}{words}."
+        f"{max(left, 0):.1%} and {left_on_validation:.0%} of {evidence.baseline_description}{words}."
     )
     advice = (
         f"More data helps most: there were {evidence.monitor.n_rows:,} rows for "

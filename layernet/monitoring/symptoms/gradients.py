@@ -105,7 +105,7 @@ def exploding_gradients(evidence: Evidence) -> list[Finding]:
     )
     measurement = (
         f"before training {outputs}{largest}and the loss is {two_digits(evidence.initial_loss)}; "
-        f"{evidence.baseline:.3g} is {evidence.baseline_words}."
+        f"{evidence.baseline:.3g} is {evidence.baseline_description}."
     )
     return [Finding("exploding gradients", None, measurement, advice)]
 

@@ -116,7 +116,7 @@ def schedule_ended_early(evidence: Evidence) -> list[Finding]:
         measurement = (
             f"the learning rate was {largest:.2g} at most, and below a hundredth of it in the last {rest:.0%} "
             f"of {monitor.steps_done:,} steps ({rates[-1]:.1g} at the end); the loss ended at "
-            f"{evidence.final_loss:.3g}, {evidence.relative_loss:.0%} of {evidence.baseline_words}."
+            f"{evidence.final_loss:.3g}, {evidence.relative_loss:.0%} of {evidence.baseline_description}."
         )
     advice = (
         "Let the schedule fall more slowly: set its length to the number of steps or epochs of training, or "

@@ -12,8 +12,8 @@ from layernet.monitoring.output_activation import OutputActivationEffect
 # targets, 0.15 for standardized targets after tanh, 0.5 after a rectifier.
 MAX_UNREACHABLE_PART = 0.05
 
-# Share of outputs that the loss pulls beyond a bound: (k - 1) / k for logits of k classes after a rectifier, 0
-# for targets within the bounds.
+# With all outputs at a bound, share of the outputs whose loss decreases beyond it: (k - 1) / k for logits of k
+# classes after a rectifier, 0 for targets within the bounds.
 MAX_BEYOND_BOUND = 0.05
 
 SYMPTOM = "bounded output activation"
@@ -35,7 +35,7 @@ def unreachable_targets(evidence: Evidence) -> list[Finding]:
         targets = f", and targets from {values.min():.3g} to {values.max():.3g} ({outside:.0%} of them outside)"
     measurement = (
         f"after {activation} outputs lie between {_bound(low.min())} and {_bound(high.max())}{targets}: the "
-        f"loss cannot fall below {lowest:.3g}, {share:.0%} of {evidence.baseline_words}; it ended at "
+        f"loss cannot fall below {lowest:.3g}, {share:.0%} of {evidence.baseline_description}; it ended at "
         f"{evidence.final_loss:.3g}."
     )
     advice = (
@@ -46,7 +46,7 @@ def unreachable_targets(evidence: Evidence) -> list[Finding]:
 
 
 def stuck_at_unsuitable_bound(evidence: Evidence) -> list[Finding]:
-    """Outputs are stuck at a bound that the loss pulls other outputs beyond, as after a rectifier on logits."""
+    """Outputs are stuck at a bound beyond which the loss of other outputs decreases: a rectifier on logits."""
     effect = evidence.output_activation_effect
     if effect is None or not effect.beyond_bound > MAX_BEYOND_BOUND:
         return []
@@ -73,22 +73,22 @@ def _stuck_outputs(evidence: Evidence, effect: OutputActivationEffect, advice: s
     measurement = (
         f"{len(stuck)} of {counted(effect.n_outputs, 'output')} ({listed(numbers)}) "
         f"{'lies' if len(stuck) == 1 else 'lie'} where the slope of {_activation(evidence)} is 0, for most of "
-        f"the rows that {evidence.monitor.loss_name} pulls away from there; the loss ended at "
-        f"{evidence.final_loss:.3g}, {evidence.relative_loss:.0%} of {evidence.baseline_words}."
+        f"the rows where {evidence.monitor.loss_name} would decrease off that bound; the loss ended at "
+        f"{evidence.final_loss:.3g}, {evidence.relative_loss:.0%} of {evidence.baseline_description}."
     )
     return [Finding(SYMPTOM, evidence.monitor.output_activation_name, measurement, advice)]
 
 
 def bounded_outputs(evidence: Evidence) -> list[Finding]:
-    """The output activation has a bound that the loss pulls outputs beyond; reported as a note."""
+    """The output activation has a bound beyond which the loss decreases; reported as a note."""
     effect, data_profile = evidence.output_activation_effect, evidence.data_profile
     low, high = data_profile.output_low, data_profile.output_high
     if effect is None or low is None or high is None or not effect.beyond_bound > MAX_BEYOND_BOUND:
         return []
     measurement = (
         f"after {_activation(evidence)} outputs lie between {_bound(low.min())} and {_bound(high.max())}; "
-        f"{evidence.monitor.loss_name} pulls {effect.beyond_bound:.0%} of the outputs beyond that bound, if "
-        "all lie at it."
+        f"with all outputs at that bound, {evidence.monitor.loss_name} decreases beyond it for "
+        f"{effect.beyond_bound:.0%} of them."
     )
     return [Finding(SYMPTOM, evidence.monitor.output_activation_name, measurement, _leave_out(evidence))]
 

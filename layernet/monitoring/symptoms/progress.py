@@ -71,7 +71,7 @@ def labels_shuffled(evidence: Evidence) -> list[Finding]:
     best = f" The validation loss was {min(validation):.3g} at best." if validation else ""
     measurement = (
         f"the loss ended at {evidence.final_loss:.4g}, and {evidence.baseline:.4g} is "
-        f"{evidence.baseline_words}; updates were {evidence.update_ratio:.1g} of the weights (0.001 is "
+        f"{evidence.baseline_description}; updates were {evidence.update_ratio:.1g} of the weights (0.001 is "
         f"usual).{best}{test}"
     )
     if z_score is not None and len(data_profile.inputs) < MIN_SCORED_ROWS:
@@ -101,7 +101,7 @@ def stopped_too_early(evidence: Evidence) -> list[Finding]:
     measurement = (
         f"the loss went from {evidence.initial_loss:.3g} to {evidence.final_loss:.3g} in "
         f"{counted(evidence.monitor.steps_done, 'step')}{part}; {evidence.baseline:.3g} is "
-        f"{evidence.baseline_words}."
+        f"{evidence.baseline_description}."
     )
     advice = "Train for more epochs, or with a larger learning rate."
     return [Finding("not trained long enough", None, measurement, advice)]
@@ -126,7 +126,7 @@ def underfitting(evidence: Evidence) -> list[Finding]:
         return []
     measurement = (
         f"the loss ended at {evidence.final_loss:.4g}, and {evidence.baseline:.4g} is "
-        f"{evidence.baseline_words}; yet {contrast}."
+        f"{evidence.baseline_description}; yet {contrast}."
     )
     advice = (
         "Increase the network's capacity: a hidden layer with an activation, more units, less Dropout. Then "
@@ -147,7 +147,8 @@ def little_was_learned(evidence: Evidence) -> list[Finding]:
         )
     measurement = (
         f"the loss went from {evidence.initial_loss:.3g} to {evidence.final_loss:.4g}, "
-        f"{evidence.relative_loss:.0%} of {evidence.baseline_words}, and no other symptom was found.{contrast}"
+        f"{evidence.relative_loss:.0%} of {evidence.baseline_description}, "
+        f"and no other symptom was found.{contrast}"
     )
     advice = (
         "The inputs may say little about the targets: compare with another model. Or the network is "

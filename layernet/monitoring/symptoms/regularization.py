@@ -42,7 +42,7 @@ def too_much_noise(evidence: Evidence) -> list[Finding]:
     measurement = (
         f"{shares[name]:.1%} of the outputs of {name} is signal{outputs}; the rest differs from one draw of "
         f"the noise to the next. The loss ended at {evidence.final_loss:.3g}, {evidence.relative_loss:.0%} of "
-        f"{evidence.baseline_words}."
+        f"{evidence.baseline_description}."
     )
     advice = (
         "Reduce the noise: usual are dropout rates of 0.1 to 0.5, and noise of 0.1 to 0.5 standard deviations "
@@ -80,7 +80,7 @@ def weight_decay_too_strong(evidence: Evidence) -> list[Finding]:
     measurement = (
         f"weight decay {compared} in the median step of the second half (0.001 to 0.05 is usual), and the norm "
         f"of the weights of {name} went from {start:.3g} to {end:.2g}; the loss ended at "
-        f"{evidence.final_loss:.3g}, {evidence.relative_loss:.0%} of {evidence.baseline_words}."
+        f"{evidence.final_loss:.3g}, {evidence.relative_loss:.0%} of {evidence.baseline_description}."
     )
     advice = "Divide the weight decay (alpha, in an estimator) by 100, or train without: weight_decay=0."
     return [Finding("weight decay too strong", name, measurement, advice)]
