@@ -40,11 +40,11 @@ from layernet.training.averaging import WeightAverage
 from layernet.training.callback import Callback, as_callbacks
 from layernet.training.data import TrainingData
 from layernet.training.endings import refuse_doubled_activation
-from layernet.training.given import GivenArrays
 from layernet.training.lbfgs import minimize
 from layernet.training.loop import train
 from layernet.training.run import note
 from layernet.training.snapshot import Snapshot
+from layernet.training.watched_arrays import WatchedArrays
 from layernet.user_warnings import warn_user
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def fit_estimator(
         # Train.
         estimator._targets.fit_scale(samples.y, samples.weights)
         data = training_data(estimator, network, samples)
-        data.given = GivenArrays(X=X, y=y, sample_weight=sample_weight, X_val=X_val, y_val=y_val)
+        data.watched_arrays = WatchedArrays(X=X, y=y, sample_weight=sample_weight, X_val=X_val, y_val=y_val)
         bridges = [CallbackBridge(estimator, context, X, y)] if context._callbacks else []
         callbacks = [*as_callbacks(estimator.callbacks), *bridges]
         run = train_network(estimator, network, data, validation, callbacks, random, state, incremental)

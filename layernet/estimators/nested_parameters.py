@@ -16,10 +16,9 @@ OPTIMIZER_PARAMETERS = ("optimizer", "solver")
 
 
 class NestedParameters:
-    """Mixin: `get_params` and `set_params` reach into networks, optimizers, losses and schedules.
+    """Mixin: `get_params` and `set_params` include arguments of networks, optimizers, losses and schedules.
 
-    Setting a nested parameter makes a new object with the same other arguments. The user or
-    another estimator may hold the old object, which does not change.
+    Setting a nested parameter makes a new object, because the user or another estimator may hold the old one.
     """
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
@@ -77,7 +76,7 @@ class NestedParameters:
 
 
 def nested_arguments(value: Any) -> dict[str, Any]:
-    """Return the arguments of a configurable object and of the objects inside it, by nested names."""
+    """Return the arguments of a configurable object, and of the objects among them, by nested names."""
     if isinstance(value, (list, tuple)) and value and all(isinstance(each, Layer) for each in value):
         pairs = [(str(index), each) for index, each in enumerate(value)]
     elif isinstance(value, Configurable):
@@ -86,15 +85,29 @@ def nested_arguments(value: Any) -> dict[str, Any]:
         pairs += [(str(index), layer) for index, layer in enumerate(configuration.get("layers", ()))]
     else:
         return {}
-    found = {}
+    arguments = {}
     for name, each in pairs:
-        found[name] = each
-        found.update({f"{name}__{inner}": deeper for inner, deeper in nested_arguments(each).items()})
-    return found
+        arguments[name] = each
+        arguments.update({f"{name}__{inner}": nested for inner, nested in nested_arguments(each).items()})
+    return arguments
 
 
 def with_argument(owner: Any, path: str, value: Any, full_name: str) -> Any:
-    """Return a new object of the same class, with another value for one argument."""
+    """Return a new object of the same class, with another value for one argument.
+
+    Parameters
+    ----------
+    owner : Configurable
+    path : str
+        The nested name of the argument in the owner: "learning_rate" or "0__units".
+    value : object
+    full_name : str
+        The nested name in the estimator, for errors.
+
+    Returns
+    -------
+    Configurable
+    """
     head, separator, rest = path.partition("__")
     if not isinstance(owner, Configurable):
         raise ValueError(f"{full_name}: {type(owner).__name__} has no parameters to set.")

@@ -1,4 +1,4 @@
-"""Checks of the exercises on networks that are seen while they learn."""
+"""Checks of the exercises in notebook 5: a neuron's line, the folds of a network, and a range test."""
 
 from __future__ import annotations
 

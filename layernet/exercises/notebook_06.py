@@ -1,4 +1,4 @@
-"""The checks of notebook 6: dead units, gradients on their way through sigmoids, and the size of weights."""
+"""Checks of the exercises in notebook 6: dead units, gradients through sigmoids, and the size of weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The checks of notebook 9: an activation, a layer with two parameters, and a layer that attends."""
+"""Checks of the exercises in notebook 9: an activation, a layer with two parameters, and an attention layer."""
 
 from __future__ import annotations
 

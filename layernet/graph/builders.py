@@ -1,4 +1,4 @@
-"""Construction of a graph from a network and a sample, and the example of the lecture."""
+"""Construction of a graph from a network and a sample, and the lecture's example."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ def computation_graph(
     Parameters
     ----------
     network : Layer
-        Built. A `Sequential` of `Dense` and elementwise layers is drawn best; its last layer may be a bound
-        loss. The graph holds a copy in inference mode; the network is not changed.
+        Built. `Dense` and elementwise layers in a `Sequential` give a graph of neurons; the last layer may be a
+        bound loss. The graph holds a copy in inference mode; the network is not changed.
     sample : array-like of shape (n_features,) or (1, n_features)
         The values of the inputs.
     target : object, default=None
@@ -50,20 +50,20 @@ def computation_graph(
     of : str, default=None
         Name of the differentiated node; None for the loss, or without a loss for the largest output.
     names : sequence of str, default=None
-        A letter for each column, the inputs first. None for the letters of the slides: x, z, h, p, L.
+        A letter for each column of neurons, the inputs first. None for the lecture's letters: x, z, h, p, L.
 
     Returns
     -------
-    ComputationGraph
-        Or a `LayerGraph`, with the reason, if single neurons cannot be drawn (a layer with more axes, or more
-        than a thousand neurons).
+    ComputationGraph or LayerGraph
+        A `LayerGraph`, with the reason, if single neurons cannot be drawn: a layer has more axes, or there are
+        more than a thousand neurons.
 
     Raises
     ------
     NotBuiltError
         If the network is not built.
     TypeError
-        If it is not a network, or the sample is not numerical.
+        If `network` is not a network, or the sample is not numerical.
     ValueError
         If the sample does not fit, or one of `target` and `loss` is missing.
     KeyError
@@ -87,7 +87,7 @@ def computation_graph(
     Linnainmaa (1976), Taylor expansion of the accumulated rounding error.
     """
     if not isinstance(network, Layer):
-        hint = " Give its network_." if hasattr(network, "network_") else ""
+        hint = " Pass its attribute network_." if hasattr(network, "network_") else ""
         raise TypeError(f"computation_graph draws a layer or a network, got {type(network).__name__}.{hint}")
     if network.input_shape is None:
         shape = np.shape(sample)
@@ -105,21 +105,21 @@ def computation_graph(
     chain: list[Layer] = [copy.deepcopy(network)]
     if loss is not None:
         chain.append(find_loss(loss).bind(as_targets(network, target)))
-    whole = Sequential(chain)
-    whole.build(sample.shape, dtype=network.dtype)
+    complete = Sequential(chain)
+    complete.build(sample.shape, dtype=network.dtype)
     try:
-        columns = columns_of(whole, sample, names)
+        columns = columns_of(complete, sample, names)
     except NotNeuronsError as reason:
         for argument, value in (("of", of), ("names", names)):
             if value is not None:
                 raise ValueError(f"{argument}={value!r} refers to single neurons, but {reason}.") from None
-        return LayerGraph(whole, sample, str(reason))
+        return LayerGraph(complete, sample, str(reason))
     symbols = {str(symbol): symbol for column in columns[1:] for symbol in column.symbols}
     if of is None:
         of = str(columns[-1].symbols[int(np.argmax(columns[-1].values))])
     elif of not in symbols:
         raise KeyError(unknown_name_message("node to derive", of, list(symbols)))
-    return ComputationGraph(whole, columns, symbols[of])
+    return ComputationGraph(complete, columns, symbols[of])
 
 
 def as_targets(network: Layer, target: Any) -> np.ndarray:

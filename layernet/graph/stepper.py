@@ -1,4 +1,4 @@
-"""Stepper through the forward pass and the backward pass, neuron by neuron, in a saved notebook."""
+"""Stepper: an interactive drawing of the forward and the backward pass, neuron by neuron, in HTML."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from layernet.graph.neurons import Link, NeuronGraph
 from layernet.graph.symbols import number
 from layernet.losses.loss import BoundLoss
 
-MAX_SINGLE_STEPS = 40  # neurons; in larger graphs a step is a column
-MAX_SHOWN_PRODUCTS = 6  # products of a weighted sum that are written
+MAX_NEURONS_ONE_BY_ONE = 40  # in larger graphs, a step shows a whole column
+MAX_SHOWN_PRODUCTS = 6  # of a weighted sum
 
 STEPPER_STYLE = """<style>
 .layernet-stepper.ready .controls { display: flex; flex-wrap: wrap; gap: 0.4em; align-items: center;
@@ -48,8 +48,8 @@ STEPPER_STYLE = """<style>
 .layernet-stepper .frac { font-family: Georgia, serif; }
 </style>"""
 
-# Starts every stepper of the page that is not started, so that steppers need no names. A step lists its nodes
-# and edges; the drawing at a step shows the values and gradients of all steps before it.
+# Starts every stepper of the page that is not started, so that steppers need no id. A step lists its nodes and
+# edges. The drawing shows the values and gradients of all steps up to the current one.
 SCRIPT = """<script>
 (function () {
   function start(root) {
@@ -124,7 +124,7 @@ CONTROLS = """<div class="controls" hidden>
 
 @dataclass(frozen=True)
 class Step:
-    """Step of the forward pass or the backward pass.
+    """Step of a stepper: a part of the forward pass or the backward pass.
 
     Attributes
     ----------
@@ -143,7 +143,7 @@ class Step:
 
 
 class Stepper:
-    """Both passes through a graph, to step through in a notebook or on a page.
+    """Interactive drawing of a graph that shows the forward and the backward pass step by step.
 
     Parameters
     ----------
@@ -166,20 +166,20 @@ class Stepper:
         self.graph = graph
         self.layout = lay_out(graph)
         last = graph.target_position[0]
-        single = sum(len(column.symbols) for column in graph.columns) <= MAX_SINGLE_STEPS
+        one_by_one = sum(len(column.symbols) for column in graph.columns) <= MAX_NEURONS_ONE_BY_ONE
         inputs = graph.columns[0]
         values = [f"{s.html} = {number(v)}" for s, v in zip(inputs.symbols, inputs.values, strict=True)]
         rest = ", ..." if len(values) > MAX_SHOWN_PRODUCTS else ""
         text = f"The inputs: {', '.join(values[:MAX_SHOWN_PRODUCTS])}{rest}"
         self.steps = [Step(True, node_names(graph, 0, range(len(inputs.symbols))), [], text)]
         for k in range(1, last + 1):
-            for group in grouped(range(len(graph.columns[k].symbols)), single):
+            for group in group_neurons(range(len(graph.columns[k].symbols)), one_by_one):
                 self.steps.append(forward_step(graph, self.layout, k, group))
         target = graph.target_symbol.html
         start = f"The backward pass begins at the target: ∂{target}/∂{target} = 1"
         self.steps.append(Step(False, [graph.target], [], start))
         for k in range(last - 1, -1, -1):
-            for group in grouped(graph.indices_on_paths(k), single):
+            for group in group_neurons(graph.indices_on_paths(k), one_by_one):
                 self.steps.append(backward_step(graph, self.layout, k, group))
 
     def _repr_html_(self) -> str:
@@ -196,7 +196,7 @@ class Stepper:
         )
 
     def svg(self) -> str:
-        """Draw the graph as an SVG document with all values and derivatives, as after the last step.
+        """Draw the graph after the last step, with all values and derivatives, as an SVG document.
 
         Returns
         -------
@@ -212,10 +212,10 @@ class Stepper:
         return f"<Stepper: {forward} steps forward and {len(self.steps) - forward} back, of {self.graph!r}>"
 
 
-def grouped(indices: Iterable[int], single: bool) -> list[list[int]]:
-    """Return neurons in groups of one, or all in one group."""
+def group_neurons(indices: Iterable[int], one_by_one: bool) -> list[list[int]]:
+    """Return groups of one neuron each, or one group of all neurons."""
     indices = list(indices)
-    return [[index] for index in indices] if single else [indices]
+    return [[index] for index in indices] if one_by_one else [indices]
 
 
 def node_names(graph: NeuronGraph, depth: int, indices: Iterable[int]) -> list[str]:
@@ -224,7 +224,7 @@ def node_names(graph: NeuronGraph, depth: int, indices: Iterable[int]) -> list[s
 
 
 def edges_of(graph: NeuronGraph, layout: Layout, edges: Iterable[tuple[Link, int, int]]) -> list[str]:
-    """Return the names of the drawn edges, each name once."""
+    """Return the names of edges that are drawn, without repetitions."""
     names = {
         f"{graph.columns[link.start].symbols[i]}-{graph.columns[link.end].symbols[j]}": None
         for link, i, j in edges
@@ -234,7 +234,7 @@ def edges_of(graph: NeuronGraph, layout: Layout, edges: Iterable[tuple[Link, int
 
 
 def forward_step(graph: NeuronGraph, layout: Layout, depth: int, neurons: list[int]) -> Step:
-    """Return the step that computes values of a column."""
+    """Return the step that computes the values of some neurons of a column."""
     into = [link for link in graph.links if link.end == depth]
     edges = [(link, int(i), j) for link in into for j in neurons for i in np.flatnonzero(link.connected[:, j])]
     text = (
@@ -244,14 +244,14 @@ def forward_step(graph: NeuronGraph, layout: Layout, depth: int, neurons: list[i
 
 
 def weighted_sum(graph: NeuronGraph, depth: int, neuron: int) -> str:
-    """Write the calculation of a neuron's value: "z1 = Sigmoid(0.5 · 1 + 2 · 0.3 + 0.1) = 0.77"."""
+    """Format the calculation of a neuron's value: "z1 = Sigmoid(0.5 · 1 + 2 · 0.3 + 0.1) = 0.77"."""
     column, before = graph.columns[depth], graph.columns[depth - 1]
     layers = [layer.loss if isinstance(layer, BoundLoss) else layer for layer in column.layers]
     if column.dense is None:
-        acting = [before.symbols[i].html for i in np.flatnonzero(column.connected[:, neuron])]
-        inner = ", ".join(acting[:MAX_SHOWN_PRODUCTS]) + (", ..." if len(acting) > MAX_SHOWN_PRODUCTS else "")
+        sources = [before.symbols[i].html for i in np.flatnonzero(column.connected[:, neuron])]
+        inner = ", ".join(sources[:MAX_SHOWN_PRODUCTS]) + (", ..." if len(sources) > MAX_SHOWN_PRODUCTS else "")
         first = column.layers[0] if column.layers else None
-        inner += f"; target {escape(target_in_words(first))}" if isinstance(first, BoundLoss) else ""
+        inner += f"; target {escape(format_targets(first))}" if isinstance(first, BoundLoss) else ""
     else:
         weights = column.dense.weights[:, neuron]
         pairs = list(zip(weights, before.values, strict=True))
@@ -269,7 +269,7 @@ def weighted_sum(graph: NeuronGraph, depth: int, neuron: int) -> str:
 
 
 def backward_step(graph: NeuronGraph, layout: Layout, depth: int, neurons: list[int]) -> Step:
-    """Return the step that computes gradients of a column from the level above."""
+    """Return the step that computes the gradients of some neurons from those of the level above."""
     edges = [(link, i, j) for i in neurons for link, j in edges_to_target(graph, depth, i)]
     if len(neurons) == 1:
         text = f"Backward: {equation_of(graph, depth, neurons[0]).html}"
@@ -278,8 +278,8 @@ def backward_step(graph: NeuronGraph, layout: Layout, depth: int, neurons: list[
     return Step(False, node_names(graph, depth, neurons), edges_of(graph, layout, edges), text)
 
 
-def target_in_words(loss: BoundLoss) -> str:
-    """Write the targets of a loss."""
+def format_targets(loss: BoundLoss) -> str:
+    """Format the targets of a loss."""
     targets = np.ravel(loss.targets)
     shown = ", ".join(number(target) for target in targets[:MAX_SHOWN_PRODUCTS])
     return shown + (", ..." if len(targets) > MAX_SHOWN_PRODUCTS else "")

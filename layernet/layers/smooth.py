@@ -18,7 +18,7 @@ INVERSE_SQRT_2_PI = 1 / math.sqrt(2 * math.pi)
 
 
 class Softplus(Activation):
-    """Smooth rectifier, whose derivative is the sigmoid.
+    """Smooth rectifier; its derivative is the sigmoid.
 
     f(x) = log(1 + exp(x)), and f'(x) = 1 / (1 + exp(-x)) = 1 - exp(-f(x)).
 
@@ -92,12 +92,12 @@ class GELU(Layer):
     """Gaussian error linear unit: inputs * P(inputs), with P the normal distribution function.
 
     f(x) = x P(x) with P(x) = (1 + erf(x / sqrt(2))) / 2, and f'(x) = P(x) + x p(x) with the density
-    p(x) = exp(-x**2 / 2) / sqrt(2 pi). P is computed as erfc(-x / sqrt(2)) / 2: for large negative x,
-    1 + erf would lose all digits.
+    p(x) = exp(-x**2 / 2) / sqrt(2 pi). P is computed as erfc(-x / sqrt(2)) / 2, because 1 + erf loses
+    all digits for large negative x.
 
-    The tanh form puts P(x) = (1 + tanh(u)) / 2 with u = sqrt(2 / pi) (x + 0.044715 x**3) instead, hence
-    f'(x) = P(x) + x (1 - tanh(u)**2) / 2 * sqrt(2 / pi) (1 + 3 * 0.044715 x**2). It differs by less than
-    0.0005 from the exact one.
+    The tanh form approximates P(x) by (1 + tanh(u)) / 2 with u = sqrt(2 / pi) (x + 0.044715 x**3), so p(x) by
+    (1 - tanh(u)**2) / 2 * sqrt(2 / pi) (1 + 3 * 0.044715 x**2). Its outputs differ from
+    the exact ones by less than 0.0005.
 
     Parameters
     ----------
@@ -119,19 +119,19 @@ class GELU(Layer):
 
     def record(self, inputs: np.ndarray) -> tuple[np.ndarray, Any]:
         if self.approximate:
-            near = np.clip(inputs, -10, 10)  # tanh is ±1 beyond 10, and the cube must not overflow
-            tanh = np.tanh(SQRT_2_OVER_PI * (near + 0.044715 * near**3))
-            below = 0.5 * (1 + tanh)
-            slope = 0.5 * (1 - tanh * tanh) * SQRT_2_OVER_PI * (1 + 3 * 0.044715 * near * near)
+            clipped = np.clip(inputs, -10, 10)  # tanh is ±1 beyond 10, and the cube must not overflow
+            tanh = np.tanh(SQRT_2_OVER_PI * (clipped + 0.044715 * clipped**3))
+            probability = 0.5 * (1 + tanh)
+            density = 0.5 * (1 - tanh * tanh) * SQRT_2_OVER_PI * (1 + 3 * 0.044715 * clipped * clipped)
         else:
-            below = 0.5 * complementary_error_function(-SQRT_HALF * inputs)
-            near = np.clip(inputs, -50, 50)  # the density is 0 beyond 50, and the square must not overflow
-            slope = INVERSE_SQRT_2_PI * np.exp(-0.5 * near * near)
-        return inputs * below, (inputs, below, slope)
+            probability = 0.5 * complementary_error_function(-SQRT_HALF * inputs)
+            clipped = np.clip(inputs, -50, 50)  # the density is 0 beyond 50, and the square must not overflow
+            density = INVERSE_SQRT_2_PI * np.exp(-0.5 * clipped * clipped)
+        return inputs * probability, (inputs, probability, density)
 
     def backward_from(self, record: Any, grad_output: np.ndarray) -> np.ndarray:
-        inputs, below, slope = record
-        return grad_output * (below + inputs * slope)
+        inputs, probability, density = record
+        return grad_output * (probability + inputs * density)
 
 
 def complementary_error_function(inputs: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ import numpy as np
 from layernet.layers.saturating import logistic
 from layernet.losses.classification import BinaryCrossEntropy, label_losses
 from layernet.losses.loss import Loss
-from layernet.losses.regression import PoissonLoss, counted_outputs, is_nearest_label_correct
+from layernet.losses.regression import PoissonLoss, is_nearest_label_correct, targets_times_outputs
 from layernet.validation import require_number
 
 
@@ -56,7 +56,7 @@ class HalfPoissonDeviance(PoissonLoss):
     def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         entropy = targets * np.log(np.where(targets > 0, targets, 1))
         with np.errstate(over="ignore"):  # an infinite expected count is an infinite loss, not an error
-            return (entropy - counted_outputs(outputs, targets) - targets + np.exp(outputs)).sum(axis=1)
+            return (entropy - targets_times_outputs(outputs, targets) - targets + np.exp(outputs)).sum(axis=1)
 
     def gradient(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore"):

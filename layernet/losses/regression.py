@@ -14,7 +14,7 @@ from layernet.validation import require_number
 
 
 def is_nearest_label_correct(loss: Loss, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Return for each sample whether its class is predicted, by outputs that approximate 0 and 1.
+    """Return whether the outputs predict the class of each sample, for targets 0 and 1.
 
     A single output predicts 1 if it is above 1/2; of several outputs, the largest predicts the class.
 
@@ -30,7 +30,7 @@ def is_nearest_label_correct(loss: Loss, outputs: np.ndarray, targets: np.ndarra
     Raises
     ------
     ValueError
-        If the targets are not 0 and 1, or are several columns with more than one 1 in a row, or with none.
+        If the targets are not 0 and 1, or a row of several targets has not exactly one 1.
     """
     n_outputs = count_outputs(outputs)
     outputs, targets = outputs.reshape(-1, n_outputs), targets.reshape(-1, n_outputs)
@@ -92,8 +92,8 @@ class MeanAbsoluteError(Loss):
 class HuberLoss(Loss):
     """Huber loss: squared for small errors, absolute for large errors, so robust to outliers.
 
-    loss = mean of e**2 / 2 where |e| <= delta, of delta (|e| - delta / 2) elsewhere; d loss / d outputs =
-    e clipped to ±delta, / n_outputs.
+    loss = mean of h(e), with h(e) = e**2 / 2 where |e| <= delta, and delta (|e| - delta / 2) elsewhere;
+    d loss / d outputs = clip(e, -delta, delta) / n_outputs.
 
     Parameters
     ----------
@@ -149,8 +149,10 @@ class QuantileLoss(Loss):
         self.quantile = require_number(self, "quantile", quantile, above=0, below=1)
 
     def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        missing = targets - outputs
-        return mean_over_outputs(np.maximum((self.quantile - 1) * missing, self.quantile * missing))
+        negative_error = targets - outputs
+        return mean_over_outputs(
+            np.maximum((self.quantile - 1) * negative_error, self.quantile * negative_error)
+        )
 
     def gradient(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         error = outputs - targets
@@ -163,9 +165,8 @@ class QuantileLoss(Loss):
 class PoissonLoss(Loss):
     """Poisson loss of counts; outputs are logarithms of expected counts.
 
-    loss = mean of exp(outputs) - targets * outputs, the negative log-likelihood of a Poisson distribution
-    without the term log(targets!), which no output changes; d loss / d outputs = (exp(outputs) - targets) /
-    n_outputs.
+    loss = mean of exp(outputs) - targets * outputs; d loss / d outputs = (exp(outputs) - targets) / n_outputs.
+    This is the negative log-likelihood of a Poisson distribution, without the constant term log(targets!).
 
     Examples
     --------
@@ -181,7 +182,7 @@ class PoissonLoss(Loss):
     output_activation = np.exp
 
     def prepare(self, targets: Any, output_shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        """Counts of the outputs' shape, at least 0."""
+        """Return the targets in the outputs' shape, or raise an error if one is negative."""
         targets = super().prepare(targets, output_shape, dtype)
         if (targets < 0).any():
             raise ValueError(f"{self!r} expects counts of at least 0, got {targets.min()}.")
@@ -189,7 +190,7 @@ class PoissonLoss(Loss):
 
     def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore"):  # an infinite expected count is an infinite loss, not an error
-            return mean_over_outputs(np.exp(outputs) - counted_outputs(outputs, targets))
+            return mean_over_outputs(np.exp(outputs) - targets_times_outputs(outputs, targets))
 
     def gradient(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         with np.errstate(over="ignore"):
@@ -200,6 +201,6 @@ class PoissonLoss(Loss):
         raise ValueError(f"accuracy is for classes, and {self!r} has counts. Leave this metric out.")
 
 
-def counted_outputs(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """Compute targets * outputs, with 0 for a count of 0 even if its output is -inf."""
+def targets_times_outputs(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Return targets * outputs, with 0 where the target is 0, even if the output is -inf."""
     return np.multiply(targets, outputs, where=targets != 0, out=np.zeros_like(outputs))

@@ -15,17 +15,18 @@ from layernet.validation import require_bool, require_number
 
 
 class Adam(Optimizer):
-    """Adam: momentum, and a step size for each parameter.
+    """Adam: gradient descent with momentum, and a step size for each parameter.
 
-    With g the gradient, m and v zero at first, and t = 1, 2, ... counting steps:
+    With g the gradient, w the parameters, a the learning rate, m and v zero at first, and t = 1, 2, ... the
+    step:
 
         m = beta_1 m + (1 - beta_1) g
         v = beta_2 v + (1 - beta_2) g**2
         w = w - a (m / (1 - beta_1**t)) / (sqrt(v / (1 - beta_2**t)) + epsilon).
 
-    Epsilon is outside the root and added after the bias correction, as in algorithm 1 of the paper, in PyTorch
-    and in cs231n; scikit-learn and the paper's section 2 add it before. With AMSGrad the largest v so far takes
-    the place of v in the step (Reddi et al., 2018; compared before the bias correction, as in PyTorch). Weight
+    Epsilon is added outside the root, after the bias correction: so in algorithm 1 of the paper, in PyTorch and
+    in cs231n. Scikit-learn and the paper's section 2 add it before the correction. AMSGrad (Reddi et al., 2018)
+    replaces v in the last formula by the largest v so far, before the bias correction as in PyTorch. Weight
     decay is coupled; `AdamW` decouples it.
 
     Parameters
@@ -38,7 +39,7 @@ class Adam(Optimizer):
     weight_decay, decay_biases, clip_value, clip_norm
         See `Optimizer`.
     correct_epsilon : bool, default=True
-        Whether epsilon is added after the bias correction; if not, before it, as above.
+        Whether epsilon is added after the bias correction, as in the formula, or before it.
 
     Examples
     --------
@@ -76,7 +77,7 @@ class Adam(Optimizer):
         self.correct_epsilon = require_bool(self, "correct_epsilon", correct_epsilon)
 
     @property
-    def slots(self) -> tuple[str, ...]:  # type: ignore[override]  # which slots there are depends on a setting
+    def slots(self) -> tuple[str, ...]:  # type: ignore[override]  # the slots depend on a setting
         return ("mean", "mean_square", "largest_mean_square") if self.amsgrad else ("mean", "mean_square")
 
     def move(
@@ -88,7 +89,7 @@ class Adam(Optimizer):
         mean_square: np.ndarray,
         largest: np.ndarray | None = None,
     ) -> None:
-        # In place where it stays readable: every new array costs memory traffic.
+        # Operations in place, because every new array costs memory traffic.
         mean *= self.beta_1
         mean += (1 - self.beta_1) * gradients
         mean_square *= self.beta_2
@@ -98,7 +99,7 @@ class Adam(Optimizer):
         if largest is not None:
             np.maximum(largest, mean_square, out=largest)
             mean_square = largest
-        # The formula with its quotient extended by sqrt(1 - beta_2**t) needs one operation less.
+        # Numerator and denominator are multiplied by sqrt(1 - beta_2**t), which saves one operation.
         root_correction = math.sqrt(1 - self.beta_2**self.steps)
         step_size = learning_rate * root_correction / (1 - self.beta_1**self.steps)
         epsilon = self.epsilon * root_correction if self.correct_epsilon else self.epsilon
@@ -110,9 +111,10 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay: w = w - a d w beside Adam's own step.
+    """Adam with decoupled weight decay: each step also computes w = w - a d w.
 
-    The decay pulls all weights alike, where Adam's coupled decay hardly pulls those with large gradients.
+    All weights decay at the same rate. Coupled decay, as in `Adam`, hardly affects weights with large
+    gradients.
 
     Parameters
     ----------
@@ -121,7 +123,7 @@ class AdamW(Adam):
     epsilon : float, default=1e-8
     amsgrad : bool, default=False
     weight_decay : float, default=0.01
-        d in the formula, multiplied by the learning rate (as in PyTorch).
+        d in the formula. It is multiplied by the learning rate a, as in PyTorch.
     decay_biases, clip_value, clip_norm
         See `Optimizer`.
 
@@ -158,14 +160,14 @@ class AdamW(Adam):
 
 
 class NAdam(Optimizer):
-    """Adam with Nesterov momentum, and a momentum with warm-up.
+    """Adam with Nesterov momentum, and a momentum coefficient that grows over the steps.
 
-    With b_t = beta_1 (1 - 0.5 * 0.96**(t * momentum_decay)) and P_t the product of b_1 to b_t:
+    With the notation of `Adam`, b_t = beta_1 (1 - 0.5 * 0.96**(t * momentum_decay)) and P_t = b_1 * ... * b_t:
 
         m = beta_1 m + (1 - beta_1) g,   v = beta_2 v + (1 - beta_2) g**2
         w = w - a ((1 - b_t) g / (1 - P_t) + b_{t+1} m / (1 - P_{t+1})) / (sqrt(v / (1 - beta_2**t)) + epsilon).
 
-    As in PyTorch; Keras differs in no term. Weight decay is coupled.
+    The formula equals PyTorch's and Keras's. Weight decay is coupled.
 
     Parameters
     ----------
@@ -184,7 +186,7 @@ class NAdam(Optimizer):
     """
 
     slots = ("mean", "mean_square")
-    _product = (0, 1.0)  # of the momenta up to a step, and which step
+    _momentum_product = (0, 1.0)  # a step t, and P_t
 
     def __init__(
         self,
@@ -214,11 +216,11 @@ class NAdam(Optimizer):
     ) -> None:
         mean += (1 - self.beta_1) * (gradients - mean)
         mean_square += (1 - self.beta_2) * (gradients * gradients - mean_square)
-        now, ahead = self._momentum(self.steps), self._momentum(self.steps + 1)
-        if self._product[0] != self.steps:  # once a step, which may move several blocks
-            self._product = self.steps, self.momentum_products(self.steps, 1)[0]
-        product = self._product[1]
-        look_ahead = (1 - now) / (1 - product) * gradients + ahead / (1 - product * ahead) * mean
+        current, following = self._momentum(self.steps), self._momentum(self.steps + 1)
+        if self._momentum_product[0] != self.steps:  # computed once for all blocks of a step
+            self._momentum_product = self.steps, self.momentum_products(self.steps, 1)[0]
+        product = self._momentum_product[1]
+        look_ahead = (1 - current) / (1 - product) * gradients + following / (1 - product * following) * mean
         root = np.sqrt(mean_square / (1 - self.beta_2**self.steps))
         parameters -= learning_rate * look_ahead / (root + self.epsilon)
 
@@ -226,7 +228,7 @@ class NAdam(Optimizer):
         return self.beta_1 * (1 - 0.5 * 0.96 ** (step * self.momentum_decay))
 
     def momentum_products(self, first: int, n_steps: int) -> list[float]:
-        """P_t of some steps, where those before them keep the beta_1 that they were done with.
+        """Return P_t for consecutive steps. Earlier steps enter with the beta_1 that they were done with.
 
         Parameters
         ----------
@@ -238,21 +240,21 @@ class NAdam(Optimizer):
         -------
         list of float
         """
-        done, product = self._product if self._product[0] < first else (0, 1.0)
+        done, product = self._momentum_product if self._momentum_product[0] < first else (0, 1.0)
         momenta = (self._momentum(step) for step in range(done + 1, first + n_steps))
         return list(accumulate(momenta, operator.mul, initial=product))[-n_steps:]
 
     def reset(self) -> None:
         super().reset()
-        self._product = (0, 1.0)
+        self._momentum_product = (0, 1.0)
 
     def state(self) -> dict[str, Any]:
-        own = {} if self._product[0] != self.steps else {"momentum_product": self._product[1]}
+        own = {} if self._momentum_product[0] != self.steps else {"momentum_product": self._momentum_product[1]}
         return {**super().state(), **own}
 
     def load_state(self, state: dict[str, Any]) -> None:
         others = {name: value for name, value in state.items() if name != "momentum_product"}
         super().load_state(others)
-        # Without one, as in states of earlier versions, it is worked out from the settings as they are now.
+        # States of earlier versions have no product. It is then computed from the current settings.
         known = "momentum_product" in state
-        self._product = (self.steps, float(state["momentum_product"])) if known else (0, 1.0)
+        self._momentum_product = (self.steps, float(state["momentum_product"])) if known else (0, 1.0)

@@ -12,9 +12,9 @@ from layernet.losses.loss import Loss, as_weights, bounded
 from layernet.sparse import as_sparse_rows, is_sparse
 from layernet.training.batches import Rows, batches, rows_of
 from layernet.training.data_validation import check_targets, prepare_inputs
-from layernet.training.given import GivenArrays
 from layernet.training.outputs import rows_in_a_block
 from layernet.training.storage import SelectedRows, dense_rows, stays_on_disk, stays_sparse
+from layernet.training.watched_arrays import WatchedArrays
 
 
 class TrainingData:
@@ -52,8 +52,8 @@ class TrainingData:
         Sample weights times class weights; read-only, and replaced as a whole.
     n_samples : int
     mean_weight : float
-    given : GivenArrays
-        The arrays that the user gave, watched for changes.
+    watched_arrays : WatchedArrays
+        The arrays of the user, which must not change during training.
     """
 
     # A number for each sample, which seeds the noise of its row. None: the position in the batch.
@@ -77,7 +77,7 @@ class TrainingData:
         inputs = prepare_inputs(network, X, "X", random)
         if len(network.parameter_vector) == 0:
             raise ValueError(f"{network!r} has no parameters to train: add a Dense layer, for instance.")
-        self.given = GivenArrays(X=X, y=y, sample_weight=sample_weight)
+        self.watched_arrays = WatchedArrays(X=X, y=y, sample_weight=sample_weight)
         self._inputs = read_only(inputs)
         self._add_targets(network, loss, y, sample_weight)
 
@@ -93,7 +93,7 @@ class TrainingData:
             Finite numbers.
         """
         data = cls.__new__(cls)
-        data.given = GivenArrays(X=X, y=y, sample_weight=sample_weight)
+        data.watched_arrays = WatchedArrays(X=X, y=y, sample_weight=sample_weight)
         data._inputs = X if isinstance(X, SelectedRows) else as_sparse_rows(X, network.dtype, True, "X")
         data._add_targets(network, loss, y, sample_weight)
         return data
@@ -128,7 +128,7 @@ class TrainingData:
                 "For another number of rows pass a function as X: fit(function, loss=...)."
             )
         self._inputs = read_only(inputs)
-        self.given.replace("X", X)
+        self.watched_arrays.replace("X", X)
         self.version += 1
 
     @property
@@ -140,7 +140,7 @@ class TrainingData:
     def targets(self, y: Any) -> None:
         targets = check_targets(self.network, self.loss, y, self.n_samples, "run.data.targets")
         self._targets = read_only(targets)
-        self.given.replace("y", y)
+        self.watched_arrays.replace("y", y)
         self.version += 1
 
     @property
@@ -151,7 +151,7 @@ class TrainingData:
     @weights.setter
     def weights(self, weights: Any) -> None:
         self._set_weights(None if weights is None else bounded(as_weights(weights, self.n_samples))[0])
-        self.given.replace("sample_weight", weights)
+        self.watched_arrays.replace("sample_weight", weights)
         self.version += 1
 
     def replace(self, X: Any, y: Any, sample_weight: Any) -> None:

@@ -148,7 +148,7 @@ def fit(
         if validation_data is not None:
             validation = prepare_validation_data(network, loss, validation_data)
             for name, array in zip(("X", "y", "sample_weight"), validation_data, strict=False):
-                data.given.replace(f"{name} of validation_data", array)
+                data.watched_arrays.replace(f"{name} of validation_data", array)
         refuse_doubled_activation(network, loss)
     run = Run(network, loss, optimizer, epochs, -(-data.n_samples // batch_size))
     note(run, validation=validation)

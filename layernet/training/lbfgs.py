@@ -13,10 +13,10 @@ from layernet.engine.plan import NotFiniteError
 from layernet.training.callback import Callback, call
 from layernet.training.data import TrainingData
 from layernet.training.divergence import divergence
-from layernet.training.given import may_write
 from layernet.training.history import StopReason
 from layernet.training.quasi_newton import minimize_many
 from layernet.training.run import Run, note, note_end
+from layernet.training.watched_arrays import may_write
 
 # SciPy's L-BFGS-B gives the same digits as scikit-learn. With more parameters its own work takes a fifth of the
 # time or more (20,000 one-hot rows, 50,000 parameters): it copies and rereads every vector.
@@ -74,7 +74,7 @@ def minimize(
             run.history.begin_row()
             call(callbacks, "on_epoch_begin", run)
             if may_write(callbacks):
-                data.given.refuse_changes()
+                data.watched_arrays.refuse_changes()
             values = {} if validate is None else validate()
             run.history.add(epoch=run.epoch, loss=float(loss), **values)
             call(callbacks, "on_epoch_end", run)

@@ -21,11 +21,11 @@ from layernet.training.data import TrainingData
 from layernet.training.data_validation import validate_batch_size
 from layernet.training.divergence import divergence
 from layernet.training.epoch_data import EpochData
-from layernet.training.given import may_write
 from layernet.training.history import History
 from layernet.training.metrics import EpochMetrics, Metric
 from layernet.training.run import Run, note, note_end
 from layernet.training.snapshot import Snapshot
+from layernet.training.watched_arrays import may_write
 
 
 def train(
@@ -84,7 +84,7 @@ def train(
                 average.begin(run.network)
             watches = may_write(callbacks)
             if watches:
-                data.given.refuse_changes()
+                data.watched_arrays.refuse_changes()
             call(callbacks, "on_train_begin", run)
             before = Snapshot(run.network)
             with plan.ready():
@@ -95,7 +95,7 @@ def train(
                         epoch_data.renew(data, epoch)
                     call(callbacks, "on_epoch_begin", run)
                     if watches:
-                        data.given.refuse_changes()
+                        data.watched_arrays.refuse_changes()
                     row = train_epoch(run, plan, data, order, metrics, callbacks, average, before)
                     with nullcontext() if average is None else average.in_place(run.network):
                         if validate is not None:

@@ -10,20 +10,21 @@ import numpy as np
 from layernet.layer import Layer
 from layernet.sparse import is_worth_keeping_sparse
 
-# Bytes. A memory-mapped array stays on disk if its copy in the network's type would be larger. Each batch then
-# converts its own rows: the file may not fit into memory. A smaller array is converted once, which is faster
-# than once an epoch. An array that has the network's type already is not copied, whatever its size.
+# Bytes. A memory-mapped array stays on disk if its copy in the network's type would be larger than this,
+# because the copy may not fit into memory. Each batch then converts its own rows. A smaller array is converted
+# once, which is faster than once an epoch. An array of the network's type is never copied.
 IN_MEMORY_LIMIT = 256 * 2**20
 
 
 class SelectedRows:
-    """Rows of an array, in an order of their own, that are read when they are indexed.
+    """Selected rows of an array on disk; indexing reads them.
 
     Parameters
     ----------
     array : ndarray of shape (n_rows, ...)
-        A large array on disk, of which `array[rows]` would be a copy in memory.
+        A large array on disk. `array[rows]` would copy the rows into memory.
     rows : ndarray of int, of shape (n_samples,)
+        Numbers of the rows, in the order of the samples.
 
     Examples
     --------
@@ -51,18 +52,18 @@ class SelectedRows:
 
 
 def select_rows(array: Any, rows: np.ndarray) -> Any:
-    """Rows of an array or a sparse matrix: a copy, or `SelectedRows` of a large array on disk."""
+    """Return rows of an array or a sparse matrix: a copy, or `SelectedRows` of a large array on disk."""
     return SelectedRows(array, rows) if stays_on_disk(array, array.dtype) else array[rows]
 
 
 def stays_on_disk(array: Any, dtype: np.dtype | None) -> bool:
-    """Whether an array is memory-mapped, and its copy of a given type would exceed `IN_MEMORY_LIMIT`."""
+    """Return whether an array is memory-mapped, and its copy of a type would exceed `IN_MEMORY_LIMIT`."""
     itemsize = 8 if dtype is None else dtype.itemsize  # a network without a type becomes float64
     return is_memory_mapped(array) and array.ndim > 0 and array.size * itemsize > IN_MEMORY_LIMIT
 
 
 def is_memory_mapped(array: Any) -> bool:
-    """Whether the numbers of an array are in a memory-mapped file: a `np.memmap`, or a view of one.
+    """Return whether an array is in a memory-mapped file: a `np.memmap`, or a view of one.
 
     Parameters
     ----------
@@ -80,12 +81,12 @@ def is_memory_mapped(array: Any) -> bool:
 
 
 def dense_rows(inputs: Any) -> np.ndarray:
-    """Array of sparse or selected rows; an array itself."""
+    """Return sparse or selected rows as an array, and an array as it is."""
     if isinstance(inputs, np.ndarray):
         return inputs
     return np.asarray(inputs) if isinstance(inputs, SelectedRows) else inputs.toarray()
 
 
 def stays_sparse(network: Layer, rows: Any) -> bool:
-    """Whether batches of a sparse matrix stay sparse: the network accepts them, and it is faster."""
+    """Return whether batches of a sparse matrix stay sparse: the network accepts them, and sparse is faster."""
     return network.accepts_sparse and is_worth_keeping_sparse(rows)

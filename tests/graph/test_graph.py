@@ -225,7 +225,7 @@ def test_what_is_no_network_is_refused():
         with pytest.raises(TypeError, match="draws a layer or a network, got"):
             computation_graph(thing, [1.0])
     estimator = MLPRegressor(hidden_layer_sizes=(2,), n_iter_no_change=1, tol=1).fit(np.eye(3), [1.0, 2.0, 3.0])
-    with pytest.raises(TypeError, match="Give its network_"):
+    with pytest.raises(TypeError, match="Pass its attribute network_"):
         computation_graph(estimator, [1.0, 0.0, 0.0])
 
 

@@ -72,7 +72,7 @@ def nadam_update(nadam: NAdam) -> Update:
         return of_gradient, of_mean, correction, nadam.epsilon, 1 - nadam.beta_1, 1 - nadam.beta_2
 
     def store_state(n_steps: int) -> None:
-        nadam._product = products[n_steps - 1]
+        nadam._momentum_product = products[n_steps - 1]
 
     return Update(kernels.nadam, columns, store_state)
 

@@ -5,7 +5,7 @@ import pytest
 from scipy.sparse import csr_array
 
 from layernet import Callback, Dense, MLPRegressor, Sequential
-from layernet.training.given import CHECKSUM_NUMBERS, GivenArrays
+from layernet.training.watched_arrays import MAX_CHECKSUM_NUMBERS, WatchedArrays
 
 random = np.random.default_rng(0)
 X = random.integers(-3, 4, (32, 5))
@@ -116,8 +116,8 @@ def test_a_function_may_return_the_same_array_again():
 
 
 def test_of_a_large_array_some_rows_are_looked_at():
-    large = np.zeros((CHECKSUM_NUMBERS, 3))
-    given = GivenArrays(X=large, y=[1, 2], sample_weight=None)
+    large = np.zeros((MAX_CHECKSUM_NUMBERS, 3))
+    given = WatchedArrays(X=large, y=[1, 2], sample_weight=None)
     given.refuse_changes()
     given.refuse_changes()
     large += 1
