@@ -100,7 +100,7 @@ def reason_not_writable(path: Path) -> str | None:
 
 
 def learning_curve(history: History, rows: int = 8, width: int = 40) -> str:
-    """Losses and accuracy over the epochs as text, with a bar for the accuracy on held-out data.
+    """Return the losses and accuracy over the epochs as text, with a bar for the accuracy on held-out data.
 
     The bar shows accuracies from 0.8 to 1, in a character that every terminal can print.
     """

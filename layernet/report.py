@@ -94,7 +94,7 @@ def digits_report(
 
 
 def learning_curve(history: History) -> str:
-    """Curves of loss and accuracy over the epochs, on the training data and on held-out data."""
+    """Return the curves of loss and accuracy over the epochs, on the training data and on held-out data."""
     key = (
         f'<p class="faint keys"><span>{swatch(1)}training, with noise and dropout</span> '
         f"<span>{swatch(2)}held out</span></p>"
@@ -110,7 +110,7 @@ def learning_curve(history: History) -> str:
 
 
 def first_weights(network: Layer, shape: tuple[int, int], most: int = 40) -> str:
-    """Weights of the units of the first dense layer, each as an image of the shape of the inputs."""
+    """Return the weights of the units of the first dense layer, each as an image of the shape of the inputs."""
     weights = next(layer for layer in network.walk() if isinstance(layer, Dense)).weights
     shown = min(most, weights.shape[1])
     pictures = []
@@ -161,7 +161,7 @@ def hardest_digits(
     losses: np.ndarray,
     most: int = 12,
 ) -> str:
-    """Images with the highest loss, with their true and their predicted classes."""
+    """Return the images with the highest loss, with their true and their predicted classes."""
     items = []
     for index in np.argsort(-losses)[:most]:
         true, found = targets[index], predicted[index]

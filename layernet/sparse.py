@@ -13,16 +13,16 @@ from layernet.validation import FLOAT_TYPES, blocks_of
 # features by 100 units, on one thread): where more than about this part of all numbers is there, dense batches
 # are as fast or faster.
 DENSE_ENOUGH = 0.25
-# A gradient of up to so many numbers stays in the cache while entries are added to it in the order of the rows.
-# A larger one is computed feature by feature (200 rows of 40,000 features by 100 units: 2.3 instead of 3.9
-# milliseconds).
+# A gradient of up to this many numbers stays in the cache while entries are added to it in the order of the
+# rows. A larger one is computed feature by feature (200 rows of 40,000 features by 100 units: 2.3 instead of
+# 3.9 milliseconds).
 NUMBERS_IN_CACHE = 2**18
 # How many numbers of a larger gradient are computed at once: a temporary of 8 MB of float64.
 NUMBERS_AT_ONCE = 2**20
 
 
 def is_sparse(value: Any) -> bool:
-    """Whether a value is one of SciPy's sparse matrices or arrays; found without importing SciPy."""
+    """Return whether a value is one of SciPy's sparse matrices or arrays; found without importing SciPy."""
     return hasattr(value, "toarray") and hasattr(value, "tocsr")
 
 
@@ -117,12 +117,12 @@ def require_finite_entries(rows: Any, name: str) -> None:
 
 
 def are_sparse_rows(value: Any) -> bool:
-    """Whether a value is a `csr_array`, as `as_sparse_rows` returns it."""
+    """Return whether a value is a `csr_array`, as `as_sparse_rows` returns it."""
     return type(value).__name__ == "csr_array" and getattr(value, "format", None) == "csr"
 
 
 def is_worth_keeping_sparse(rows: Any) -> bool:
-    """Whether products with sparse rows are faster than with the same rows as an array; see `DENSE_ENOUGH`."""
+    """Return whether products with sparse rows are faster than with an array; see `DENSE_ENOUGH`."""
     return rows.nnz <= DENSE_ENOUGH * rows.shape[0] * rows.shape[1]
 
 
@@ -153,7 +153,7 @@ def write_weight_gradient(rows: Any, grad_output: np.ndarray, gradient: np.ndarr
 
 
 def sums_by_feature(rows: Any, grad_output: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The rows of rows.T @ grad_output of those features that occur in the rows, some at a time.
+    """Compute the rows of rows.T @ grad_output for the features that occur in the rows, in blocks.
 
     Yields
     ------

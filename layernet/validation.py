@@ -221,7 +221,7 @@ def require_number(
 
 
 def as_count(value: Any, name: str) -> int:
-    """A whole number of at least 1, or a ValueError."""
+    """Return a whole number of at least 1, or raise a ValueError."""
     if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}.")
     return int(value)

@@ -390,7 +390,7 @@ LAYOUTS: dict[str, Callable[[np.ndarray], Any]] = {
 
 
 def is_importable(layer: Layer) -> bool:
-    """Whether pickle can find the classes by their names: not those defined inside a function."""
+    """Return whether pickle can find the classes by their names: not those defined inside a function."""
     kinds = {type(inner) for inner in layer.walk()}
     return all(getattr(sys.modules.get(kind.__module__), kind.__qualname__, None) is kind for kind in kinds)
 

@@ -121,7 +121,7 @@ class Entries(Sequence[np.ndarray]):
 
 
 def random_directions(shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
-    """Directions that each move all entries of an array."""
+    """Return directions that each move all entries of an array."""
     return random.standard_normal((DIRECTIONS, *shape))
 
 

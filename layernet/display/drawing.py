@@ -95,7 +95,7 @@ def logarithmic_ticks(low: float, high: float) -> list[float]:
 
 
 def equally_precise(ticks: list[float]) -> list[str]:
-    """Texts of numbers, all with the same number of decimal places: 0.8, 0.9, 1.0."""
+    """Return numbers as texts, all with the same number of decimal places: 0.8, 0.9, 1.0."""
     texts = [f"{tick:g}" for tick in ticks]
     if any("e" in text for text in texts):
         return texts
@@ -104,7 +104,7 @@ def equally_precise(ticks: list[float]) -> list[str]:
 
 
 def swatch(number: int) -> str:
-    """A short piece of line 1, or dashed of line 2, for the legend before the name of a curve.
+    """Return a short piece of a curve for a legend: solid for curve 1, dashed for curve 2.
 
     The name keeps the color of the text, because the colors of lines have too little contrast for text.
     """
@@ -115,7 +115,7 @@ def swatch(number: int) -> str:
 
 
 def picture(pixels: np.ndarray, description: str, size: int = 48) -> str:
-    """Array of pixels as an image element that contains the data.
+    """Return an array of pixels as an image element that contains the data.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ def as_image(svg: str, description: str) -> str:
 
 
 def mimebundle(shown: Any, svg: str) -> dict[str, str]:
-    """Representations of a figure that Jupyter stores: text, HTML and an image.
+    """Return the representations of a figure for Jupyter: text, HTML and an image.
 
     Jupyter shows the HTML. Other programs, and sites that remove SVG from HTML, show the image.
 
@@ -206,7 +206,7 @@ def _chunk(kind: bytes, content: bytes = b"") -> bytes:
 
 
 def signed_colors(values: np.ndarray) -> np.ndarray:
-    """Colors of values: blue below zero, white at zero, orange above, on one scale for both signs.
+    """Return colors for values: blue below zero, white at zero, orange above, on one scale for both signs.
 
     Parameters
     ----------
@@ -223,5 +223,5 @@ def signed_colors(values: np.ndarray) -> np.ndarray:
 
 
 def shades(values: np.ndarray) -> np.ndarray:
-    """Shades of gray of values that are at least zero: white at zero, black at the largest."""
+    """Return shades of gray for values that are at least zero: white at zero, black at the largest."""
     return (255 * (1 - values / (values.max() or 1))).round().astype(np.uint8)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def summary_text(network: Layer) -> str:
-    """A table of the layers of a network, with the output shape and the number of parameters of each."""
+    """Return a table of the layers of a network, with the output shape and the number of parameters of each."""
     rows = [("layer", "output shape", "parameters"), *_rows(network, 0)]
     widths = [max(len(row[column]) for row in rows) for column in range(3)]
     lines = [f"{a.ljust(widths[0])}  {b.ljust(widths[1])}  {c.rjust(widths[2])}".rstrip() for a, b, c in rows]
@@ -21,7 +21,7 @@ def summary_text(network: Layer) -> str:
 
 
 def summary_html(network: Layer) -> str:
-    """The summary as an HTML table that can be folded."""
+    """Return the summary as an HTML table that can be folded."""
     code = '<code style="white-space:pre;background:none">{}</code>'
     rows = [(Html(code.format(escape(name))), shape, count) for name, shape, count in _rows(network, 0)]
     table = html_table(rows, ("layer", "output shape", "parameters"), numeric={2})

@@ -26,7 +26,7 @@ def html_table(
     class_name: str = "",
     cell_style: Callable[[int, int], str] | None = None,
 ) -> str:
-    """A table as an HTML element that scrolls if it is wider than the page.
+    """Return a table as an HTML element that scrolls if it is wider than the page.
 
     The styles are inline, because sites that show notebooks drop style sheets. No color is set, so that the
     table has the colors of a light page and of a dark one. Spaces separate the cells, so that the table is

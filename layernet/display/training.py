@@ -62,7 +62,7 @@ def training_html(network: Layer, history: History) -> str:
 
 
 def training_svg(history: History) -> str | None:
-    """Losses over the epochs as an SVG document; None if there are fewer than two epochs.
+    """Return the losses over the epochs as an SVG document; None if there are fewer than two epochs.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def training_svg(history: History) -> str | None:
 
 
 def losses_over_epochs(history: History) -> dict[str, list[float]]:
-    """The losses by their names; none of fewer than two epochs."""
+    """Return the losses by their names; empty for fewer than two epochs."""
     if len(history.get("loss", [])) < 2:
         return {}
     lines = {"training loss": history["loss"]}
@@ -98,7 +98,7 @@ def losses_over_epochs(history: History) -> dict[str, list[float]]:
 
 
 def is_positive(lines: dict[str, list[float]]) -> bool:
-    """Whether all values are positive, so that a logarithmic scale can show them."""
+    """Return whether all values are positive, so that a logarithmic scale can show them."""
     return all(value > 0 for line in lines.values() for value in line)
 
 

@@ -20,10 +20,10 @@ ENGINES = ("auto", "compiled", "formulas")
 # microseconds on each layer, most of which kernels save. So the loading pays from this many layers on, summed
 # over all steps.
 MIN_LAYERS_OF_ALL_STEPS = 5_000
-# Kernels save another 20 microseconds for every so many parameters that are moved: Adam takes 5 to 10
-# nanoseconds per parameter by formulas, and 0.5 to 3 by kernels.
+# For this many updated parameters, kernels save another 20 microseconds: Adam takes 5 to 10 nanoseconds per
+# parameter by formulas, and 0.5 to 3 by kernels.
 PARAMETERS_PER_LAYER = 4_000
-# Loading kernels for inference takes 30 to 50 milliseconds. Formulas take twice that for so many
+# Loading kernels for inference takes 30 to 50 milliseconds. Formulas take twice that for this many
 # multiplications in all rows, activations included. Kernels take 0.6 of the formulas' time where layers are
 # narrow, and the same time where products dominate.
 MIN_MULTIPLICATIONS_OF_INFERENCE = 2_000_000_000

@@ -15,11 +15,11 @@ from layernet.containers import first_layers
 from layernet.interrupts import uninterrupted
 from layernet.layer import Layer
 
-# A step whose largest product has at most so many multiplications runs on one thread. With two, 200 x 64 x
+# A step whose largest product has at most this many multiplications runs on one thread. With two, 200 x 64 x
 # 100 gains a tenth on idle cores; on busy ones threads wait for each other, and a fit takes several times as
 # long (benchmarks/estimators.py).
 SMALL_MULTIPLICATIONS = 4_000_000
-# An update of so many parameters takes a millisecond or more, which is worth a second thread.
+# An update of this many parameters takes a millisecond or more, which is worth a second thread.
 MANY_WEIGHTS = 500_000
 # Each worker reads all weights, which is not worth it for fewer rows.
 MIN_ROWS_PER_WORKER = 32

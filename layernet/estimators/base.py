@@ -101,7 +101,7 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
     # --- the same for all ---
 
     def _has_partial_fit(self) -> bool:
-        """Whether `partial_fit` is available; scikit-learn expects an AttributeError if it is not."""
+        """Return whether `partial_fit` is available; scikit-learn expects an AttributeError if it is not."""
         if self._uses_lbfgs:
             raise AttributeError(
                 "partial_fit is only available for stochastic optimizers. lbfgs is not stochastic."

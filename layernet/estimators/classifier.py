@@ -137,7 +137,7 @@ class BaseClassifier(ClassifierMixin, NetworkEstimator):
         return targets.with_class_weight(self.class_weight, y)
 
     def _loss_has_probabilities(self) -> bool:
-        """Whether the loss, before any fit, promises probabilities."""
+        """Return whether the loss, before any fit, promises probabilities."""
         if isinstance(self.loss, str):
             return self.loss != "hinge"
         return isinstance(self.loss, (BinaryCrossEntropy, CrossEntropy))

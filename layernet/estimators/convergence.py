@@ -23,7 +23,8 @@ class Convergence(Callback):
     tol : float
         An epoch has improved if its loss is lower (its score higher) than the best one by at least `tol`.
     n_iter_no_change : int or inf
-        Training stops, or the learning rate falls, after more than so many epochs in a row without improvement.
+        Training stops, or the learning rate falls, after more than this many epochs in a row without
+        improvement.
     early_stopping : bool
         Whether the history's column `val_score` is watched, and the network gets the parameters of the best
         epoch in the end.

@@ -47,7 +47,7 @@ class UnitLength(Layer):
 
 
 def suspects() -> Sequential:
-    """A network for inputs of 4 features, in which one layer has a wrong backward pass."""
+    """Return a network for inputs of 4 features, in which one layer has a wrong backward pass."""
     layers = [Dense(6), Gate(), Dense(6), Center(), Dense(5), UnitLength(), Dense(4), Softplus(), Dense(3)]
     return Sequential(layers).build(4, random_state=0)
 
@@ -151,7 +151,7 @@ def corrected(answer: Any, grader: Grader) -> None:
 
 
 def is_layer_class(answer: object) -> bool:
-    """Whether an answer is a class of layers, rather than a layer or something else."""
+    """Return whether an answer is a class of layers, rather than a layer or something else."""
     return isinstance(answer, type) and issubclass(answer, Layer)
 
 

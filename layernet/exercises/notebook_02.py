@@ -70,7 +70,7 @@ def pipeline(answer: Any, grader: Grader) -> None:
 def mean_accuracy(
     models: list[Any], tumours: np.ndarray, kinds: np.ndarray, folds: list[tuple[np.ndarray, np.ndarray]]
 ) -> float:
-    """The mean accuracy of models on the rows that each has not seen."""
+    """Return the mean accuracy of models on the rows that each has not seen."""
     pairs = zip(models, folds, strict=True)
     return float(np.mean([model.score(tumours[rows], kinds[rows]) for model, (_, rows) in pairs]))
 
@@ -118,7 +118,7 @@ def search(answer: Any, grader: Grader) -> None:
 
 
 def judges_by_the_quantile_loss(answer: GridSearchCV, grader: Grader) -> bool:
-    """Whether the search's score falls on a line with the mean quantile loss, whatever the line's slope."""
+    """Return whether the search's score is a linear function of the mean quantile loss."""
     metric = answer.scoring[answer.refit] if isinstance(answer.scoring, dict) else answer.scoring
     scorer = check_scoring(answer.estimator, scoring=metric)
 
@@ -213,13 +213,13 @@ def is_band(grader: Grader, name: str, answer: Any, expected: np.ndarray) -> Non
 
 
 def small_network() -> MLPRegressor:
-    """A regressor that is trained in a moment."""
+    """Return a regressor that is trained in a moment."""
     return MLPRegressor(
         hidden_layer_sizes=(6,), learning_rate_init=0.02, batch_size=40, max_iter=30, random_state=0
     )
 
 
 def ends(model: MLPRegressor, low: float, high: float, X: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """The two quantiles of each row, by networks fitted one by one."""
+    """Return the two quantiles of each row, by networks fitted one by one."""
     fits = [clone(model).set_params(loss=QuantileLoss(q)).fit(X, y) for q in (low, high)]
     return np.column_stack([fit.predict(X) for fit in fits])

@@ -110,7 +110,7 @@ def range_test(answer: Any, grader: Grader) -> None:
 
 
 def losses_of(net: Sequential, X: np.ndarray, y: np.ndarray, rates: np.ndarray) -> list[float]:
-    """The loss before each step; the network gets its parameters back."""
+    """Return the loss before each step; the network gets its parameters back."""
     before, bound, losses = net.parameter_vector.copy(), CrossEntropy().bind(y), []
     for rate in rates:
         outputs = net.forward_pass(X)

@@ -147,7 +147,7 @@ def variance_factor(answer: Any, grader: Grader) -> None:
 
 
 def bend(begins: float, below: float, above: float) -> Callable[..., Any]:
-    """A function of two straight lines that meet in zero at some place."""
+    """Return a function of two straight lines that meet in zero at some place."""
     return lambda z: np.where(z > begins, above, below) * (z - begins)
 
 

@@ -132,7 +132,7 @@ class NeuronGraph:
         return copy.deepcopy(self._network)
 
     def node(self, name: str) -> Node:
-        """A neuron by its name.
+        """Return a neuron by its name.
 
         Raises
         ------

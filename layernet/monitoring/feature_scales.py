@@ -8,7 +8,7 @@ import numpy as np
 
 # Bins of a feature's values, for its share of the targets' variance.
 FEATURE_BINS = 8
-# At most so many features are compared.
+# Largest number of features that are compared.
 MAX_FEATURES = 256
 # A feature is small if its standard deviation is below this part of the largest. Its gradients are smaller by
 # the same factor, and gradient descent on its weight is slower by the square.

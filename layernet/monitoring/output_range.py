@@ -10,7 +10,7 @@ from layernet.containers import chain_of
 from layernet.layer import Layer
 from layernet.losses.loss import Loss
 
-# At most so many outputs are optimized for the lowest loss.
+# Largest number of outputs that are optimized for the lowest loss.
 MAX_NUMBERS = 2**18
 # Bisection steps: the last interval is below a millionth of the first.
 N_BISECTIONS = 24

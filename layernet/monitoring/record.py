@@ -68,7 +68,7 @@ class BlockMeans:
     Parameters
     ----------
     max_blocks : int
-        When so many blocks are full, pairs of neighbors are merged and `block_length` doubles.
+        When this many blocks are full, pairs of neighbors are merged and `block_length` doubles.
 
     Attributes
     ----------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-# Smaller batches are taken together. An optimizer averages over about so many rows, so that the order within
+# Smaller batches are taken together. An optimizer averages over about this many rows, so that the order within
 # fewer rows does no harm.
 MIN_BATCH_ROWS = 16
 

@@ -105,12 +105,12 @@ def call(callbacks: Iterable[Callback], hook: str, run: Run) -> None:
 
 
 def has_own(callback: Callback, hook: str) -> bool:
-    """Whether a callback overrides a hook, by its class or by a function assigned to the object."""
+    """Return whether a callback overrides a hook, by its class or by a function assigned to the object."""
     return getattr(getattr(callback, hook), "__func__", None) is not getattr(Callback, hook)
 
 
 def needs_every_batch(callback: Callback) -> bool:
-    """Whether `on_batch_end` must be called after every batch.
+    """Return whether `on_batch_end` must be called after every batch.
 
     `every_batch = False` of a class applies to the `on_batch_end` that this class defines or inherits, not to
     that of a subclass.

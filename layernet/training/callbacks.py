@@ -255,7 +255,7 @@ def require_bool(owner: object, name: str, value: Any, alternative: str = "") ->
 
 
 def checked_monitor(monitor: Any, owner: str) -> Monitored:
-    """A `monitor` argument, or a TypeError if it is neither a name nor a function."""
+    """Return a `monitor` argument, or raise a TypeError if it is neither a name nor a function."""
     if not isinstance(monitor, str) and (not callable(monitor) or isinstance(monitor, type)):
         raise TypeError(
             f"{owner}: monitor must be a column of the history, such as 'val_loss', or a function of the "
@@ -265,7 +265,7 @@ def checked_monitor(monitor: Any, owner: str) -> Monitored:
 
 
 def larger_is_better(monitor: Monitored, run: Run, stated: bool | None, owner: str) -> bool:
-    """Whether larger values are better: as stated, as the monitor function declares, or by the column."""
+    """Return whether larger values are better: as stated, as the monitor declares, or by the column."""
     if stated is not None:
         return stated
     if callable(monitor):
@@ -277,7 +277,7 @@ def larger_is_better(monitor: Monitored, run: Run, stated: bool | None, owner: s
 
 
 def monitored_value(monitor: Monitored, run: Run, owner: str) -> float:
-    """The last entry of the monitored column, or the value of the monitor function."""
+    """Return the last entry of the monitored column, or the value of the monitor function."""
     if callable(monitor):
         return float(monitor(run.network))
     if monitor not in run.history:

@@ -191,7 +191,7 @@ class TrainingData:
         return is_sparse(self.inputs) and stays_sparse(self.network, self.inputs)
 
     def in_one_piece(self, name: str, dtype: np.dtype) -> np.ndarray | None:
-        """The `inputs` or the `targets` as kernels read them: contiguous, and of a given type.
+        """Return the `inputs` or the `targets` in the form that kernels read: contiguous, of a given type.
 
         Parameters
         ----------

@@ -14,7 +14,7 @@ from layernet.validation import FLOAT_TYPES, as_array, as_float_array, require_d
 
 
 def check_inputs(network: Layer, X: Any, name: str) -> Any:
-    """Inputs as an array or as sparse rows, or an error if they are empty or not finite.
+    """Return inputs as an array or as sparse rows, or raise an error if they are empty or not finite.
 
     Parameters
     ----------
@@ -71,7 +71,7 @@ def validate_inputs(network: Layer, inputs: Any) -> Any:
 
 
 def prepare_inputs(network: Layer, X: Any, name: str, random: np.random.Generator | None = None) -> Any:
-    """Inputs as the network takes them; builds a network that is not built yet.
+    """Return inputs in the form that the network takes; build a network that is not built yet.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def prepare_inputs(network: Layer, X: Any, name: str, random: np.random.Generato
 
 
 def check_targets(network: Layer, loss: Loss, y: Any, n_samples: int, name: str) -> np.ndarray:
-    """Targets in the form that the loss takes, or an error unless there is one for each sample."""
+    """Return targets in the form that the loss takes, or raise an error unless each sample has one."""
     if y is None:
         raise ValueError(
             f"{name} is None, and training needs a target for each sample. An autoencoder's targets are its "

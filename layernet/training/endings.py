@@ -87,7 +87,7 @@ def refuse_doubled_activation(network: Layer, loss: Loss) -> None:
 
 
 def endings(network: Layer) -> Iterator[list[Layer]]:
-    """Layers without parameters at the end of a network; for each branch of a `Concat` at the end.
+    """Return the layers without parameters at the end of a network; for each branch of a `Concat` at the end.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ def endings(network: Layer) -> Iterator[list[Layer]]:
 
 
 def computes(layers: list[Layer], function: Callable[[np.ndarray], np.ndarray]) -> bool:
-    """Whether a chain of layers computes a function, compared on four rows of random numbers."""
+    """Return whether a chain of layers computes a function, compared on four rows of random numbers."""
     shape, dtype = layers[0].input_shape, layers[0].dtype
     if not shape:
         return False

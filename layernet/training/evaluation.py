@@ -30,7 +30,7 @@ def evaluate(
     metrics: Any = (),
     engine: str = "auto",
 ) -> dict[str, float]:
-    """Loss and metrics of a network on data, in inference mode.
+    """Return the loss and metrics of a network on data, in inference mode.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def evaluate(
 def evaluate_outputs(
     outputs: np.ndarray, y: Any, sample_weight: Any, loss: Loss, metrics: Mapping[str, Metric]
 ) -> dict[str, Any]:
-    """Loss and metrics of the outputs of a network.
+    """Return the loss and metrics of the outputs of a network.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def validation_columns(
     engine: str,
     plans: InferencePlans,
 ) -> dict[str, Any]:
-    """Loss and metrics on validation data, by the names of their columns in the history.
+    """Return the loss and metrics on validation data, by the names of their columns in the history.
 
     Parameters
     ----------

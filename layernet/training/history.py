@@ -107,7 +107,7 @@ class History(dict[str, list[Any]]):
         self._n_rows, self._open = len(self.get("epoch", ())) + 1, set()
 
     def larger_is_better(self, name: str) -> bool:
-        """Whether larger values of a column are better.
+        """Return whether larger values of a column are better.
 
         Parameters
         ----------
@@ -134,7 +134,7 @@ class History(dict[str, list[Any]]):
         )
 
     def best(self, name: str = "loss", larger_is_better: bool | None = None) -> int:
-        """Number of the first epoch with the best value of a column; NaN is never the best.
+        """Return the number of the first epoch with the best value of a column; NaN is never the best.
 
         Parameters
         ----------
@@ -204,7 +204,7 @@ class History(dict[str, list[Any]]):
         return figure
 
     def _numbers(self, name: str) -> np.ndarray | None:
-        """A column as floats, or None if an epoch has no number."""
+        """Return a column as floats, or None if an epoch has no number."""
         try:
             values = np.array([math.nan if value is None else value for value in self[name]], float)
         except (TypeError, ValueError):  # arrays, or words
@@ -212,14 +212,14 @@ class History(dict[str, list[Any]]):
         return values if values.shape == (len(self.get("epoch", ())),) else None
 
     def _curves(self) -> list[list[str]]:
-        """Names of the columns to plot, one list for each axes."""
+        """Return the names of the columns to plot, one list for each axes."""
         plain = [n for n in self if not n.startswith("val_") and n not in ("epoch", "learning_rate", "seconds")]
         groups = [[name, *([f"val_{name}"] if f"val_{name}" in self else [])] for name in plain]
         drawn = [[name for name in names if self._numbers(name) is not None] for names in groups]
         return [names for names in drawn if names] or [[]]
 
     def _table(self) -> tuple[list[str], list[tuple[str, ...]], list[str]]:
-        """Names and rows of the columns with an entry for each epoch, and descriptions of the other columns."""
+        """Return names and rows of the columns with an entry for each epoch, and texts of the other columns."""
         epochs = len(self.get("epoch", ()))
         # A callback may append to a list itself, and not in every epoch.
         shown = {name: values for name, values in self.items() if len(values) == epochs}

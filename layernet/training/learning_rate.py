@@ -336,7 +336,7 @@ def start_and_noise(losses: np.ndarray, keep: float) -> tuple[float, float]:
 
 
 def suggest(rates: np.ndarray, smoothed: np.ndarray, noise: float = 0.0) -> float | None:
-    """A quarter of the learning rate at which nine tenths of the fall are done; None without a fall.
+    """Return a quarter of the learning rate at which nine tenths of the fall are done; None without a fall.
 
     Parameters
     ----------
@@ -363,7 +363,7 @@ def suggest(rates: np.ndarray, smoothed: np.ndarray, noise: float = 0.0) -> floa
 
 
 def enough_rows(X: Any, y: Any, n_needed: int, random: np.random.Generator) -> tuple[Any, Any]:
-    """The data, or a random subset of the needed number of rows."""
+    """Return the data, or a random subset of the needed number of rows."""
     X = X.tocsr() if is_sparse(X) else np.asarray(X)
     n_rows = X.shape[0] if X.ndim else 0
     if n_rows <= n_needed or len(y) != n_rows:

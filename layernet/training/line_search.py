@@ -94,7 +94,7 @@ def search(function: Callable[[float], tuple[float, float]], start: Point, step:
 def next_step(
     best: Point, other: Point, now: Point, has_minimum: bool, low: float, high: float
 ) -> tuple[float, bool]:
-    """The next step, by cubic and quadratic interpolation, and whether the interval contains a minimum."""
+    """Return the next step, by interpolation, and whether the interval contains a minimum."""
     change = now.step - best.step
     turns = now.slope * math.copysign(1.0, best.slope) < 0
     if now.value > best.value:  # higher: the minimum lies between both

@@ -66,7 +66,7 @@ METRICS = {"accuracy": accuracy}
 
 
 def as_metrics(metrics: Any, loss: Loss | None = None) -> dict[str, Metric]:
-    """Metrics by name, from names and functions of (targets, outputs).
+    """Return metrics by name, from names and functions of (targets, outputs).
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def as_metrics(metrics: Any, loss: Loss | None = None) -> dict[str, Metric]:
 
 
 def named_metrics(metrics: Any) -> Iterable[tuple[str, Metric]]:
-    """Pairs of a name and a function."""
+    """Return pairs (name, function) of metrics."""
     if metrics is None:
         pairs = []
     elif isinstance(metrics, Mapping):

@@ -27,7 +27,7 @@ def outputs_in_blocks(
     plans: InferencePlans | None = None,
     check: Callable[[np.ndarray], None] | None = None,
 ) -> np.ndarray:
-    """Outputs of a network for many rows, in inference mode, with intermediate values for a few blocks only.
+    """Return the outputs of a network for many rows, in inference mode, computed in blocks.
 
     Parameters
     ----------
@@ -73,5 +73,5 @@ def outputs_in_blocks(
 
 
 def rows_in_a_block(inputs: Any) -> int:
-    """Number of rows of a block of inputs, outside of training steps."""
+    """Return the number of rows of a block of inputs, outside of training steps."""
     return max(1, min(EVALUATION_BATCH_SIZE, EVALUATION_BATCH_NUMBERS // max(1, math.prod(inputs.shape[1:]))))
