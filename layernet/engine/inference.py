@@ -248,10 +248,10 @@ class InferencePlan:
 
         block_size = block_size or worker.block_size
         is_shared = worker.is_thread_safe and n_rows > block_size
-        product = min(n_rows, worker.rows_per_product) * worker.largest_product
+        n_multiplications = min(n_rows, worker.rows_per_product) * worker.largest_product  # of one product
         # BLAS would use two threads for products of these sizes, which one thread computes faster.
         one_thread = is_shared or (
-            n_rows > 1 and MIN_MULTIPLICATIONS_FOR_BLAS_THREADS < product <= SMALL_MULTIPLICATIONS
+            n_rows > 1 and MIN_MULTIPLICATIONS_FOR_BLAS_THREADS < n_multiplications <= SMALL_MULTIPLICATIONS
         )
         in_training = [layer for layer in worker.layers if layer.training]
         if n_rows <= block_size and not one_thread and not in_training:

@@ -59,7 +59,7 @@ class CrossEntropy(Loss):
         self.class_weight = class_weight
 
     def prepare(self, targets: Any, output_shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        """Class numbers of shape (n_samples,), or probabilities of shape (n_samples, n_classes)."""
+        """Return class numbers of shape (n_samples,), or probabilities of shape (n_samples, n_classes)."""
         targets = np.asarray(targets)
         if len(output_shape) != 1:
             raise ValueError(
@@ -109,7 +109,7 @@ class CrossEntropy(Loss):
         return gradient
 
     def is_predicted(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """The largest logit of a row is that of the class, or of the most probable class."""
+        """Return whether the largest logit of each row is that of the class, or of the most probable class."""
         return outputs.argmax(axis=1) == (targets if targets.ndim == 1 else targets.argmax(axis=1))
 
     def _mean_by_targets(self, values: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -193,7 +193,7 @@ class BinaryCrossEntropy(Loss):
         self.neg_weight = as_label_weights(self, "neg_weight", neg_weight)
 
     def prepare(self, targets: Any, output_shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        """Labels of the outputs' shape, between 0 and 1."""
+        """Return labels of the outputs' shape, between 0 and 1."""
         for name in ("pos_weight", "neg_weight"):
             weights = getattr(self, name)
             if isinstance(weights, tuple) and output_shape != (len(weights),):
@@ -225,7 +225,7 @@ class BinaryCrossEntropy(Loss):
         return yes, yes + w * (1 - targets)
 
     def is_predicted(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Each logit is above 0 where its label is above 1/2, and nowhere else."""
+        """Return whether each row's logits are above 0 exactly where its labels are above 1/2."""
         return all_labels_match(outputs > 0, targets > 0.5)
 
 
@@ -256,7 +256,7 @@ class HingeLoss(Loss):
         self.margin = require_number(self, "margin", margin, above=0)
 
     def prepare(self, targets: Any, output_shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        """Class numbers of shape (n_samples,); for a single output -1 and 1, or 0 and 1."""
+        """Return class numbers of shape (n_samples,); for a single output -1 and 1, or 0 and 1."""
         if output_shape == (1,):
             targets = super().prepare(targets, output_shape, dtype)
             if not np.isin(targets, (-1, 0, 1)).all() or ((targets == 0).any() and (targets == -1).any()):
@@ -291,7 +291,7 @@ class HingeLoss(Loss):
         return record
 
     def is_predicted(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """The largest score is that of the class; a single score has the sign of the target."""
+        """Return whether the largest score is that of the class, or a single score has the target's sign."""
         if targets.ndim == 2:
             return all_labels_match(outputs > 0, targets > 0)
         return outputs.argmax(axis=1) == targets
