@@ -485,7 +485,7 @@ def test_figures_of_a_range():
     assert finding.layer == "3 Sigmoid"
     floor = np.mean((np.clip(y, 0, 1) - y) ** 2)
     assert "outputs lie between 0 and 1" in finding.measurement
-    assert f"the loss cannot fall below {floor:.3g}, {floor:.0%} of what the best" in finding.measurement
+    assert f"the loss cannot fall below {floor:.3g}, {floor:.0%} of the loss of the best" in finding.measurement
 
 
 # --- estimators ---
