@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 AnyLayer = TypeVar("AnyLayer", bound=Layer)
 
 # How many workers share a batch: the last of three has no row of the last batch.
-TEAMS = (2, 3)
+WORKER_COUNTS = (2, 3)
 # More rows than the buffers of inference hold.
 MANY_ROWS = 1100
 
@@ -92,7 +92,7 @@ def check_kernel(
                 (n_samples, False, 1),
                 (n_samples, True, 1),
                 (fewest, False, 1),
-                *((n_samples, True, n) for n in TEAMS),
+                *((n_samples, True, n) for n in WORKER_COUNTS),
             ),
         ):
             yield (

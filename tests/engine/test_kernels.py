@@ -283,7 +283,7 @@ def test_the_verdict_on_a_step(loss, gradients, expected, dtype):
     totals, statuses = program.worker_rows(1), program.worker_rows(1, np.int64)
     record = program.zeros(1, 3)
     program.emit(losses.sum_losses, np.full((1, 1), loss, dtype), totals, statuses)
-    program.emit(losses.check_gradients, np.array([gradients], dtype), statuses)
+    program.emit(losses.check_finite_gradients, np.array([gradients], dtype), statuses)
     program.emit(losses.finish_step, totals, record, statuses)
     machine = run(program)
     assert machine.status == expected

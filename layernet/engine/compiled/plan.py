@@ -241,7 +241,9 @@ class CompiledPlan:
                 gradients = program.as_matrix(self.gradients[segment])
                 program.emit(loss_kernels.add_penalty, weights, gradients, totals, buffers.normalizer, penalty)
         for segment in buffers.updated_segments:
-            program.emit(loss_kernels.check_gradients, program.as_matrix(self.gradients[segment]), statuses)
+            program.emit(
+                loss_kernels.check_finite_gradients, program.as_matrix(self.gradients[segment]), statuses
+            )
         program.barrier()
         program.emit(loss_kernels.finish_step, totals, buffers.step_losses, statuses)
 

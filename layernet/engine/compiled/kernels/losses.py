@@ -289,7 +289,7 @@ def add_penalty(control, operands, sizes):
 
 
 @kernel
-def check_gradients(control, operands, sizes):
+def check_finite_gradients(control, operands, sizes):
     """statuses[worker] = GRADIENT_NOT_FINITE if one of some gradients is not finite."""
     gradients, _ = vectors(control, operands, sizes, 2)
     statuses = int64_matrix(control, operands, sizes, 1)
