@@ -65,7 +65,9 @@ OPERATORS: dict[type[ast.AST], type[ast.AST]] = {
     ast.BitOr: ast.BitAnd,
 }
 # Functions of two arguments for which their order has no effect, or only an effect that no caller sees.
-SYMMETRIC = {"max", "min", "maximum", "minimum", "multiply", "logaddexp", "array_equal", "shares_memory"}
+SYMMETRIC = {
+    *("max", "min", "maximum", "minimum", "multiply", "logaddexp", "allclose", "array_equal", "shares_memory")
+}
 # A test that has used more processor time than this when the time of a mutant ends is in an endless loop.
 ENDLESS_SECONDS = 40
 PASSED = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)

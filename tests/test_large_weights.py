@@ -141,6 +141,7 @@ def test_bounds_keep_the_ratios():
         array = np.array(weights)
         scaled, factor = bounded(array)
         assert 0 < scaled.sum() <= 1e140
+        assert scaled.max() * len(weights) > 1e140 / 2  # no smaller than they have to be
         assert factor == 2.0 ** round(np.log2(factor))
         assert_allclose(scaled / scaled.max(), array / array.max())
     for small in (np.array([1.0, 1e100]), np.array([9e139]), np.full(4, 2.4e139), np.zeros(0)):

@@ -30,6 +30,7 @@ from layernet import (
     check_layer,
 )
 from layernet.engine import choice, inference
+from layernet.parameters import Owner
 
 
 def small_net(**options):
@@ -146,6 +147,59 @@ def test_a_built_network_can_become_part_of_a_larger_one():
     assert larger.parameter_vector.size == 26 + 15
 
 
+def test_a_built_network_keeps_its_gradients_in_a_larger_one():
+    net = small_net()
+    net.backward_pass(np.ones((2, 3)), np.ones((2, 2)))
+    before = net.gradient_vector.copy()
+    assert before.any()
+    larger = Sequential([net, Dense(5)]).build(3)
+    assert np.array_equal(larger.gradient_vector[:26], before)
+    assert not larger.gradient_vector[26:].any()
+
+
+def test_parts_of_two_types_get_the_type_of_the_first():
+    first = Dense(3).build(3, random_state=0, dtype=np.float32)
+    second = Sequential([BatchNorm(), Dense(2)]).build(3, random_state=1)
+    values = second[1].weights.copy()
+    net = Sequential([first, second]).build(3)
+    assert {layer.dtype for layer in net.walk()} == {np.dtype(np.float32)}
+    assert {array.dtype for array in net.parameters.values()} == {np.dtype(np.float32)}
+    assert second[0].running_mean.dtype == np.float32
+    np.testing.assert_allclose(second[1].weights, values, rtol=1e-6)
+
+
+@pytest.mark.parametrize("order", [(0, 2), (1, 0)])
+def test_parts_of_a_network_that_do_not_follow_each_other_are_refused(order):
+    net = Sequential([Dense(3), Dense(3), Dense(3)]).build(3)
+    with pytest.raises(ValueError, match="already part of another network"):
+        Sequential([net[index] for index in order]).build(3)
+    assert net.parameter_vector.size == 36
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_network_without_parameters_has_empty_vectors_of_its_type(dtype):
+    net = Sequential([ReLU()]).build(3, dtype=dtype)
+    for vector in (net.parameter_vector, net.gradient_vector):
+        assert vector.shape == (0,)
+        assert vector.dtype == dtype
+    assert net.decay_mask.shape == (0,)
+
+
+def test_an_owner_is_one_network_and_no_part_or_copy():
+    net, other = small_net(), small_net()
+    owner = Owner(net)
+    assert owner.is_known
+    assert owner.is_network(net)
+    for another in (other, copy.deepcopy(net), net[:1], net[1:]):
+        assert not owner.is_network(another)
+    for unknown in (Owner(), copy.deepcopy(owner), pickle.loads(pickle.dumps(owner))):
+        assert not unknown.is_known
+        assert not unknown.is_network(net)
+    del other
+    net.build(3)
+    assert not owner.is_network(net)
+
+
 # --- building ---
 
 
@@ -158,6 +212,12 @@ def test_shapes_are_inferred_and_random_values_come_from_one_state():
     other = copy.deepcopy(net).build(16, random_state=6)
     assert not np.array_equal(net.parameter_vector, other.parameter_vector)
     Sequential([Dense(2)]).build(3, random_state=np.random.RandomState(0))
+
+
+def test_the_shape_of_outputs_may_be_asked_for_other_inputs():
+    flatten = Flatten().build((2, 3))
+    assert flatten.infer_output_shape((2, 3)) == flatten.output_shape == (6,)
+    assert flatten.infer_output_shape((4, 5)) == (20,)
 
 
 def test_building_anew_starts_anew_for_another_shape():
@@ -328,6 +388,20 @@ def test_training_mode_holds_inside_and_comes_back_after_an_error():
     assert not any(layer.training for layer in net.walk())
     with net.training_mode():
         assert not copy.deepcopy(net).training
+
+
+def test_all_layers_end_their_step_even_if_some_fail():
+    class FailsToEnd(Identity):
+        def __init__(self, name):
+            self.name = name
+
+        def end_step(self):
+            raise RuntimeError(self.name)
+
+    net = Sequential([FailsToEnd("first"), Dropout(0.5), FailsToEnd("second"), Dropout(0.5)]).build(3)
+    with pytest.raises(RuntimeError, match="first"):
+        net.end_step()
+    assert net.state()["1.step"] == net.state()["3.step"] == 1
 
 
 def test_state_by_name():
@@ -505,6 +579,7 @@ def test_layers_can_be_given_by_name():
         (lambda: Concat("relu", "dropout"), ValueError, r"Concat layer 1='dropout' needs \['rate'\]"),
         (lambda: Residual("bound_loss"), ValueError, "is not known"),
         (lambda: Sequential(["activation"]), ValueError, "is not known"),
+        (lambda: Sequential(["layer"]), ValueError, "is not known"),
         (lambda: Dense(64, "relu"), TypeError, r"Sequential\(\[Dense\(64\), 'relu'\]\)"),
         (
             lambda: Dense(64, weights_initializer="glorot"),

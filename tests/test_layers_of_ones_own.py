@@ -128,6 +128,33 @@ def test_parameters_are_added_where_the_shape_is_known(method):
         late.forward_pass(X)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("declared", [False, True])
+def test_only_a_layer_that_asks_for_it_is_told_of_the_batch(declared, engine):
+    seen = []
+
+    class Sees(Layer):
+        if declared:
+            uses_batch_info = True
+
+        def forward_pass(self, inputs):
+            if self.training:
+                seen.append((self.batch_weights, self.batch_full_rows))
+            return inputs.copy()
+
+        def backward_pass(self, inputs, grad_output):
+            return grad_output.copy()
+
+    fit(Dense(3), Sees(), engine=engine, sample_weight=np.arange(1.0, 13), batch_size=8, shuffle=False)
+    if declared:
+        assert [(weights.tolist(), rows) for weights, rows in seen] == [
+            (list(range(1, 9)), 8),
+            (list(range(9, 13)), 8),
+        ]
+    else:
+        assert seen == [(None, None)] * 2
+
+
 # --- axes ---
 
 

@@ -272,6 +272,15 @@ def test_every_output_of_a_sample_counts_the_same_whatever_its_shape(loss, targe
             assert_allclose(gradient.reshape(rows.shape), flat.backward_pass(rows), rtol=1e-12)
 
 
+def test_a_column_of_targets_fits_outputs_of_one_number_a_sample():
+    for targets, output_shape in (([[1.0], [2.0]], ()), ([1.0, 2.0], (1,)), ([1.0, 2.0], ())):
+        prepared = MeanSquaredError().prepare(targets, output_shape, np.dtype(np.float32))
+        assert prepared.shape == (2, *output_shape)
+        assert prepared.dtype == np.float32
+    with pytest.raises(ValueError, match=r"like the network's outputs, got \(2, 1, 1\)"):
+        MeanSquaredError().prepare([[[1.0]], [[2.0]]], (1,), np.dtype(float))
+
+
 def test_an_infinite_expected_count_is_an_infinite_loss_without_a_warning():
     for loss in (PoissonLoss(), HalfPoissonDeviance()):
         assert loss.bind([1.0]).forward_pass([[1e4]]) == np.inf
@@ -529,6 +538,8 @@ def test_sparse_targets_are_refused_with_what_to_do(kind):
 
 def test_repr_makes_it_again():
     names = {kind.__name__: kind for kind in classes_by_name(Loss).values()}
+    with pytest.raises(ValueError, match="'loss' is not known"):
+        find_loss("loss")
     for loss, _ in CASES:
         assert eval(repr(loss), names).configuration() == loss.configuration()
     bound = MeanSquaredError().bind([[1.0]])

@@ -120,9 +120,31 @@ def test_by_hand_another_network_is_refused():
     assert optimizer.state() == {"steps": 0, "learning_rate": 0.01}
     optimizer.update(second)
     assert optimizer.steps == 1
+    scheduled = SGD(StepSchedule(0.1, every=5))  # its rate depends on the steps
+    scheduled.update(first)
+    with pytest.raises(ValueError, match="This SGD remembers 1 steps of another network"):
+        scheduled.update(second)
+    loaded = Adam(0.01)
+    loaded.load_state(optimizer.state())
+    loaded.update(first)  # a loaded state belongs to the next network
+    with pytest.raises(ValueError, match="This Adam remembers 2 steps of another network"):
+        loaded.update(second)
     plain = SGD(0.1)  # remembers nothing, so it may move any network
     plain.update(first)
     plain.update(second)
+
+
+def test_a_copied_schedule_goes_on_only_with_its_optimizer():
+    """A schedule that belongs to no network is reset in the first step of an optimizer, and in no later one."""
+    net = network()
+    for steps in (0, 1):
+        schedule = ReduceOnPlateau(0.1, patience=1)
+        for value in (1.0, 2.0, 3.0):
+            schedule.observe(value)
+        optimizer = SGD(schedule)
+        optimizer.steps = steps
+        optimizer.begin_training(net)
+        assert (schedule(0) == 0.1) == (steps == 0)
 
 
 def test_a_failed_fit_resets_nothing():

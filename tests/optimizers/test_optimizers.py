@@ -456,6 +456,14 @@ def test_clipping_by_value_comes_before_clipping_by_norm():
     assert_allclose(moved, clipped * 2.5 / np.linalg.norm(clipped))
 
 
+def test_both_ways_of_clipping_in_single_precision():
+    gradient = gradients_for(1).astype(np.float32)
+    clipped = np.clip(gradient, np.float32(-0.3), np.float32(0.3))
+    shrink = 0.5 / math.sqrt((clipped.astype(float) ** 2).sum())
+    found = run(SGD(1.0, clip_value=0.3, clip_norm=0.5), gradient, np.zeros(7, np.float32))
+    assert np.array_equal(found, -(clipped * shrink)[0])
+
+
 def test_the_norm_of_large_float32_gradients_does_not_overflow():
     gradient = np.full((1, 4), 1e30, np.float32)
     moved = run(SGD(1.0, clip_norm=1.0), gradient, np.zeros(4, np.float32))
@@ -531,7 +539,7 @@ def test_every_number_and_switch_has_a_case():
     assert {(cls, name) for cls, name, *_ in ARGUMENTS} == numbers_and_switches(Optimizer)
 
 
-@pytest.mark.parametrize("cls", public_classes(Optimizer))
+@pytest.mark.parametrize("cls", [Optimizer, *public_classes(Optimizer)])
 def test_defaults_are_those_of_the_docstring(cls):
     check_defaults(cls)
 
@@ -554,6 +562,72 @@ def test_a_bowl_is_descended(optimizer, seed):
     for _ in range(50):
         optimizer.step(parameters, 2 * scale * (parameters - center))
     assert np.sum(scale * (parameters - center) ** 2) < before
+
+
+def test_an_infinite_slot_is_noticed():
+    optimizer = SGD(momentum=0.9)
+    assert optimizer.memory_is_finite()
+    run(optimizer, gradients_for(1))
+    assert optimizer.memory_is_finite()
+    run(optimizer, np.full((1, 7), np.inf))
+    assert not optimizer.memory_is_finite()
+
+
+# --- formulas of one's own ---
+
+
+class Fails(Optimizer):
+    """Moves everything that it can reach, and fails in its second step."""
+
+    slots = ("seen",)
+
+    def __init__(self):
+        super().__init__(0.1)
+
+    def move(self, parameters, gradients, learning_rate, seen):
+        parameters -= learning_rate * gradients
+        seen += gradients
+        if self.steps == 2:
+            self.new = True
+            raise RuntimeError("stop")
+        return parameters
+
+
+def fail_in_place_of_a_formula(parameters, gradients, learning_rate, *slots):
+    parameters[:] = 7
+    raise RuntimeError("stop")
+
+
+@pytest.mark.parametrize("kind", ["a class", "a function"])
+def test_a_failing_formula_of_ones_own_changes_nothing(kind):
+    optimizer, gradients = Fails() if kind == "a class" else Adam(0.1), gradients_for(2)
+    parameters = run(optimizer, gradients[:1])
+    before, state, names = parameters.copy(), optimizer.state(), set(vars(optimizer))
+    if kind == "a function":
+        optimizer.move = fail_in_place_of_a_formula
+        names.add("move")
+    with pytest.raises(RuntimeError, match="stop"):
+        optimizer.step(parameters, gradients[1])
+    assert np.array_equal(parameters, before)
+    assert set(vars(optimizer)) == names
+    for name, value in state.items():
+        assert np.array_equal(optimizer.state()[name], value)
+
+
+def test_a_step_may_be_replaced_by_a_function():
+    net, optimizer = Dense(1).build(1), SGD(0.1)
+    optimizer.step = lambda parameters, gradients, decay_mask: parameters.fill(3.0)
+    optimizer.update(net)
+    assert net.parameter_vector.tolist() == [3, 3]
+
+
+def test_a_formula_is_missing_where_only_a_step_is_defined():
+    class Steps(Optimizer):
+        def step(self, parameters, gradients, decay_mask=None):
+            super().step(parameters, gradients, decay_mask)
+
+    with pytest.raises(NotImplementedError):
+        Steps(0.1).step(np.ones(3), np.ones(3))
 
 
 # --- settings that change between steps ---
