@@ -222,7 +222,8 @@ class Concat(Layer):
 
     def parameter_gradients(self, records: Any, grad_output: np.ndarray) -> None:
         for layer, record, part in zip(self.layers, records, self._parts_of(grad_output), strict=True):
-            layer.parameter_gradients(record, part)
+            if layer.has_parameters:
+                layer.parameter_gradients(record, part)
 
     def _parts_of(self, grad_output: np.ndarray) -> list[np.ndarray]:
         ends = np.cumsum([layer.output_shape[-1] for layer in self.layers])

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from layernet import SGD, Dense, Layer, ReLU, Residual, Sequential
+from layernet import SGD, Concat, Dense, Layer, LayerNorm, ReLU, Residual, Sequential
 from layernet.engine.choice import has_numba
 
 RANDOM = np.random.default_rng(0)
@@ -52,6 +52,10 @@ class Shifted(Layer):
     [
         (lambda calls: [Doubled(calls), Dense(2)], []),
         (lambda calls: [Doubled(calls), ReLU(), Sequential([Doubled(calls), Dense(2)])], []),
+        (lambda calls: [Doubled(calls), LayerNorm(), Dense(2)], []),
+        (lambda calls: [Concat([Doubled(calls), Dense(1)]), Dense(2)], []),
+        (lambda calls: [Concat([Shifted(calls), Dense(1)]), Dense(2)], ["parameters"]),
+        (lambda calls: [Dense(2), Concat([Doubled(calls), Dense(1)]), Dense(2)], ["inputs"]),
         (lambda calls: [Shifted(calls), Dense(2)], ["parameters"]),
         (lambda calls: [Doubled(calls), Shifted(calls), Dense(2)], ["parameters"]),
         (lambda calls: [Dense(2), Shifted(calls)], ["inputs and parameters"]),

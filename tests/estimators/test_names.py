@@ -64,3 +64,19 @@ def test_names_and_defaults_in_the_table_are_those_of_the_signatures(rows):
             stated.setdefault(name, set()).add(default)
         for name, values in stated.items():
             assert {each[name] for each in OF_ESTIMATORS.values() if name in each} == values, name
+
+
+@pytest.mark.parametrize("kind", ESTIMATORS)
+def test_a_constructor_stores_each_argument_as_it_is(kind):
+    given = {name: object() for name in defaults(kind)}
+    estimator = kind(**given)
+    assert {name: getattr(estimator, name) for name in given} == given
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [(MLPClassifier, MLPRegressor), (NetworkClassifier, NetworkRegressor)]
+)
+def test_classifiers_and_regressors_have_the_same_defaults(one, other):
+    first, second = defaults(one), defaults(other)
+    for name in first.keys() & second.keys() - {"loss"}:
+        assert first[name] is second[name] or first[name] == second[name], name
