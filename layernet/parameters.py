@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import math
-import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -18,6 +17,7 @@ from layernet.gradient_names import require_parameter_of_gradient
 from layernet.hints import LAYER_ASSIGNMENT_HINTS, NETWORK_HINTS
 from layernet.initializers import InitialValues, as_initializer
 from layernet.representation import Configurable
+from layernet.validation import require_number
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -31,12 +31,23 @@ class ParameterVector:
     values, gradients : ndarray of shape (n_parameters,)
     decay_mask : ndarray of bool, of shape (n_parameters,)
         Whether weight decay applies: not to biases, nor to scales of a normalization.
+    learning_rate_factors : ndarray of shape (n_parameters,) or None
+        Factor of the learning rate for each parameter; None if all are 1.
     """
 
     def __init__(self, size: int, dtype: np.dtype):
         self.values = np.zeros(size, dtype)
         self.gradients = np.zeros(size, dtype)
         self.decay_mask = np.zeros(size, np.bool_)
+        self.learning_rate_factors: np.ndarray | None = None
+
+    def set_learning_rate_factor(self, part: slice, factor: float) -> None:
+        """Set the factor of the learning rate for some of the parameters."""
+        if self.learning_rate_factors is None:
+            if factor == 1:
+                return
+            self.learning_rate_factors = np.ones(self.values.shape, self.values.dtype)
+        self.learning_rate_factors[part] = factor
 
 
 class Segment(NamedTuple):
@@ -68,6 +79,7 @@ class ParameterContainer(Configurable):
     segment: Segment | None = None
     # `build` sets these on the instance, so that subclasses need not call `super().__init__()`.
     _without_decay: frozenset[str] = frozenset()
+    _rates: dict[str, float] = {}
     _views: dict[str, np.ndarray] = {}
     _state_names: tuple[str, ...] = ()
     _assignment_hints = LAYER_ASSIGNMENT_HINTS
@@ -78,6 +90,7 @@ class ParameterContainer(Configurable):
         shape: tuple[int, ...] | int,
         initializer: str | InitialValues = "glorot_uniform",
         decay: bool = True,
+        rate: float = 1.0,
     ) -> None:
         """Create a parameter, `self.<name>`, and its gradient, `self.grad_<name>`.
 
@@ -90,8 +103,11 @@ class ParameterContainer(Configurable):
         initializer : str or callable, default="glorot_uniform"
         decay : bool, default=True
             Whether weight decay applies to the parameter; False for a bias.
+        rate : float, default=1.0
+            The parameter's learning rate is that of the optimizer times this factor, at least 0.
         """
         self._require_being_built("add_parameter", name)
+        rate = require_number(self, f"rate of {name}", rate, at_least=0)
         shape = tuple(map(int, np.atleast_1d(shape)))
         given = vars(self).pop(name, None)
         if given is None:
@@ -99,6 +115,8 @@ class ParameterContainer(Configurable):
         self.parameter_shapes = {**self.parameter_shapes, name: shape}
         if not decay:
             self._without_decay = self._without_decay | {name}
+        if rate != 1:
+            self._rates = {**self._rates, name: rate}
         initial = checked_copy(given, shape, self.dtype, f"{self!r}.{name}")
         self._views = {**self._views, name: initial, f"grad_{name}": np.zeros(initial.shape, initial.dtype)}
         vars(self).update(self._views)
@@ -156,6 +174,13 @@ class ParameterContainer(Configurable):
         """Mask of `parameter_vector`: True where weight decay applies."""
         segment = self._own_segment()
         return segment.vector.decay_mask[segment.start : segment.stop]
+
+    @property
+    def learning_rate_factors(self) -> np.ndarray | None:
+        """Factor of the optimizer's learning rate for each entry of `parameter_vector`; None if all are 1."""
+        segment = self._own_segment()
+        factors = segment.vector.learning_rate_factors
+        return None if factors is None else factors[segment.start : segment.stop]
 
     def state(self) -> dict[str, Any]:
         """Return a copy of the state, such as running averages and counters of noise.
@@ -242,6 +267,7 @@ class ParameterContainer(Configurable):
                     view[...] = self._views[prefix + name]
                 views[prefix + name] = view
             segment.vector.decay_mask[start : start + size] = name not in self._without_decay
+            segment.vector.set_learning_rate_factor(slice(start, start + size), self._rates.get(name, 1.0))
             start += size
         self.segment, self._views = segment, views
         vars(self).update(views)
@@ -333,6 +359,7 @@ _BUILT_ATTRIBUTES = (
     "parameter_shapes",
     "segment",
     "_without_decay",
+    "_rates",
     "_views",
     "_state_names",
     "has_parameters",
@@ -412,36 +439,3 @@ def refuse_shared(owners: Iterable[ParameterContainer]) -> None:
                     f"{owner!r} is already part of another network, whose parameters lie in one vector. "
                     "Use copy.deepcopy(layer) to start from its values."
                 )
-
-
-class Owner:
-    """Reference to the network that a state belongs to; a copy or a pickle of it refers to no network.
-
-    Parameters
-    ----------
-    network : ParameterContainer, default=None
-        Built network; None for no network.
-    """
-
-    def __init__(self, network: ParameterContainer | None = None):
-        self._vector: weakref.ref[ParameterVector] | None = None
-        if network is not None:
-            segment = segment_of(network)
-            self._vector, self._bounds = weakref.ref(segment.vector), (segment.start, segment.stop)
-
-    @property
-    def is_known(self) -> bool:
-        """Whether the reference has been set to a network."""
-        return self._vector is not None
-
-    def is_network(self, network: ParameterContainer) -> bool:
-        """Return whether the reference is to this network."""
-        segment = segment_of(network)
-        return (
-            self._vector is not None
-            and self._vector() is segment.vector
-            and self._bounds == (segment.start, segment.stop)
-        )
-
-    def __reduce__(self) -> tuple:
-        return type(self), ()

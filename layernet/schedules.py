@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from layernet.parameters import Owner, ParameterContainer
+from layernet.owner import Owner
+from layernet.parameters import ParameterContainer
 from layernet.representation import Configurable, require_method
 from layernet.validation import require_bool, require_number
 

@@ -32,6 +32,7 @@ ORDER = [
     "array_views",
     "gradient_names",
     "parameters",
+    "owner",
     "network_methods",
     "guards",
     "layer",

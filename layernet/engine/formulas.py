@@ -61,6 +61,7 @@ class FormulaPlan:
         self.parameters = network.parameter_vector
         self.gradients = network.gradient_vector
         self.decay_mask = network.decay_mask
+        self.learning_rate_factors = network.learning_rate_factors
         self.penalized = slices_of_ones(network.decay_mask) if penalty else []
         self.layers_with_batch_info = [layer for layer in network.walk() if layer.uses_batch_info]
 
@@ -108,13 +109,17 @@ class FormulaPlan:
         optimizer = self.optimizer
         if optimizer is None:
             raise ValueError("This plan has no optimizer: it computes gradients only.")
-        complete = functools.partial(self._add_penalty, scale) if self.penalty else None
-        if complete is not None and not supports_block_updates(optimizer):
+        complete_gradients = functools.partial(self._add_penalty, scale) if self.penalty else None
+        if complete_gradients is not None and not supports_block_updates(optimizer):
             self._add_penalty(scale)
-            complete = None
+            complete_gradients = None
         with uninterrupted:
             optimizer.move_all(
-                self.parameters, self.gradients, optimizer.effective_decay_mask(self.decay_mask), complete
+                self.parameters,
+                self.gradients,
+                optimizer.effective_decay_mask(self.decay_mask),
+                complete_gradients,
+                self.learning_rate_factors,
             )
             try:
                 self.network.end_step()

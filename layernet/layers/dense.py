@@ -9,7 +9,7 @@ import numpy as np
 from layernet.initializers import InitialValues, as_initializer
 from layernet.layer import Layer
 from layernet.sparse import write_weight_gradient
-from layernet.validation import require_bool
+from layernet.validation import require_bool, require_number
 
 
 class Dense(Layer):
@@ -32,6 +32,10 @@ class Dense(Layer):
     weights_initializer : str or callable, default="glorot_uniform"
         A name from `layernet.initializers`, or a function of the shape and a random generator.
     bias_initializer : str or callable, default="zeros"
+    weights_rate, bias_rate : float, default=1.0
+        Factors of the optimizer's learning rate for the weights and the bias. With weights_rate =
+        1 / sqrt(inputs) and weights drawn with deviation 1 / sqrt(inputs), Adam's steps change the outputs
+        alike for every number of inputs (Jacot, Gabriel and Hongler, 2018, have the parametrization).
 
     Attributes
     ----------
@@ -71,6 +75,8 @@ class Dense(Layer):
         use_bias: bool = True,
         weights_initializer: str | InitialValues = "glorot_uniform",
         bias_initializer: str | InitialValues = "zeros",
+        weights_rate: float = 1.0,
+        bias_rate: float = 1.0,
     ) -> None:
         if not isinstance(units, (int, np.integer)) or isinstance(units, bool) or units < 1:
             raise ValueError(f"Dense: units must be a positive integer, got {units!r}.")
@@ -90,6 +96,8 @@ class Dense(Layer):
         as_initializer(bias_initializer, "Dense: bias_initializer")
         self.weights_initializer = weights_initializer
         self.bias_initializer = bias_initializer
+        self.weights_rate = require_number(self, "weights_rate", weights_rate, at_least=0)
+        self.bias_rate = require_number(self, "bias_rate", bias_rate, at_least=0)
 
     def create_parameters(self, input_shape: tuple[int, ...]) -> None:
         if input_shape == ():
@@ -102,9 +110,10 @@ class Dense(Layer):
                 f"{self!r} expects inputs of shape (n_samples, features), got features of shape "
                 f"{input_shape}. Put Flatten() before it, or reshape the data."
             )
-        self.add_parameter("weights", (input_shape[0], self.units), self.weights_initializer)
+        shape = input_shape[0], self.units
+        self.add_parameter("weights", shape, self.weights_initializer, rate=self.weights_rate)
         if self.use_bias:
-            self.add_parameter("bias", self.units, self.bias_initializer, decay=False)
+            self.add_parameter("bias", self.units, self.bias_initializer, decay=False, rate=self.bias_rate)
 
     def forward_pass(self, inputs: np.ndarray) -> np.ndarray:
         outputs = inputs @ self.weights

@@ -14,7 +14,7 @@ from layernet.guards.read_only import with_read_only_arguments
 from layernet.hints import OPTIMIZER_HINTS
 from layernet.interrupts import uninterrupted
 from layernet.layer import Layer
-from layernet.parameters import Owner
+from layernet.owner import Owner
 from layernet.representation import Configurable, is_of_the_package, require_method
 from layernet.schedules import Schedule
 from layernet.validation import FLOAT_TYPES, require_bool, require_number
@@ -123,7 +123,12 @@ class Optimizer(Configurable):
         self._refuse_another(network)
         parameters, gradients = network.parameter_vector, network.gradient_vector
         with uninterrupted:
-            self.move_all(parameters, gradients, self.effective_decay_mask(network.decay_mask))
+            self.move_all(
+                parameters,
+                gradients,
+                self.effective_decay_mask(network.decay_mask),
+                learning_rate_factors=network.learning_rate_factors,
+            )
             network.end_step()
 
     def move_all(
@@ -131,20 +136,21 @@ class Optimizer(Configurable):
         parameters: np.ndarray,
         gradients: np.ndarray,
         decay_mask: np.ndarray | None = None,
-        complete: Callable[[slice], None] | None = None,
+        complete_gradients: Callable[[slice], None] | None = None,
+        learning_rate_factors: np.ndarray | None = None,
     ) -> None:
         """Do a `step` without checks of its arguments; restore everything if a user's `step` fails.
 
         The arguments are those of `step`. Signals must be deferred by the caller; see `interrupts`.
         """
         if type(self).step is Optimizer.step and "step" not in vars(self):
-            self._move_blocks(parameters, gradients, decay_mask, complete)
+            self._move_blocks(parameters, gradients, decay_mask, complete_gradients, learning_rate_factors)
             return
-        with unchanged_on_failure(self, parameters):  # a step of one's own takes no `complete`
-            if complete is None:
-                self.step(parameters, gradients, decay_mask)
-            else:
-                self.step(parameters, gradients, decay_mask, complete)
+        # A step of one's own need not take the arguments that a network or a plan does not use.
+        others = {"complete_gradients": complete_gradients, "learning_rate_factors": learning_rate_factors}
+        given: dict[str, Any] = {name: value for name, value in others.items() if value is not None}
+        with unchanged_on_failure(self, parameters):
+            self.step(parameters, gradients, decay_mask, **given)
 
     def reset(self) -> None:
         """Return to the state of a new optimizer: no steps, empty slots, and a schedule at its start.
@@ -204,7 +210,8 @@ class Optimizer(Configurable):
         parameters: np.ndarray,
         gradients: np.ndarray,
         decay_mask: np.ndarray | None = None,
-        complete: Callable[[slice], None] | None = None,
+        complete_gradients: Callable[[slice], None] | None = None,
+        learning_rate_factors: np.ndarray | None = None,
     ) -> None:
         """Update a vector of parameters in place.
 
@@ -216,37 +223,47 @@ class Optimizer(Configurable):
             They do not change.
         decay_mask : ndarray of shape (n_parameters,), default=None
             1 where weight decay applies, 0 where it does not; None applies it everywhere.
-        complete : callable, default=None
+        complete_gradients : callable, default=None
             Called with the slice of each block before the block is moved: adds what is still missing from its
             gradients while the block is in the cache. Not for `clip_norm`, which needs all gradients at first.
+        learning_rate_factors : ndarray of shape (n_parameters,), default=None
+            The learning rate of each parameter is multiplied by its factor; None for 1.
 
         Raises
         ------
         TypeError
             If the parameters are not an array of floats.
         ValueError
-            If gradients or decay_mask have another shape than the parameters, or the slots have another size.
+            If gradients, decay_mask or learning_rate_factors have another shape than the parameters, or the
+            slots have another size.
         """
         if not isinstance(parameters, np.ndarray) or parameters.dtype not in FLOAT_TYPES:
             raise TypeError(f"parameters must be an array of float32 or float64, got {parameters!r}.")
-        for name, vector in (("gradients", gradients), ("decay_mask", decay_mask)):
+        for name, vector in (
+            ("gradients", gradients),
+            ("decay_mask", decay_mask),
+            ("learning_rate_factors", learning_rate_factors),
+        ):
             if vector is not None and np.shape(vector) != parameters.shape:
                 raise ValueError(
                     f"{name} must have the shape of the parameters, {parameters.shape}, got {np.shape(vector)}."
                 )
         with uninterrupted:
-            self._move_blocks(parameters, gradients, decay_mask, complete)
+            self._move_blocks(parameters, gradients, decay_mask, complete_gradients, learning_rate_factors)
 
     def _move_blocks(
         self,
         parameters: np.ndarray,
         gradients: np.ndarray,
         decay_mask: np.ndarray | None,
-        complete: Callable[[slice], None] | None,
+        complete_gradients: Callable[[slice], None] | None,
+        learning_rate_factors: np.ndarray | None,
     ) -> None:
         """Do a step; restore everything if it fails."""
-        memory = self._memory_for(parameters)
-        arguments = parameters, gradients, decay_mask, complete, memory, self._norm_factor(gradients)
+        memory, shrink = self._memory_for(parameters), self._norm_factor(gradients)
+        arguments = (
+            parameters, gradients, decay_mask, complete_gradients, learning_rate_factors, memory, shrink,
+        )  # fmt: skip
         # The package's own formulas raise nothing, unless NumPy is told to: there a copy, which would take a
         # quarter of Adam's time, is saved.
         is_of_the_package = self._is_of_the_package and "move" not in vars(self)
@@ -261,7 +278,8 @@ class Optimizer(Configurable):
         parameters: np.ndarray,
         gradients: np.ndarray,
         decay_mask: np.ndarray | None,
-        complete: Callable[[slice], None] | None,
+        complete_gradients: Callable[[slice], None] | None,
+        learning_rate_factors: np.ndarray | None,
         memory: list[np.ndarray],
         shrink: float,
     ) -> None:
@@ -270,8 +288,11 @@ class Optimizer(Configurable):
 
         for start in range(0, parameters.size, BLOCK_SIZE):
             block = slice(start, start + BLOCK_SIZE)
-            if complete is not None:
-                complete(block)
+            if complete_gradients is not None:
+                complete_gradients(block)
+            rate: Any = learning_rate
+            if learning_rate_factors is not None:
+                rate = learning_rate * learning_rate_factors[block]
             values, gradient = parameters[block], gradients[block]
             if self.clip_value is not None:
                 gradient = np.clip(gradient, -self.clip_value, self.clip_value)
@@ -280,10 +301,10 @@ class Optimizer(Configurable):
             if self.weight_decay:
                 pull = self.weight_decay * (values if decay_mask is None else values * decay_mask[block])
                 if self.decoupled:
-                    values -= learning_rate * pull
+                    values -= rate * pull
                 else:
                     gradient = gradient + pull
-            moved = self.move(values, gradient, learning_rate, *[slot[block] for slot in memory])
+            moved = self.move(values, gradient, rate, *[slot[block] for slot in memory])
             if moved is not None and moved is not values:
                 raise TypeError(
                     f"{type(self).__name__}.move must change parameters in place, and it returned another "
@@ -296,7 +317,8 @@ class Optimizer(Configurable):
         """Apply the optimizer's formula to a block of the parameters and of each slot, in place.
 
         A subclass names its slots: `move(self, parameters, gradients, learning_rate, velocity)`. It returns
-        nothing, or the parameters.
+        nothing, or the parameters. The learning rate is a number, and an array with an entry for each parameter
+        of the block where a layer gives its parameters a `rate` other than 1.
         """
         raise NotImplementedError
 

@@ -251,7 +251,13 @@ class CompiledPlan:
         """Add the update of the parameters by the optimizer."""
         decay_mask = self.optimizer.effective_decay_mask(self.network.decay_mask)
         buffers.begin_call = emit_update(
-            self.optimizer, program, self.parameters, decay_mask, buffers.updated_segments, self.max_steps
+            self.optimizer,
+            program,
+            self.parameters,
+            decay_mask,
+            self.network.learning_rate_factors,
+            buffers.updated_segments,
+            self.max_steps,
         )
         program.barrier()
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -110,6 +111,7 @@ def emit_update(
     program: Program,
     parameters: np.ndarray,
     decay_mask: np.ndarray | None,
+    learning_rate_factors: np.ndarray | None,
     segments: list[slice],
     max_steps: int,
 ) -> Callable[[int], None]:
@@ -122,6 +124,8 @@ def emit_update(
     parameters : ndarray of shape (n_parameters,)
     decay_mask : ndarray of shape (n_parameters,) or None
         1 where weight decay applies; None for everywhere.
+    learning_rate_factors : ndarray of shape (n_parameters,) or None
+        Factors of the learning rate; None for 1.
     segments : list of slice
         The parameters that this worker moves.
     max_steps : int
@@ -130,12 +134,16 @@ def emit_update(
     Returns
     -------
     callable
-        Fills the table for a call of the machine, given its number of steps.
+        Fills the tables for a call of the machine, given its number of steps.
     """
     gradients = program.gradients
     has_other_memory = any(slot.dtype != parameters.dtype for slot in optimizer._memory_for(parameters))
     if not has_kernel(optimizer, program) or has_other_memory:
-        program.emit_python(lambda rows: optimizer.move_all(parameters, gradients, decay_mask))
+        program.emit_python(
+            lambda rows: optimizer.move_all(
+                parameters, gradients, decay_mask, learning_rate_factors=learning_rate_factors
+            )
+        )
         return lambda n_steps: None
     kernel, columns, store_state = UPDATES[type(optimizer)](optimizer)
     coupled = 0.0 if optimizer.decoupled else optimizer.weight_decay
@@ -149,9 +157,13 @@ def emit_update(
         program.barrier()
     memory = program.dependencies.add_object(optimizer, "_memory") or {}
     slots = [memory[name] for name in optimizer.slots]
-    decays = program.zeros(max_steps, 1)
-    table = program.zeros(max_steps, len(columns(np.ones(1), np.ones(1, np.int64))))
-    for segment in segments:
+    # A row for each step of a call, and a table for each factor of the learning rate.
+    n_columns = len(columns(np.ones(1), np.ones(1, np.int64)))
+    tables: dict[float, tuple[np.ndarray, np.ndarray]] = {}
+    for segment, factor in with_equal_factors(segments, learning_rate_factors):
+        if factor not in tables:
+            tables[factor] = program.zeros(max_steps, n_columns), program.zeros(max_steps, 1)
+        table, decays = tables[factor]
         values, step_gradients = program.as_matrix(parameters[segment]), program.as_matrix(gradients[segment])
         where = program.as_matrix(
             np.ones_like(parameters[segment])
@@ -174,9 +186,11 @@ def emit_update(
         rate = optimizer.learning_rate
         rates[:n_steps] = [rate(done + i) for i in range(n_steps)] if callable(rate) else rate
         steps = np.arange(done + 1, done + n_steps + 1)
-        decays[:n_steps, 0] = rates[:n_steps] * optimizer.weight_decay
-        for index, column in enumerate(columns(rates[:n_steps], steps)):
-            table[:n_steps, index] = column
+        for factor, (table, decays) in tables.items():
+            own_rates = factor * rates[:n_steps]
+            decays[:n_steps, 0] = own_rates * optimizer.weight_decay
+            for index, column in enumerate(columns(own_rates, steps)):
+                table[:n_steps, index] = column
 
     def end_call(n_steps: int) -> None:
         if n_steps:
@@ -186,3 +200,16 @@ def emit_update(
 
     program.after_call(end_call)
     return begin_call
+
+
+def with_equal_factors(segments: list[slice], factors: np.ndarray | None) -> Iterator[tuple[slice, float]]:
+    """Iterate over the parts of segments in which all factors are equal, with the factor."""
+    for segment in segments:
+        if factors is None:
+            yield segment, 1.0
+            continue
+        own = factors[segment]
+        starts = [0, *(np.flatnonzero(own[1:] != own[:-1]) + 1).tolist(), len(own)]
+        for start, stop in pairwise(starts):
+            if start < stop:
+                yield slice(segment.start + start, segment.start + stop), float(own[start])
