@@ -33,7 +33,11 @@ class ContractReport:
     def __str__(self) -> str:
         verdict = f"breaks {len(self.broken)} of" if self.broken else "keeps all"
         lines = [f"{self.layer} {verdict} {len(self.kept) + len(self.broken)} {self.laws}."]
-        lines += [f"  BROKEN {law}\n         {how}" for law, how in self.broken.items()]
+        before = None
+        for law, how in self.broken.items():
+            text = how.replace("\n", f"\n{' ' * 9}") if how != before else "As before."
+            lines.append(f"  BROKEN {law}\n{' ' * 9}{text}")
+            before = how
         return "\n".join([*lines, *(f"  kept   {law}" for law in self.kept)])
 
     __repr__ = __str__

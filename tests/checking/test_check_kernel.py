@@ -117,14 +117,42 @@ def last_row_backward(control, operands, sizes):
             grad_inputs[row, unit] = slope[0, 0] * gradient[row, unit] * factor[0, unit]
 
 
-def lowering_with(backward_kernel=scale_backward, slope=None, parameter=None):
+@kernel
+def few_rows(control, operands, sizes):
+    """Ends after the fifth row."""
+    inputs, factor, slope, outputs = matrices(control, operands, sizes, 4)
+    for row in range(min(5, len(inputs))):
+        for unit in range(inputs.shape[1]):
+            outputs[row, unit] = slope[0, 0] * inputs[row, unit] * factor[0, unit]
+
+
+@kernel
+def few_rows_backward(control, operands, sizes):
+    """Ends after the fifth row, in training only."""
+    inputs, factor, slope, gradient, grad_factor, grad_inputs = matrices(control, operands, sizes, 6)
+    for row in range(min(5, len(inputs))):
+        for unit in range(inputs.shape[1]):
+            grad_factor[0, unit] += slope[0, 0] * inputs[row, unit] * gradient[row, unit]
+            grad_inputs[row, unit] = slope[0, 0] * gradient[row, unit] * factor[0, unit]
+
+
+@kernel
+def whole_blocks(control, operands, sizes):
+    """Takes eight rows at a time from nine rows on, and forgets those that are left over."""
+    inputs, factor, slope, outputs = matrices(control, operands, sizes, 4)
+    for row in range(len(inputs) if len(inputs) < 9 else len(inputs) // 8 * 8):
+        for unit in range(inputs.shape[1]):
+            outputs[row, unit] = slope[0, 0] * inputs[row, unit] * factor[0, unit]
+
+
+def lowering_with(backward_kernel=scale_backward, slope=None, parameter=None, forward_kernel=scale):
     """The lowering of a scale, with one mistake."""
 
     def lowering(layer, program, inputs):
         of_layer = program.setting(layer, "slope") if slope is None else slope(layer)
         factor = program.as_matrix(layer.factor if parameter is None else parameter(layer))
         constants, outputs = program.constants(of_layer), program.sample_buffer(inputs.shape[1])
-        program.emit(scale, inputs, factor, constants, outputs)
+        program.emit(forward_kernel, inputs, factor, constants, outputs)
 
         def backward(grad_output, wanted):
             grad_inputs, gradient = program.sample_buffer(inputs.shape[1]), program.gradient(layer.grad_factor)
@@ -143,6 +171,9 @@ MISTAKES = {
     "overwrites inputs": (lowering_with(overwriting_backward), {STEP, TRAINING, CHANGES}),
     "the last row": (lowering_with(last_row_backward), {STEP, TRAINING, CHANGES}),
     "another slope": (lowering_with(slope=lambda layer: 1.4), {INFERENCE, STEP, TRAINING, CHANGES}),
+    "five rows": (lowering_with(forward_kernel=few_rows), {INFERENCE, STEP, TRAINING, CHANGES}),
+    "five rows backward": (lowering_with(few_rows_backward), {STEP, TRAINING, CHANGES}),
+    "whole blocks": (lowering_with(forward_kernel=whole_blocks), {INFERENCE, STEP, TRAINING, CHANGES}),
     "a copy": (lowering_with(parameter=lambda layer: layer.factor.copy()), {TRAINING, CHANGES}),
 }
 
@@ -171,3 +202,23 @@ def test_an_operand_that_does_not_fit_is_in_the_report():
             check_kernel(Scale(), 3, n_samples=4)
     finally:
         del _lowerings[Scale]
+
+
+@kernel
+def misspelled(control, operands, sizes):
+    values = matrices(control, operands, sizes, 4)
+    values[3][0, 0] = value[0][0, 0]  # noqa: F821
+
+
+def test_a_kernel_that_does_not_compile_is_named_once_in_the_report():
+    lowers(Scale)(lowering_with(forward_kernel=misspelled))
+    try:
+        with pytest.raises(AssertionError, match="breaks 5 of 5 laws") as error:
+            check_kernel(Scale(), 3, n_samples=4)
+    finally:
+        del _lowerings[Scale]
+    lines = str(error.value).splitlines()
+    named = [line for line in lines if "Numba cannot compile <kernel test_check_kernel.misspelled>" in line]
+    assert len(named) == 1
+    assert lines.count(f"{' ' * 9}As before.") == 4
+    assert all(line.startswith("  ") for line in lines[1:])

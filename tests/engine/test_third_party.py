@@ -198,6 +198,58 @@ def test_operands_of_other_types_are_refused(dtype):
         program_for().emit(add_ones, np.zeros((2, 2), dtype))
 
 
+@pytest.mark.parametrize(
+    ("operand", "message"),
+    [
+        ([1.0, 2.0], r"got a list\. Use program\.constants"),
+        (np.zeros(3), r"got an array of shape \(3,\)\. Use program\.as_matrix"),
+        (np.zeros((2, 2), np.float32), r"got an array of type float32\. Use program\.constants"),
+        (np.zeros((2, 3)).T, r"of shape \(3, 2\) and strides \(8, 24\)\. Give it the array of which"),
+    ],
+)
+def test_the_error_says_what_is_wrong_with_an_operand(operand, message):
+    with pytest.raises(
+        ValueError, match=f"add_ones> expects contiguous matrices of float64 or int64, {message}"
+    ):
+        program_for().emit(add_ones, operand)
+
+
+def test_only_kernels_are_emitted():
+    with pytest.raises(
+        TypeError, match=r"expects a kernel, got <function .*Decorate the function with @kernel"
+    ):
+        program_for().emit(add_ones.formula, np.zeros((2, 2)))
+
+
+def test_a_gradient_must_be_one_of_the_network():
+    layer = Dense(3).build(2)
+    program = Program(FLOAT, 4, layer.gradient_vector)
+    with pytest.raises(ValueError, match=r"part of the network's gradient vector, got .* of shape \(2, 3\)"):
+        program.gradient(layer.weights)
+
+
+@pytest.mark.parametrize("decorate", [kernel, inline])
+def test_a_kernel_that_raises_is_refused(decorate):
+    def with_error(control, operands, sizes):
+        if sizes[0] == 0:
+            raise ValueError("No rows.")
+
+    def with_assert(control, operands, sizes):
+        assert sizes[0] > 0
+
+    for function in (with_error, with_assert):
+        with pytest.raises(NotImplementedError, match=rf"{function.__name__} raises an error, which nobody"):
+            decorate(function)
+
+
+@pytest.mark.parametrize("kinds", [(), (lambda layer, program, inputs: None,), (Dense(3),), (Mix, int)])
+def test_lowerings_are_for_types_of_layers(kinds):
+    before = dict(_lowerings)
+    with pytest.raises(TypeError, match=r"lowers expects types of layers, as in @lowers\(Square\), got "):
+        lowers(*kinds)
+    assert _lowerings == before
+
+
 @inline
 def put(values, column, value):
     values[0, column] = value
@@ -340,3 +392,91 @@ def test_a_mistake_is_an_error_of_fit_which_changes_nothing(lowered):
     assert_array_equal(network.parameter_vector, before)
     by_formulas = train("formulas", network, X, X[:, :2], loss="mean_squared_error", optimizer=SGD())
     assert by_formulas.error is None
+
+
+# --- what a lowering returns ---
+
+
+class Half(Layer):
+    """Samples of half the width."""
+
+    def forward_pass(self, inputs):
+        return inputs[:, : inputs.shape[1] // 2] * 1
+
+    def backward_pass(self, inputs, grad_output):
+        return np.concatenate([grad_output, np.zeros_like(grad_output)], axis=1)
+
+
+def lowering_that_returns(outputs_of=None, grad_inputs_of=None, whole=None):
+    """The lowering of a `Half`, whose kernels do not matter here."""
+
+    def lowering(layer, program, inputs):
+        outputs = program.sample_buffer(3) if outputs_of is None else outputs_of(program, inputs)
+
+        def backward(grad_output, wanted):
+            return program.sample_buffer(6) if grad_inputs_of is None else grad_inputs_of(program, grad_output)
+
+        return (outputs, backward) if whole is None else whole(outputs, backward)
+
+    return lowering
+
+
+WRONG_OUTPUTS = [
+    (lambda program, inputs: inputs, r"got a buffer of shape \(32, 6\) and type float64"),
+    (lambda program, inputs: program.sample_buffer(2), r"got a buffer of shape \(32, 2\)"),
+    (
+        lambda program, inputs: program.sample_buffer(3, np.int64),
+        r"got a buffer of shape \(32, 3\) and type int64",
+    ),
+    (lambda program, inputs: np.zeros((32, 3)), "got an array that program.sample_buffer did not return"),
+    (lambda program, inputs: inputs[:, :3], "got an array that program.sample_buffer did not return"),
+]
+WRONG_GRADIENTS = [
+    (lambda program, gradient: None, "got NoneType"),
+    (lambda program, gradient: gradient, r"got a buffer of shape \(32, 3\)"),
+]
+WRONG_RESULTS = [
+    (lambda outputs, backward: None, "got NoneType"),
+    (lambda outputs, backward: outputs, "got ndarray"),
+    (lambda outputs, backward: (outputs, None), r"got \(ndarray, NoneType\)"),
+    (lambda outputs, backward: [outputs, backward], "got list"),
+]
+
+
+@pytest.mark.parametrize(
+    ("lowering", "message"),
+    [
+        *(
+            (lowering_that_returns(outputs_of=of), rf"The lowering of Half\(\) must return a buffer.*{got}")
+            for of, got in WRONG_OUTPUTS
+        ),
+        *(
+            (
+                lowering_that_returns(grad_inputs_of=of),
+                rf"The function backward in .* a buffer.*\(32, 6\).*{got}",
+            )
+            for of, got in WRONG_GRADIENTS
+        ),
+        *(
+            (lowering_that_returns(whole=of), rf"The lowering of Half\(\) must return the buffer.*{got}")
+            for of, got in WRONG_RESULTS
+        ),
+    ],
+)
+def test_what_a_lowering_returns_is_validated(lowered, lowering, message):
+    """A kernel behind it would read other numbers, or the weights before it would get no gradient."""
+    lowered(Half, lowering)
+    network = network_with(Half())
+    before = network.parameter_vector.copy()
+    with pytest.raises((TypeError, ValueError), match=message):
+        network.fit(X, X[:, :2], "mean_squared_error", engine="compiled", random_state=0)
+    assert_array_equal(network.parameter_vector, before)
+
+
+def test_a_gradient_that_nobody_reads_may_be_none_and_so_may_the_function_in_inference(lowered):
+    lowered(Half, lowering_that_returns(grad_inputs_of=lambda program, gradient: None))
+    options = {"loss": "mean_squared_error", "engine": "compiled", "random_state": 0, "epochs": 1}
+    Sequential([Half(), Dense(2)]).fit(X, X[:, :2], **options)
+    lowered(Half, lowering_that_returns(whole=lambda outputs, backward: (outputs, None)))
+    predict = network_with(Half()).compile_for_inference("compiled")
+    assert predict(X).shape == (45, 2)

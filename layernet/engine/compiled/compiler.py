@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from llvmlite import ir
 from numba import carray, njit, types
-from numba.core import cgutils, config, imputils
+from numba.core import cgutils, config, errors, imputils
 from numba.extending import intrinsic, overload, register_jitable
 
 from layernet.engine.compiled import intrinsics
@@ -17,13 +17,15 @@ OPTIONS = {"error_model": "numpy", "no_cpython_wrapper": True, "no_cfunc_wrapper
 _registered: set[Callable] = set()
 
 
-def compile_kernel(formula: Callable, dtype: np.dtype, is_checked: bool = False) -> tuple[str, str]:
+def compile_kernel(formula: Callable, name: str, dtype: np.dtype, is_checked: bool = False) -> tuple[str, str]:
     """Translate a kernel to LLVM's intermediate language.
 
     Parameters
     ----------
     formula : callable
         A function of (control, operands, sizes).
+    name : str
+        For the error.
     dtype : float32 or float64
     is_checked : bool, default=False
         Whether every index is checked; see `trial`. The sizes are an array then, and the operands are arrays of
@@ -36,6 +38,11 @@ def compile_kernel(formula: Callable, dtype: np.dtype, is_checked: bool = False)
         The name of the function in the text. It takes two more arguments in front, which Numba uses: an address
         that it may write to, and one that it does not use.
     text : str
+
+    Raises
+    ------
+    TypeError
+        If Numba cannot compile the function.
     """
     for function in set(intrinsics.inlined) - _registered:
         # As in NumPy, a division by zero raises no exception.
@@ -50,6 +57,8 @@ def compile_kernel(formula: Callable, dtype: np.dtype, is_checked: bool = False)
         dispatcher = njit(signature, fastmath=set(intrinsics.ANY_ORDER), **OPTIONS)(formula)
         (result,) = dispatcher.overloads.values()
         return result.fndesc.llvm_func_name, dispatcher.inspect_llvm(result.signature.args)
+    except errors.NumbaError as error:  # not every message of Numba names a function
+        raise TypeError(f"Numba cannot compile <kernel {name}> for {dtype}: {error}") from None
     finally:
         config.BOUNDSCHECK = before
 

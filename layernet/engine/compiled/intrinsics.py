@@ -5,6 +5,7 @@ Python cannot run them; `compiler` implements them.
 
 from __future__ import annotations
 
+import dis
 from collections.abc import Callable
 from typing import Any
 
@@ -54,8 +55,26 @@ def inline(function: Callable | None = None, *, fastmath: frozenset[str] = ANY_O
     """
     if function is None:
         return lambda function: inline(function, fastmath=fastmath)
+    refuse_errors(function)
     inlined[function] = fastmath
     return function
+
+
+def refuse_errors(function: Callable) -> None:
+    """Raise an error if a third-party function for kernels raises one: the machine would not notice it.
+
+    Raises
+    ------
+    NotImplementedError
+        If the function has a `raise` or an `assert`.
+    """
+    if function.__module__.startswith("layernet."):
+        return
+    if any(instruction.opname == "RAISE_VARARGS" for instruction in dis.get_instructions(function)):
+        raise NotImplementedError(
+            f"{function.__module__}.{function.__qualname__} raises an error, which nobody would notice in "
+            "machine code. Validate in the layer, and remove `raise` and `assert` from the kernel."
+        )
 
 
 def matrices(control: Any, operands: Any, sizes: Any, count: int) -> tuple[np.ndarray, ...]:

@@ -31,6 +31,7 @@ from layernet.engine.compiled.intrinsics import (
     matrices,
     matrix_product,
     power_of_two,
+    refuse_errors,
     vectors,
 )
 from layernet.engine.compiled.machine_code import machine_code
@@ -62,6 +63,7 @@ class Kernel:
     """
 
     def __init__(self, formula: Callable[[Any, Any, Any], None], name: str | None = None):
+        refuse_errors(formula)
         self.formula = formula
         self.name = f"{formula.__module__}.{name or formula.__qualname__}"
         self.__doc__ = formula.__doc__

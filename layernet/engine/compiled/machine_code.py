@@ -48,7 +48,7 @@ def machine_code(
     """
     with _lock:  # neither Numba nor LLVM's linker is thread-safe
         file = _cache_file(f"{name}-checked" if is_checked else name, dtype, fingerprint)
-        symbol, code = _cached(file) or _compiled(formula, dtype, file, is_checked)
+        symbol, code = _cached(file) or _compiled(formula, name, dtype, file, is_checked)
         return _loader().load(symbol, code)
 
 
@@ -67,8 +67,8 @@ class _Loader:
         )
         self.engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), self.machine)
 
-    def lower(self, text: str, symbol: str) -> bytes:
-        """Return machine code for LLVM's intermediate language; only one function of it is exported."""
+    def lower(self, text: str, symbol: str, name: str) -> bytes:
+        """Return machine code of a kernel in LLVM's intermediate language; only its symbol is exported."""
         module = self.llvm.parse_assembly(_REFERENCE_COUNTING.sub(r"\1\n  ret void\n}", text))
         for function in module.functions:
             if not function.is_declaration and function.name != symbol:
@@ -82,8 +82,9 @@ class _Loader:
             of_numba = function.name.startswith(("NRT_", "numba_", "Py"))
             if function.is_declaration and (of_numba or not known):  # to load it would end the process
                 raise NotImplementedError(
-                    f"{symbol} calls {function.name}, which only Numba's own runtime has. A kernel makes no "
-                    "arrays: write into its operands, entry by entry."
+                    f"<kernel {name}> calls {function.name}, which only Numba's own runtime has. A kernel "
+                    "makes no arrays: write into its operands, entry by entry. It also assigns no slices and "
+                    "prints nothing."
                 )
         return self.machine.emit_object(module)
 
@@ -105,7 +106,7 @@ def is_any_loaded() -> bool:
 
 
 def _compiled(
-    formula: Callable[..., None], dtype: np.dtype, file: Path | None, is_checked: bool
+    formula: Callable[..., None], name: str, dtype: np.dtype, file: Path | None, is_checked: bool
 ) -> tuple[str, bytes]:
     """Compile a function; store and return its symbol and its machine code."""
     global _has_announced
@@ -116,8 +117,8 @@ def _compiled(
         )
     from layernet.engine.compiled.compiler import compile_kernel
 
-    symbol, text = compile_kernel(formula, dtype, is_checked)
-    code = _loader().lower(text, symbol)
+    symbol, text = compile_kernel(formula, name, dtype, is_checked)
+    code = _loader().lower(text, symbol, name)
     if file is not None:
         _store(file, symbol.encode() + b"\n" + code)
     return symbol, code

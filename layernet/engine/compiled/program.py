@@ -18,7 +18,7 @@ from layernet.engine.compiled.intrinsics import VARIABLE_BATCH_ROWS, VARIABLE_WO
 from layernet.engine.compiled.kernel import Kernel
 from layernet.engine.compiled.kernels.batches import normalize_weights, sum_over_workers, sum_weights
 from layernet.engine.compiled.kernels.structure import fill_zeros
-from layernet.engine.compiled.trial import try_kernel
+from layernet.engine.compiled.trial import try_kernel, validate_operand
 from layernet.engine.dependencies import Dependencies
 
 
@@ -177,14 +177,17 @@ class Program:
     def as_matrix(self, values: np.ndarray) -> np.ndarray:
         """Return a parameter or a piece of state as a matrix that shares its memory; see `matrix_shape`."""
         if not isinstance(values, np.ndarray) or not values.flags.c_contiguous:
-            got = (
-                f"strides {values.strides}" if isinstance(values, np.ndarray) else f"a {type(values).__name__}"
-            )
+            is_array = isinstance(values, np.ndarray)
+            got = f"strides {values.strides}" if is_array else f"a {type(values).__name__}"
             raise ValueError(
                 f"program.as_matrix expects a contiguous array, whose memory kernels can share, got {got}. "
                 "Pass np.ascontiguousarray(values) if no kernel writes to it."
             )
         return values.reshape(matrix_shape(values))
+
+    def is_sample_buffer(self, array: Any) -> bool:
+        """Return whether an object is a buffer as `sample_buffer` returns it."""
+        return id(array) in self._sample_buffers
 
     # --- gradients ---
 
@@ -193,11 +196,17 @@ class Program:
 
         The matrix has the shape `matrix_shape(parameter)`. Each worker writes the gradient of its own rows.
         After the backward pass, the program sums the gradients of all workers. In every step, it sets the
-        matrix to zero before a third-party kernel writes to it.
+        matrix to zero before a third-party kernel writes to it. Another array than a gradient of the network
+        is a `ValueError`.
         """
         shape = matrix_shape(network_gradient)
         if not self.is_training:
             return self.zeros(*shape)  # no kernel of inference writes there
+        if network_gradient.size and not np.may_share_memory(network_gradient, self.gradients):
+            raise ValueError(
+                "program.gradient expects a part of the network's gradient vector, got another array of shape "
+                f"{network_gradient.shape}. Pass layer.grad_x for the parameter layer.x."
+            )
         return self.worker_gradients[self._segment_in_vector(network_gradient)].reshape(shape)
 
     @property
@@ -257,8 +266,7 @@ class Program:
             normalized = self._normalized_weights = self.sample_buffer(1)
             if self.weights is not None:
                 weights, sums = self.weights, self.weight_sums()
-            else:
-                # Sums of 0, for which the kernel returns equal weights.
+            else:  # sums of 0, for which the kernel returns equal weights
                 weights, sums = normalized, self.worker_rows(1)
             self.emit(normalize_weights, weights, sums, normalized)
         return self._normalized_weights
@@ -279,9 +287,15 @@ class Program:
 
         Raises
         ------
+        TypeError
+            If it is no kernel.
         ValueError
             If an operand is not such a matrix, or a third-party kernel fails on copies of its operands.
         """
+        if not isinstance(kernel, Kernel):
+            raise TypeError(
+                f"program.emit expects a kernel, got {kernel!r}. Decorate the function with @kernel."
+            )
         self._validate_operands(kernel, operands)
         rows = [self._rows_of(array) for array in operands]
         operations = self.after_update if after_update else self.operations
@@ -303,13 +317,8 @@ class Program:
         return VARIABLE_BATCH_ROWS if id(operand) in self._whole_buffers else len(operand)
 
     def _validate_operands(self, kernel: Kernel, operands: tuple[np.ndarray, ...]) -> None:
-        types = (self.dtype, np.int64, np.int32, np.float64) if kernel.is_of_package else (self.dtype, np.int64)
         for array in operands:
-            if array.ndim != 2 or not array.flags.c_contiguous or array.dtype not in types:
-                raise ValueError(
-                    f"{kernel!r} expects contiguous matrices of {self.dtype} or int64, got an array of shape "
-                    f"{array.shape} and type {array.dtype}. Use program.as_matrix(array) for a vector."
-                )
+            validate_operand(kernel, array, self.dtype)
             if id(array.base) in self._memory_of_buffers and self._rows_of(array) >= 0:
                 raise ValueError(
                     f"{kernel!r} expects buffers of samples as program.sample_buffer returns them, got a view "

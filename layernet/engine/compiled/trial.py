@@ -1,4 +1,4 @@
-"""Trial of a third-party kernel: one call on copies of its operands, with every index checked."""
+"""Operands of a kernel: their validation, and the trial of a third-party kernel, with every index checked."""
 
 from __future__ import annotations
 
@@ -31,6 +31,36 @@ _ADDRESS, _WHOLE = ctypes.c_void_p, ctypes.c_int64
 _TYPES = [*[_ADDRESS] * 6, _WHOLE, _WHOLE, _ADDRESS, _WHOLE, _WHOLE]
 # Trials that passed: (kernel, its type, numbers of rows, shapes of the operands, their rows and types).
 _passed: set[tuple[Any, ...]] = set()
+
+
+def validate_operand(kernel: Kernel, operand: Any, dtype: np.dtype) -> None:
+    """Raise an error if an operand is no contiguous matrix of a type that the kernel reads.
+
+    Parameters
+    ----------
+    kernel : Kernel
+    operand : object
+    dtype : float32 or float64
+        The type of the program.
+
+    Raises
+    ------
+    ValueError
+        If kernels cannot read the operand.
+    """
+    types = (dtype, np.int64, np.int32, np.float64) if kernel.is_of_package else (dtype, np.int64)
+    if not isinstance(operand, np.ndarray):
+        got, remedy = f"a {type(operand).__name__}", "Use program.constants(...) for numbers."
+    elif operand.ndim != 2:
+        got, remedy = f"an array of shape {operand.shape}", "Use program.as_matrix(array) for a vector."
+    elif operand.dtype not in types:
+        got, remedy = f"an array of type {operand.dtype}", "Use program.constants(...) for numbers."
+    elif not operand.flags.c_contiguous:
+        got = f"an array of shape {operand.shape} and strides {operand.strides}"
+        remedy = "Give it the array of which this is a view, and have the kernel use other indices."
+    else:
+        return
+    raise ValueError(f"{kernel!r} expects contiguous matrices of {dtype} or int64, got {got}. {remedy}")
 
 
 def try_kernel(

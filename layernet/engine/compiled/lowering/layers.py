@@ -41,6 +41,7 @@ from layernet.engine.compiled.kernels.sparse import gradient_of_sparse, multiply
 from layernet.engine.compiled.lowering import normalization as normalization  # registers its lowerings
 from layernet.engine.compiled.lowering.registry import (
     EmitBackward,
+    call_lowering,
     lower_to_python,
     lowering_of,
     lowers,
@@ -146,7 +147,7 @@ def lower_single_layer(
         if program.is_training:
             program.dependencies.add_plain_settings(layer)
         with suppress(NotASettingError):
-            outputs, backward = lowering(layer, program, inputs)
+            outputs, backward = call_lowering(lowering, layer, program, inputs)
             program.dependencies.add_arrays(layer)
             return outputs, backward
     return lower_to_python(layer, program, inputs)

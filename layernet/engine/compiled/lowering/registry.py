@@ -25,7 +25,16 @@ _lowerings: dict[type[Layer], Lowering] = {}
 
 
 def lowers(*kinds: type[Layer]) -> Callable[[AnyLowering], AnyLowering]:
-    """Register a function as the lowering of layers of these types, without their subclasses; a decorator."""
+    """Register a function as the lowering of layers of these types, without their subclasses; a decorator.
+
+    Raises
+    ------
+    TypeError
+        If an argument is no type of layer, as in `@lowers` without parentheses.
+    """
+    for kind in kinds or (None,):
+        if not (isinstance(kind, type) and issubclass(kind, Layer)):
+            raise TypeError(f"lowers expects types of layers, as in @lowers(Square), got {kind!r}.")
 
     def register(lowering: AnyLowering) -> AnyLowering:
         for kind in kinds:
@@ -38,6 +47,56 @@ def lowers(*kinds: type[Layer]) -> Callable[[AnyLowering], AnyLowering]:
 def lowering_of(kind: type[Layer]) -> Lowering | None:
     """Return the lowering of a type of layer, or None."""
     return _lowerings.get(kind)
+
+
+def call_lowering(
+    lowering: Lowering, layer: Layer, program: Program, inputs: np.ndarray | SparseRows
+) -> tuple[np.ndarray, EmitBackward | None]:
+    """Add a layer by its lowering, and validate what that returns: the next kernels rely on it.
+
+    Raises
+    ------
+    TypeError
+        If the lowering does not return two things, or in training the second is no function.
+    ValueError
+        If a pass does not return a buffer of samples of the width that the layer's shapes give.
+    """
+    returned = lowering(layer, program, inputs)
+    is_pair = isinstance(returned, tuple) and len(returned) == 2
+    if not is_pair or (program.is_training and not callable(returned[1])):
+        got = f"({', '.join(type(each).__name__ for each in returned)})" if is_pair else type(returned).__name__
+        raise TypeError(
+            f"The lowering of {layer!r} must return the buffer of outputs and a function, got {got}. End it "
+            "with `return outputs, backward`."
+        )
+    outputs, backward = returned
+    validate_buffer(outputs, math.prod(layer.output_shape), program, f"The lowering of {layer!r}")
+    if backward is None or isinstance(inputs, SparseRows):
+        return outputs, backward
+
+    def validated_backward(grad_output: np.ndarray, needs_grad_inputs: bool) -> np.ndarray | None:
+        grad_inputs = backward(grad_output, needs_grad_inputs)
+        if needs_grad_inputs:
+            width = math.prod(layer.input_shape)
+            validate_buffer(grad_inputs, width, program, f"The function backward in the lowering of {layer!r}")
+        return grad_inputs
+
+    return outputs, validated_backward
+
+
+def validate_buffer(buffer: Any, width: int, program: Program, who: str) -> None:
+    """Raise an error if an object is no buffer of a program with a row of a width for each sample."""
+    is_of_program = program.is_sample_buffer(buffer)
+    if is_of_program and buffer.shape[1] == width and buffer.dtype == program.dtype:
+        return
+    got = type(buffer).__name__
+    if isinstance(buffer, np.ndarray):
+        origin = "a buffer" if is_of_program else "an array that program.sample_buffer did not return,"
+        got = f"{origin} of shape {buffer.shape} and type {buffer.dtype}"
+    raise ValueError(
+        f"{who} must return a buffer of shape ({program.rows_per_worker}, {width}) and type {program.dtype}, "
+        f"got {got}. Make it with program.sample_buffer({width})."
+    )
 
 
 def lower_to_python(
