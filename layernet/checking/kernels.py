@@ -151,6 +151,8 @@ class KernelCase:
             self.weights = self.random.uniform(0, 2, n_samples)
             self.weights[1] = 0
         self.orders = [self.random.permutation(n_samples) for _ in range(3)]
+        # The gradients of an epoch are those of its last batch: in one of the epochs, of a full batch.
+        self.orders[1] = self.orders[1][: 3 * n_rows]
 
     def _moved(self, network: AnyLayer) -> AnyLayer:
         """Change all parameters: initial zeros and ones would hide a parameter that a formula leaves out."""
