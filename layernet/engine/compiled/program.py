@@ -18,7 +18,7 @@ from layernet.engine.compiled.intrinsics import VARIABLE_BATCH_ROWS, VARIABLE_WO
 from layernet.engine.compiled.kernel import Kernel
 from layernet.engine.compiled.kernels.batches import normalize_weights, sum_over_workers, sum_weights
 from layernet.engine.compiled.kernels.structure import fill_zeros
-from layernet.engine.compiled.trial import try_kernel, validate_operand
+from layernet.engine.compiled.trial import try_kernel, validate_operands
 from layernet.engine.dependencies import Dependencies
 
 
@@ -177,8 +177,7 @@ class Program:
     def as_matrix(self, values: np.ndarray) -> np.ndarray:
         """Return a parameter or a piece of state as a matrix that shares its memory; see `matrix_shape`."""
         if not isinstance(values, np.ndarray) or not values.flags.c_contiguous:
-            is_array = isinstance(values, np.ndarray)
-            got = f"strides {values.strides}" if is_array else f"a {type(values).__name__}"
+            got = f"strides {values.strides}" if isinstance(values, np.ndarray) else type(values).__name__
             raise ValueError(
                 f"program.as_matrix expects a contiguous array, whose memory kernels can share, got {got}. "
                 "Pass np.ascontiguousarray(values) if no kernel writes to it."
@@ -196,8 +195,7 @@ class Program:
 
         The matrix has the shape `matrix_shape(parameter)`. Each worker writes the gradient of its own rows.
         After the backward pass, the program sums the gradients of all workers. In every step, it sets the
-        matrix to zero before a third-party kernel writes to it. Another array than a gradient of the network
-        is a `ValueError`.
+        matrix to zero before a third-party kernel writes to it. Any other array raises a `ValueError`.
         """
         shape = matrix_shape(network_gradient)
         if not self.is_training:
@@ -292,10 +290,6 @@ class Program:
         ValueError
             If an operand is not such a matrix, or a third-party kernel fails on copies of its operands.
         """
-        if not isinstance(kernel, Kernel):
-            raise TypeError(
-                f"program.emit expects a kernel, got {kernel!r}. Decorate the function with @kernel."
-            )
         self._validate_operands(kernel, operands)
         rows = [self._rows_of(array) for array in operands]
         operations = self.after_update if after_update else self.operations
@@ -317,8 +311,8 @@ class Program:
         return VARIABLE_BATCH_ROWS if id(operand) in self._whole_buffers else len(operand)
 
     def _validate_operands(self, kernel: Kernel, operands: tuple[np.ndarray, ...]) -> None:
+        validate_operands(kernel, operands, self.dtype)
         for array in operands:
-            validate_operand(kernel, array, self.dtype)
             if id(array.base) in self._memory_of_buffers and self._rows_of(array) >= 0:
                 raise ValueError(
                     f"{kernel!r} expects buffers of samples as program.sample_buffer returns them, got a view "

@@ -33,34 +33,39 @@ _TYPES = [*[_ADDRESS] * 6, _WHOLE, _WHOLE, _ADDRESS, _WHOLE, _WHOLE]
 _passed: set[tuple[Any, ...]] = set()
 
 
-def validate_operand(kernel: Kernel, operand: Any, dtype: np.dtype) -> None:
+def validate_operands(kernel: Kernel, operands: Sequence[Any], dtype: np.dtype) -> None:
     """Raise an error if an operand is no contiguous matrix of a type that the kernel reads.
 
     Parameters
     ----------
     kernel : Kernel
-    operand : object
+    operands : sequence of object
     dtype : float32 or float64
         The type of the program.
 
     Raises
     ------
+    TypeError
+        If it is no kernel.
     ValueError
-        If kernels cannot read the operand.
+        If kernels cannot read an operand.
     """
+    if not isinstance(kernel, Kernel):
+        raise TypeError(f"program.emit expects a kernel, got {kernel!r}. Decorate the function with @kernel.")
     types = (dtype, np.int64, np.int32, np.float64) if kernel.is_of_package else (dtype, np.int64)
-    if not isinstance(operand, np.ndarray):
-        got, remedy = f"a {type(operand).__name__}", "Use program.constants(...) for numbers."
-    elif operand.ndim != 2:
-        got, remedy = f"an array of shape {operand.shape}", "Use program.as_matrix(array) for a vector."
-    elif operand.dtype not in types:
-        got, remedy = f"an array of type {operand.dtype}", "Use program.constants(...) for numbers."
-    elif not operand.flags.c_contiguous:
-        got = f"an array of shape {operand.shape} and strides {operand.strides}"
-        remedy = "Give it the array of which this is a view, and have the kernel use other indices."
-    else:
-        return
-    raise ValueError(f"{kernel!r} expects contiguous matrices of {dtype} or int64, got {got}. {remedy}")
+    for operand in operands:
+        if not isinstance(operand, np.ndarray):
+            got, remedy = f"a {type(operand).__name__}", "Use program.constants(...) for numbers."
+        elif operand.ndim != 2:
+            got, remedy = f"an array of shape {operand.shape}", "Use program.as_matrix(array) for a vector."
+        elif operand.dtype not in types:
+            got, remedy = f"an array of type {operand.dtype}", "Use program.constants(...) for numbers."
+        elif not operand.flags.c_contiguous:
+            got = f"an array of shape {operand.shape} and strides {operand.strides}"
+            remedy = "Give it the array of which this is a view, and have the kernel use other indices."
+        else:
+            continue
+        raise ValueError(f"{kernel!r} expects contiguous matrices of {dtype} or int64, got {got}. {remedy}")
 
 
 def try_kernel(
