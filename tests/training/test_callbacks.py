@@ -13,6 +13,7 @@ from layernet import (
     Callback,
     CosineSchedule,
     Dense,
+    DivergenceError,
     Dropout,
     EarlyStopping,
     History,
@@ -234,6 +235,59 @@ def test_history_plot():
     plt.close("all")
 
 
+@pytest.mark.parametrize(("n_epochs", "marker"), [(29, "."), (30, "")])
+def test_lines_of_the_plot(n_epochs, marker):
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    values = [1.0 / epoch for epoch in range(1, n_epochs + 1)]
+    gaps = [math.nan, *values[1:]]
+    columns = {"loss": values, "val_loss": values, "learning_rate": values, "seconds": values, "gaps": gaps}
+    history = History(epoch=list(range(1, n_epochs + 1)), **columns, words=["one"] * n_epochs)
+    figure = history.plot()
+    assert figure.get_size_inches().tolist() == [10, 3.5]
+    losses, others = figure.axes
+    assert [(line.get_label(), line.get_linestyle(), line.get_marker()) for line in losses.lines] == [
+        ("loss", "-", marker),
+        ("val_loss", "--", marker),
+    ]
+    assert [(line.get_label(), line.get_marker()) for line in others.lines] == [("gaps", ".")]
+    assert (losses.get_xlabel(), losses.get_ylabel(), others.get_ylabel()) == ("epoch", "loss", "gaps")
+    assert losses.lines[0].get_xdata().tolist() == history["epoch"]
+    assert len(History(epoch=[1], learning_rate=[0.1]).plot().axes[0].lines) == 0
+    _, axes = plt.subplots()
+    history.plot(axes=axes)
+    assert [line.get_label() for line in axes.lines] == ["loss", "val_loss"]
+    plt.close("all")
+
+
+def test_the_text_of_a_history():
+    history = History(
+        epoch=[1, 10], loss=[0.123456, 12.0], learning_rate=[0.00123456, 0.1], seconds=[1.234, 10.0]
+    )
+    history["many"] = [np.arange(7) / 7, None]
+    history["few"] = [np.arange(2) / 7, "x"]
+    history["more"] = [1]
+    assert str(history) == (
+        "epoch     loss  learning_rate  seconds                               many              few\n"
+        "    1   0.1235        0.00123     1.23  [0.     0.1429 ... 0.7143 0.8571]  [0.     0.1429]\n"
+        "   10  12.0000            0.1    10.00                                                   x\n"
+        "Not shown: more (1 values)."
+    )
+    assert "<summary>History of 2 epochs. Not shown" in history._repr_html_()
+    history = History(epoch=[1], loss=[1.0])
+    assert str(history) == repr(history) == "epoch    loss\n    1  1.0000"
+    assert "<summary>History of 1 epoch. " in history._repr_html_()
+
+
+def test_a_history_without_epochs_says_what_else_there_is():
+    history = History(extra=[1, 2])
+    history.stop_message = "Stopped."
+    assert str(history) == "History: no epoch is finished.\nNot shown: extra (2 values)."
+
+
 def test_plotting_without_matplotlib_names_the_pip_command(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match="pip install matplotlib"):
@@ -266,6 +320,13 @@ def test_plotting_without_matplotlib_names_the_pip_command(monkeypatch):
 def test_invalid_arguments_are_refused_by_the_constructor(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+def test_what_callbacks_and_errors_have_before_a_training():
+    assert Callback().every_batch is True
+    assert Callback().other_hooks == Callback().shared == ()
+    error = DivergenceError("message")
+    assert (error.epoch, error.batch, len(error.history), str(error)) == (0, 0, 0, "message")
 
 
 def test_numbers_of_numpy_are_arguments():

@@ -117,6 +117,7 @@ def test_a_refused_network_stays_unbuilt():
         ([Dense(1), Sigmoid()], ExponentialRate(), COUNTS),
         ([Sigmoid(), Dense(1)], "binary_cross_entropy", TWO),
         ([Dense(3), Softmax(), Dense(3)], "cross_entropy", THREE),
+        ([Dense(3), Softmax(), Tanh()], "cross_entropy", THREE),  # in the other order it is a softmax
     ],
 )
 def test_other_endings_train(layers, loss, y):

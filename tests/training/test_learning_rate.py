@@ -23,7 +23,7 @@ from layernet import (
     Tanh,
 )
 from layernet.training import evaluate
-from layernet.training.learning_rate import find_learning_rate, suggest
+from layernet.training.learning_rate import LearningRateSearch, find_learning_rate, suggest
 
 matplotlib.use("Agg")
 
@@ -306,6 +306,36 @@ def test_plot():
     own, place = plt.subplots()
     assert found.plot(axes=place) is own
     plt.close("all")
+
+
+@pytest.mark.parametrize(
+    ("losses", "smoothed", "limits"),
+    [
+        ([4.0, 3.0, 9.0], [4.0, 3.5, 5.0], (2.9, 4.4)),  # the rise at the end is not in the range
+        ([2.0, 2.0, 2.0], [2.0, 2.0, 2.0], (1.8, 2.8)),
+        ([0.0, 0.0, 0.0], [0.0, 0.0, 0.0], (-0.1, 0.4)),
+    ],
+)
+def test_the_range_of_the_plot(losses, smoothed, limits):
+    import matplotlib.pyplot as plt
+
+    found = LearningRateSearch(np.array([0.1, 0.2, 0.4]), np.array(losses), np.array(smoothed), 0.05, "Done.")
+    figure = found.plot()
+    assert figure.axes[0].get_ylim() == pytest.approx(limits)
+    assert figure.get_size_inches().tolist() == [6, 3.5]
+    labels = [line.get_label() for line in figure.axes[0].lines]
+    assert labels == ["each batch", "smoothed", "suggestion: 0.05"]
+    plt.close("all")
+
+
+def test_the_text_of_a_search():
+    rates, losses = np.array([0.123456, 0.2, 0.456789]), np.array([4.0, 3.0, 9.0])
+    found = LearningRateSearch(rates, losses, np.array([4.0, 3.54321, 5.0]), 0.0123456, "Done.")
+    assert repr(found) == "LearningRateSearch: suggestion 0.012; tried 0.12 to 0.46 in 3 steps"
+    text = Page.read(found._repr_html_()).text
+    assert "0.0123" in text
+    assert "0.123 to 0.457, in 3 steps" in text
+    assert "4 at first, 3.54 at its lowest, where the rate was 0.2" in text
 
 
 def test_plotting_without_matplotlib_names_the_pip_command(monkeypatch):

@@ -43,10 +43,10 @@ def scipys_reason(result, max_iterations):
     return ["converged", limit, "no_descent"][result.status]
 
 
-def both(function, start, max_iterations=100, max_evaluations=15000):
+def both(function, start, max_iterations=100, max_evaluations=15000, tol=1e-8):
     """The iterates, the number of evaluations, the reason for the end and the result by SciPy and by us."""
     theirs, ours, calls = [], [], []
-    options = {"maxiter": max_iterations, "maxfun": max_evaluations, "gtol": 1e-8}
+    options = {"maxiter": max_iterations, "maxfun": max_evaluations, "gtol": tol}
     result = scipy.optimize.minimize(
         function,
         start,
@@ -65,7 +65,7 @@ def both(function, start, max_iterations=100, max_evaluations=15000):
         assert loss == function(plan.parameters)[0]
         ours.append(plan.parameters.copy())
 
-    reason, _ = minimize_many(plan, loss_and_gradient, end_iteration, max_iterations, max_evaluations, 1e-8)
+    reason, _ = minimize_many(plan, loss_and_gradient, end_iteration, max_iterations, max_evaluations, tol)
     theirs = theirs, result.nfev, scipys_reason(result, max_iterations), result.x
     return theirs, (ours, len(calls), reason, plan.parameters)
 
@@ -81,6 +81,28 @@ def test_every_iterate_is_scipys(function, seed):
         assert_allclose(mine, other, rtol=1e-11, atol=1e-11)
     for mine, other in zip(ours[0][6:], theirs[0][6:], strict=True):
         assert_allclose(mine, other, rtol=1e-7, atol=1e-7)
+
+
+def test_the_blocks_in_which_the_memory_is_read_change_nothing(monkeypatch):
+    start = 3 * np.random.default_rng(0).standard_normal(30)
+    _, whole = both(waves, start)
+    monkeypatch.setattr("layernet.training.quasi_newton.BLOCK", 7)
+    _, in_blocks = both(waves, start)
+    assert in_blocks[1:3] == whole[1:3]
+    assert_allclose(in_blocks[0][:6], whole[0][:6], rtol=1e-11, atol=1e-11)
+
+
+def test_a_flat_function_is_minimized_by_the_same_iterates():
+    """The first iteration lowers the loss by 3e-9, a little more than what counts as converged."""
+    theirs, ours = both(lambda x: (1e-9 * (x - 2) @ (x - 2), 2e-9 * (x - 2)), np.zeros(1), tol=1e-15)
+    assert ours[1:3] == theirs[1:3]
+    assert len(ours[0]) == len(theirs[0]) > 1
+    assert_allclose(ours[0], theirs[0], rtol=1e-9)
+
+
+def test_a_gradient_of_the_tolerance_has_converged():
+    ours = both(lambda x: (0.5 * x @ x, x.copy()), np.full(1, 4.0), tol=0.0)[1]
+    assert ours[1:] == (3, "converged", 0)
 
 
 @pytest.mark.parametrize("seed", range(3))
