@@ -24,13 +24,16 @@ import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"  # a fork has no threads but its own
 
-import matplotlib.pyplot  # noqa: F401  what tests import is imported once, before the forks
+with contextlib.suppress(ImportError):
+    import numba  # noqa: F401  what tests import is imported once, before the forks
+import matplotlib.pyplot  # noqa: F401
 import pytest
 import scipy.stats  # noqa: F401
 import sklearn.datasets
@@ -166,23 +169,27 @@ def changes_of(node: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:
 def test_files_for(path: str, n_files: int) -> list[str]:
     """The module itself, for its doctests, and the test files that name most of what it defines.
 
-    A name weighs 1 / (number of test files that contain it). A test file in the folder that mirrors that of the
-    module gets 1 more, and one with the module's name 3 more.
+    A name weighs sqrt(number of times that a test file contains it) / (number of test files that do). A test
+    file in the folder that mirrors that of the module, or named after the folder, gets 1 more, and one with the
+    module's name 3 more.
     """
     tree = ast.parse((ROOT / path).read_text())
     defined = [node for node in ast.walk(tree) if isinstance(node, (ast.ClassDef, ast.FunctionDef))]
     names = {node.name for node in defined if not node.name.startswith("_")}
     files = sorted(file for file in ROOT.glob("tests/**/test_*.py") if "browser" not in file.parts)
-    words = {file: set(re.findall(r"\w+", file.read_text())) for file in files}
+    words = {file: Counter(re.findall(r"\w+", file.read_text())) for file in files}
     scores = {}
     for file, there in words.items():
-        shared = sum(1 / sum(name in each for each in words.values()) for name in names & there)
-        is_near = file.parent.relative_to(ROOT / "tests") == Path(path).parent.relative_to("layernet")
+        shared = sum(
+            there[name] ** 0.5 / sum(name in each for each in words.values()) for name in names & there.keys()
+        )
+        folder = Path(path).parent.relative_to("layernet")
+        is_near = file.parent.relative_to(ROOT / "tests") == folder or file.stem == f"test_{folder.name}"
         is_its_own = Path(path).stem in file.stem
         scores[file] = shared + is_near + 3 * is_its_own
     best = sorted(filter(scores.get, files), key=scores.get, reverse=True)[:n_files]
-    # The best first; of the others those that are likely to take least time.
-    ordered = [*best[:4], *sorted(best[4:], key=lambda file: file.stat().st_size)]
+    # The two best first; of the others those that are likely to take least time.
+    ordered = [*best[:2], *sorted(best[2:], key=lambda file: file.stat().st_size)]
     return [path, *(str(file.relative_to(ROOT)) for file in ordered)]
 
 
@@ -316,6 +323,10 @@ def main() -> None:
     mutants = [mutant for file in files for mutant in mutants_of(file.resolve()) if options.only in str(mutant)]
     drawn = random.Random(options.seed).sample(mutants, min(options.sample, len(mutants)))
     counted = [mutant for mutant in drawn if str(mutant) not in equivalents]
+    paths = {str(file.resolve().relative_to(ROOT)) for file in files}
+    for entry in equivalents.keys() - {str(mutant) for mutant in mutants}:
+        if entry.split(" ", 1)[0] in paths and not options.only:
+            print(f"No mutant of today is the entry of {EQUIVALENT.name}: {entry}")
     survived = 0
     with tempfile.TemporaryDirectory() as folder:
         laboratory = Laboratory(Path(folder) / "checkout", options.files, options.seconds)

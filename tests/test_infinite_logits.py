@@ -47,6 +47,9 @@ CASES = {
         CrossEntropy(), rows([0, 0, -INF], [0, 0, -INF]), rows([0.5, 0.5, 0], [0, 0.5, 0.5]),
         [math.log(2), INF], [[0, 0, 0], [0.5, 0, -0.5]],
     ),
+    "as a row of one 1": (
+        CrossEntropy(), rows([1, 0, -INF]), rows([1, 0, 0]), [LOG], [[-1 / (1 + math.e), 1 / (1 + math.e), 0]],
+    ),
     "smoothed": (
         CrossEntropy(0.3), rows([0, 0, -INF]), np.array([0]), [INF], [[0.5 - 0.8, 0.5 - 0.1, -0.1]],
     ),

@@ -375,6 +375,12 @@ def test_the_weight_of_a_label_is_that_of_its_samples_where_there_is_one():
     assert_allclose(of_label.backward_pass(outputs), for_samples.backward_pass(outputs), rtol=1e-12)
 
 
+def test_a_list_of_one_weight_is_for_one_label():
+    outputs, targets = outputs_for(LABELS)[:, :1], YES_NO[:, :1]
+    found = BinaryCrossEntropy(pos_weight=[5.0]).bind(targets).backward_pass(outputs)
+    assert_allclose(found, BinaryCrossEntropy(pos_weight=5.0).bind(targets).backward_pass(outputs))
+
+
 def test_weights_of_labels_leave_certain_outputs_exact():
     certain = np.where(YES_NO == 1, 1e4, -1e4)
     weighted = BinaryCrossEntropy(pos_weight=[1, 2, 3.7, 9], neg_weight=0.3)
@@ -420,12 +426,18 @@ def test_class_weights_of_every_form_agree():
         np.array([2, 1, 1, 0.5]),
         {0: 2, 3: 0.5},
         {np.int64(0): 2, 3: 0.5},
+        {0: 2, 1: 1, 2: 1, 3: 0.5},
     ]
     for targets in (LABELS, np.eye(4)[LABELS]):
         values = [CrossEntropy(class_weight=form).bind(targets).backward_pass(outputs) for form in forms]
         for value in values[1:]:
             assert_allclose(value, values[0], rtol=1e-12)
         assert not np.allclose(values[0], CrossEntropy().bind(targets).backward_pass(outputs))
+
+
+def test_a_class_may_weigh_nothing():
+    gradient = CrossEntropy(class_weight=[0, 1, 1, 1]).bind([0, 1]).backward_pass(np.zeros((2, 4)))
+    assert gradient.any(axis=1).tolist() == [False, True]
 
 
 def test_a_class_that_no_target_has_does_not_change_the_weights_of_others():
@@ -618,6 +630,56 @@ def test_classes_need_one_output_each(output_shape):
     message = r"CrossEntropy\(\) expects outputs of shape \(n_samples, n_classes\), got rows of \("
     with pytest.raises(ValueError, match=message):
         CrossEntropy().prepare([0, 1, 1], output_shape, np.dtype(float))
+    message = r"HingeLoss\(\) expects class numbers .* outputs of shape .*, got \(3,\) and rows of \("
+    with pytest.raises(ValueError, match=message):
+        HingeLoss().prepare([0, 1, 1], output_shape, np.dtype(float))
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [MeanSquaredError(), MeanAbsoluteError(), HuberLoss(), QuantileLoss(), HalfSquaredError()],
+    ids=repr,
+)
+def test_classes_predicted_by_losses_of_numbers(loss):
+    one, several = np.array([[0.5], [0.6], [0.4], [0.7]]), np.array([[0.1, 0.9, 0.8], [0.2, 0.9, 0.3]])
+    assert loss.is_predicted(one, np.array([[0], [1], [1], [0]])).tolist() == [True, True, False, False]
+    assert loss.is_predicted(one[1:2], np.ones((1, 1))).tolist() == [True]
+    assert loss.is_predicted(several, np.array([[0, 1, 0], [0, 0, 1]])).tolist() == [True, False]
+    for outputs, targets in ((one, [[0], [1], [2], [1]]), (several, [[0, 1, 0.5], [0, 0, 1]])):
+        with pytest.raises(ValueError, match="has targets other than 0 and 1"):
+            loss.is_predicted(outputs, np.array(targets))
+    for row in ([0, 0, 0], [1, 0, 1]):
+        with pytest.raises(ValueError, match="and 3 outputs expects one 1 in each row"):
+            loss.is_predicted(several, np.array([[0, 1, 0], row]))
+
+
+@pytest.mark.parametrize(
+    ("outputs", "targets", "expected"),
+    [
+        ([[2, 1, -1], [0.5, 0.2, 0.9]], [0, 1], [True, False]),
+        ([[2, 1, -1], [0.5, 0.2, 0.9]], [[1, 0, 0], [0, 1, 0]], [True, False]),
+        ([[2, 1, -1], [0.5, 0.2, 0.9]], [[0.4, 0.3, 0.3], [0.1, 0.2, 0.7]], [True, True]),
+        ([[2, 1, -1], [0.5, 0.2, 0.9]], [[1, 1, 0], [1, 1, 0]], [True, False]),
+        ([[1, 2], [1, 2]], [1, 0], [True, False]),
+        ([[0], [0.5], [0.5]], [0, 1, 0], [True, True, False]),
+        ([[0], [0.5], [0.5]], [[0.5], [0.6], [0.5]], [True, True, False]),
+    ],
+)
+def test_outputs_of_a_loss_of_ones_own_are_taken_for_logits(outputs, targets, expected):
+    class Plain(Loss):
+        def losses(self, outputs, targets):
+            return outputs.sum(axis=1)
+
+        def gradient(self, outputs, targets):
+            return np.ones_like(outputs)
+
+    assert Plain().is_predicted(np.array(outputs, float), np.array(targets)).tolist() == expected
+
+
+@pytest.mark.parametrize("loss", [PoissonLoss(), HalfPoissonDeviance()], ids=repr)
+def test_counts_are_no_classes(loss):
+    with pytest.raises(ValueError, match=r"accuracy is for classes, and .* has counts"):
+        loss.is_predicted(np.ones((2, 1)), np.ones((2, 1)))
 
 
 @pytest.mark.parametrize(

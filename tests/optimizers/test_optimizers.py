@@ -292,6 +292,14 @@ def test_nadam_forgets_its_momenta_when_it_is_reset():
     assert np.array_equal(run(used, gradients_for(3)), run(NAdam(0.1, beta_1=0.5), gradients_for(3)))
 
 
+def test_nadam_moves_all_blocks_of_a_step_alike():
+    optimizer, parameters = NAdam(0.1), np.zeros(BLOCK_SIZE + 1)
+    for beta_1 in (0.9, 0.9, 0.5):
+        optimizer.beta_1 = beta_1
+        optimizer.step(parameters, np.ones(BLOCK_SIZE + 1))
+        assert parameters[-1] == parameters[0]
+
+
 def test_nadams_products_of_earlier_steps_are_those_of_a_new_optimizer():
     used = NAdam(0.1)
     run(used, gradients_for(5))
