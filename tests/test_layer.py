@@ -30,7 +30,7 @@ from layernet import (
     check_layer,
 )
 from layernet.engine import choice, inference
-from layernet.parameters import Owner
+from layernet.owner import Owner
 
 
 def small_net(**options):
