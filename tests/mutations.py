@@ -73,6 +73,7 @@ SYMMETRIC = {
 }
 # A test that has used more processor time than this when the time of a mutant ends is in an endless loop.
 ENDLESS_SECONDS = 40
+STATED_DEFAULTS = "test_a_stated_default_is_that_of_the_signature"
 PASSED = (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED)
 
 
@@ -167,7 +168,7 @@ def changes_of(node: ast.AST) -> Iterator[tuple[ast.AST, ast.AST]]:
 
 
 def test_files_for(path: str, n_files: int) -> list[str]:
-    """The module itself, for its doctests, and the test files that name most of what it defines.
+    """The module itself, for its doctests, its defaults, and the test files that name most of what it defines.
 
     A name weighs sqrt(number of times that a test file contains it) / (number of test files that do). A test
     file in the folder that mirrors that of the module, or named after the folder, gets 1 more, and one with the
@@ -190,7 +191,9 @@ def test_files_for(path: str, n_files: int) -> list[str]:
     best = sorted(filter(scores.get, files), key=scores.get, reverse=True)[:n_files]
     # The two best first; of the others those that are likely to take least time.
     ordered = [*best[:2], *sorted(best[2:], key=lambda file: file.stat().st_size)]
-    return [path, *(str(file.relative_to(ROOT)) for file in ordered)]
+    module = path.removesuffix(".py").replace("/", ".")
+    docstrings = [] if "__" in module else [f"tests/test_docstrings.py::{STATED_DEFAULTS}[{module}]"]
+    return [path, *docstrings, *(str(file.relative_to(ROOT)) for file in ordered)]
 
 
 class Reporter:
