@@ -111,6 +111,20 @@ def test_verbose_prints_what_validation_gave_and_why_training_stopped(solver, to
         assert lines[-1].startswith("Validation score did not improve more than tol=1.000000")
 
 
+def test_each_line_of_an_epoch_is_flushed(monkeypatch):
+    class Log(io.StringIO):
+        n_lines_flushed = 0
+
+        def flush(self):
+            self.n_lines_flushed = self.getvalue().count("\n")
+
+    monkeypatch.setattr(sys, "stdout", Log())
+    MLPClassifier((2,), verbose=True, tol=1.0, n_iter_no_change=1, random_state=0).fit(X, Y)
+    lines = sys.stdout.getvalue().splitlines()
+    assert lines[-1].startswith("Training loss did not improve")
+    assert sys.stdout.n_lines_flushed == len(lines)
+
+
 @pytest.mark.parametrize(("out", "err"), [(True, True), (True, False), (False, True)])
 def test_verbose_shows_a_bar_in_a_terminal(out, err, monkeypatch):
     streams = {name: Terminal() if seen else io.StringIO() for name, seen in (("stdout", out), ("stderr", err))}
