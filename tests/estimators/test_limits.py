@@ -20,7 +20,13 @@ from layernet import (
     NetworkRegressor,
     QuantileLoss,
 )
-from layernet.estimators.baselines import _advice, raise_if_diverged
+from layernet.estimators.baselines import (
+    _advice,
+    losses_of_constant,
+    losses_of_network,
+    raise_if_diverged,
+    warn_if_no_better_than_mean,
+)
 from layernet.estimators.class_targets import ClassTargets
 from layernet.estimators.fitting import batch_size_of
 from layernet.estimators.number_targets import NumberTargets
@@ -116,24 +122,74 @@ def test_every_parameter_has_its_limits_tested():
     assert tested == {(type(one), name) for one in ESTIMATORS for name in one.get_params(deep=False)}
 
 
+@pytest.mark.parametrize("untrained", [1.0, 4.0])
 @pytest.mark.parametrize(("factor", "diverges"), [(99.0, False), (100.0, False), (101.0, True)])
-def test_a_hundred_times_the_loss_of_an_untrained_network_is_a_divergence(factor, diverges):
+def test_a_hundred_times_the_loss_of_an_untrained_network_is_a_divergence(factor, diverges, untrained):
     network = Dense(1, weights_initializer="zeros").build(1)
-    data = TrainingData(network, MeanSquaredError(), np.ones((2, 1)), [[1.0], [1.0]], None, None)
+    data = TrainingData(network, MeanSquaredError(), np.ones((2, 1)), [[untrained**0.5]] * 2, None, None)
     run = Run(network, MeanSquaredError(), SGD(), 1, 1)
     before = Snapshot(network)
     raise_if_diverged(run, before, data)  # no epoch has ended
     run.history.add(epoch=1, loss=1e6)
-    run.history.add(epoch=2, loss=factor)
+    run.history.add(epoch=2, loss=factor * untrained)
     network.weights = [[5.0]]
     if diverges:
-        with pytest.raises(
-            DivergenceError, match="the loss is 101, and a network that has learned nothing has 1"
-        ):
+        message = (
+            f"the loss is {factor * untrained:g}, and a network that has learned nothing has {untrained:g}"
+        )
+        with pytest.raises(DivergenceError, match=message):
             raise_if_diverged(run, before, data)
     else:
         raise_if_diverged(run, before, data)
     assert network.weights == [[5.0]]
+
+
+def test_the_network_before_the_training_counts_as_untrained():
+    network = Dense(1, weights_initializer="zeros").build(1)
+    data = TrainingData(network, MeanSquaredError(), np.ones((2, 1)), [[1.0]] * 2, None, None)
+    network.weights = [[10.0]]  # a loss of 81
+    run, before = Run(network, MeanSquaredError(), SGD(), 1, 1), Snapshot(network)
+    network.weights = [[1.0]]  # no loss at all
+    run.history.add(epoch=1, loss=8100.0)
+    raise_if_diverged(run, before, data)
+    run.history.add(epoch=2, loss=8101.0)
+    with pytest.raises(DivergenceError, match="a network that has learned nothing has 81"):
+        raise_if_diverged(run, before, data)
+    assert network.weights == [[1.0]]
+
+
+@pytest.mark.parametrize(
+    ("loss", "share", "is_useless"),
+    [
+        ("squared_error", 1.0005, True),
+        ("squared_error", 0.9995, True),
+        ("squared_error", 0.9985, False),
+        ("poisson", 1.0005, True),
+        ("poisson", 0.9995, False),
+    ],
+)
+@pytest.mark.parametrize("n_outputs", [1, 2])
+def test_a_fit_is_useless_unless_its_loss_is_a_thousandth_below_that_of_the_mean(
+    loss, share, is_useless, n_outputs, recwarn
+):
+    y = np.tile([[1.0], [3.0]], n_outputs)
+    targets = NumberTargets(y, loss)
+    network = Dense(n_outputs, weights_initializer="zeros").build(1, dtype=np.float64)
+    data = TrainingData(network, targets.loss, np.array([[1.0], [-1.0]]), y, None, None)
+    columns = [slice(None)]
+    of_mean = losses_of_constant(targets.outputs_of_mean(y, None), network, targets.loss, data, columns)[0]
+    network.bias = targets.outputs_of_mean(y, None)
+    # The weight that changes the loss to its share, by bisection; its sign decides whether the loss rises.
+    low, high = (1.0, 0.0) if share > 1 else (0.0, -0.5)
+    for _ in range(60):
+        network.weights = np.full((1, n_outputs), (low + high) / 2)
+        of_network = losses_of_network(network, targets.loss, data, columns)[0]
+        is_above = of_network > share * of_mean
+        low, high = ((low + high) / 2, high) if is_above else (low, (low + high) / 2)
+    run = Run(network, targets.loss, SGD(), 1, 1)
+    run.history.add(epoch=1, loss=of_network)
+    warn_if_no_better_than_mean("MLPRegressor", run, network, data, targets)
+    assert bool(len(recwarn)) is is_useless
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,16 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.neural_network import MLPClassifier as TheirClassifier
 
-from layernet import BatchNorm, Dense, MLPClassifier, NetworkClassifier, Sequential
+from layernet import (
+    Adam,
+    BatchNorm,
+    Dense,
+    MLPClassifier,
+    MLPRegressor,
+    NetworkClassifier,
+    NetworkRegressor,
+    Sequential,
+)
 from layernet.training import Callback
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -130,3 +139,16 @@ def test_epochs_without_improvement_are_counted_over_warm_starts():
     model = MLPClassifier((3,), tol=10.0, n_iter_no_change=3, max_iter=3, warm_start=True, random_state=0)
     assert [model.fit(X, Y).n_iter_ for _ in range(2)] == [3, 2]
     assert model.history_.stop_reason == "converged"
+
+
+@pytest.mark.parametrize("method", ["fit", "partial_fit"])
+def test_an_optimizer_that_has_trained_another_network_starts_without_memory(method):
+    optimizer = Adam(0.1)
+    kinds = [
+        lambda: MLPRegressor(hidden_layer_sizes=(3,), solver=optimizer, max_iter=2, random_state=0),
+        lambda: NetworkRegressor(Dense(1), optimizer=optimizer, max_iter=2, random_state=0),
+    ]
+    fresh = [getattr(make(), method)(X, Y).network_.parameter_vector for make in kinds]
+    Sequential([Dense(1)]).fit(X, Y, "mean_squared_error", optimizer, epochs=2)
+    for make, expected in zip(kinds, fresh, strict=True):
+        assert_array_equal(getattr(make(), method)(X, Y).network_.parameter_vector, expected)

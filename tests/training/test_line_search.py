@@ -49,12 +49,24 @@ def late_fall(depth):
     )
 
 
+def cliff(top, bottom, sharpness):
+    """Falls faster between two steps than before and after them: the slope behind is no flatter than at 0."""
+
+    def function(step):
+        before, after = sharpness * (step - top), sharpness * (step - bottom)
+        fall = (np.logaddexp(before, -before) - np.logaddexp(after, -after)) / sharpness
+        return -step - 4.5 * fall, -1 - 4.5 * (math.tanh(before) - math.tanh(after))
+
+    return function
+
+
 FUNCTIONS = {
     "quartic": [quartic(*RANDOM.uniform([0.1, 0.1, 0.1, -1], [30, 3, 3, 1])) for _ in range(40)],
     "waves": [waves(*RANDOM.uniform([1, 0.01], [30, 2])) for _ in range(40)],
     "slow fall": [slow_fall(power) for power in (0.05, 0.5, 0.9, 0.999)],
     "straight": [lambda step: (-2 * step, -2.0)],
     "kink": [kink(*RANDOM.uniform([0.1, -2, 0.01], [30, -0.01, 2])) for _ in range(20)],
+    "cliff": [cliff(*RANDOM.uniform([0.3, 3, 2], [0.8, 4.9, 9])) for _ in range(40)],
     "late fall": [late_fall(depth) for depth in (1e-3, 0.1, 2.0, 30.0)],
 }
 

@@ -184,6 +184,41 @@ def test_the_history_says_why_either_way_ended(options, reason, n_parameters, mo
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("n_parameters", [0, 10**9], ids=["own", "scipy"])
+def test_hooks_are_called_in_order(n_parameters, monkeypatch):
+    monkeypatch.setattr("layernet.training.lbfgs.MANY_PARAMETERS", n_parameters)
+
+    class Log(Callback):
+        shared = ("calls",)
+
+        def __init__(self, name, calls):
+            self.name, self.calls = name, calls
+
+        def on_train_begin(self, run):
+            self.calls.append((self.name, "begin", run.epoch, run.network.training))
+
+        def on_epoch_begin(self, run):
+            self.calls.append((self.name, "epoch begin", run.epoch, run.network.training))
+
+        def on_epoch_end(self, run):
+            self.calls.append((self.name, "epoch end", run.history["epoch"][-1], run.network.training))
+
+        def on_train_end(self, run):
+            self.calls.append((self.name, "end", run.epoch, run.network.training))
+
+    calls = []
+    X, y = RANDOM.standard_normal((30, 5)), RANDOM.standard_normal(30)
+    regressor = MLPRegressor(hidden_layer_sizes=(4,), solver="lbfgs", max_iter=2, random_state=0)
+    regressor.set_params(callbacks=[Log("first", calls), Log("second", calls)]).fit(X, y)
+    both = ("first", "second")
+    epochs = [
+        (name, hook, epoch, False) for epoch in (1, 2) for hook in ("epoch begin", "epoch end") for name in both
+    ]
+    begin = [(name, "begin", 0, False) for name in both]
+    assert calls == [*begin, *epochs, ("first", "end", 2, False), ("second", "end", 2, False)]
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 @pytest.mark.parametrize("alpha", [1e-4, 0.1])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_estimators_give_the_same_model_either_way(dtype, alpha, monkeypatch):
