@@ -80,6 +80,22 @@ class Constant(Initializer):
         return np.full(shape, float(self.value))
 
 
+class Normal(Initializer):
+    """Normal with mean 0 and a given standard deviation, for all shapes.
+
+    Parameters
+    ----------
+    standard_deviation : float, default=1.0
+        At least 0.
+    """
+
+    def __init__(self, standard_deviation: float = 1.0) -> None:
+        self.standard_deviation = require_number(self, "standard_deviation", standard_deviation, at_least=0)
+
+    def __call__(self, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
+        return _normal(shape, random, self.standard_deviation**2)
+
+
 class GlorotUniform(Initializer):
     """Uniform between ±sqrt(6 / (fan_in + fan_out)).
 

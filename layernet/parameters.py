@@ -348,8 +348,9 @@ class ParameterContainer(Configurable):
         for layer in self.walk():
             layer.dtype = dtype
             for name in layer._state_names:
-                if isinstance(getattr(layer, name), np.ndarray):
-                    setattr(layer, name, getattr(layer, name).astype(dtype))
+                value = getattr(layer, name)
+                if isinstance(value, np.ndarray) and value.dtype.kind == "f":
+                    setattr(layer, name, value.astype(dtype))
 
 
 _BUILT_ATTRIBUTES = (

@@ -227,6 +227,41 @@ def as_count(value: Any, name: str) -> int:
     return int(value)
 
 
+def require_integer(
+    owner: Any, name: str, value: Any, *, at_least: int | None = None, or_none: bool = False
+) -> Any:
+    """Return an argument as a Python int, or raise an error if it is no integer or below a bound.
+
+    Parameters
+    ----------
+    owner : object
+        Object whose argument it is, for errors.
+    name : str
+        Name of the argument, for errors.
+    value : object
+    at_least : int, default=None
+        Bound; None for no bound.
+    or_none : bool, default=False
+        Whether None is accepted, and returned.
+
+    Returns
+    -------
+    int or None
+
+    Raises
+    ------
+    TypeError
+        If the value is no integer.
+    ValueError
+        If the value is below the bound.
+    """
+    if value is None and or_none:
+        return None
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
+        raise TypeError(f"{type(owner).__name__}: {name} must be an integer, got {value!r}.")
+    return int(require_number(owner, name, value, at_least=at_least))
+
+
 def require_bool(owner: Any, name: str, value: Any, *, or_none: bool = False) -> Any:
     """Return an argument as a Python bool, or raise an error if it is no truth value.
 

@@ -12,9 +12,11 @@ from layernet import (
     GELU,
     SELU,
     BatchNorm,
+    CategoryEmbedding,
     Concat,
     Dense,
     Dropout,
+    FeatureScale,
     Flatten,
     GaussianNoise,
     HardSigmoid,
@@ -24,13 +26,17 @@ from layernet import (
     LeakyReLU,
     LogSoftmax,
     Mish,
+    PeriodicEmbedding,
+    PiecewiseLinearEncoding,
     ReLU,
     Reshape,
     Residual,
     RMSNorm,
+    SelectFeatures,
     Sequential,
     Sigmoid,
     SiLU,
+    SmoothClip,
     Softmax,
     Softplus,
     Tanh,
@@ -60,6 +66,8 @@ CASES = [
     (Mish(), 4),
     (Softplus(), 4),
     (HardSigmoid(), 4),
+    (SmoothClip(), 4),
+    (SmoothClip(0.5), (2, 3)),
     (Softmax(), 4),
     (Softmax(), (2, 3)),
     (LogSoftmax(), 4),
@@ -74,6 +82,13 @@ CASES = [
     (LayerNorm(epsilon=1e-3), (2, 3)),
     (RMSNorm(), 4),
     (RMSNorm(), (2, 3)),
+    (SelectFeatures(1, 3), 4),
+    (SelectFeatures(2), 4),
+    (FeatureScale(), 4),
+    (FeatureScale(rate=6.0), 4),
+    (CategoryEmbedding([3, 2, 5], width=2), 3),
+    (PeriodicEmbedding(4, width=2), 3),
+    (PiecewiseLinearEncoding([[-1, 0, 1], [0, 2], [-2, -1, 0.5, 3]]), 3),
     (Flatten(), (2, 3)),
     (Flatten(), 4),
     (Reshape((3, 2)), (2, 3)),
@@ -400,18 +415,26 @@ def test_planted_errors_are_found(layer, law):
     assert any(law in line for line in broken), failure.value
 
 
+def off_by_a_percent(layer, grad_inputs):
+    """grad_inputs times 1.01; where it is 0, as that of a lookup, the gradients of the parameters instead."""
+    if layer.has_parameters and not grad_inputs.any():
+        for name in layer.parameter_shapes:
+            getattr(layer, f"grad_{name}")[...] *= 1.01
+    return 1.01 * grad_inputs
+
+
 def test_every_layer_is_found_out_when_its_gradient_is_off_by_a_percent():
     for layer, input_shape in CASES:
         base = type(layer)
 
         class Planted(base):
             def backward_from(self, record, grad_output, base=base):
-                return 1.01 * base.backward_from(self, record, grad_output)
+                return off_by_a_percent(self, base.backward_from(self, record, grad_output))
 
             if base.backward_from is Layer.backward_from:  # a layer of the two plain passes
 
                 def backward_pass(self, inputs, grad_output, base=base):
-                    return 1.01 * base.backward_pass(self, inputs, grad_output)
+                    return off_by_a_percent(self, base.backward_pass(self, inputs, grad_output))
 
                 backward_from = Layer.backward_from
 

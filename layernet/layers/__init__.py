@@ -2,11 +2,13 @@
 
 from layernet.layers.activation import Activation
 from layernet.layers.dense import Dense
+from layernet.layers.features import CategoryEmbedding, FeatureScale, SelectFeatures
 from layernet.layers.identity import Identity
 from layernet.layers.noise import Dropout, GaussianNoise
 from layernet.layers.normalization import BatchNorm, LayerNorm, RMSNorm
+from layernet.layers.number_embeddings import PeriodicEmbedding, PiecewiseLinearEncoding
 from layernet.layers.rectifiers import ELU, SELU, LeakyReLU, ReLU
-from layernet.layers.saturating import HardSigmoid, Sigmoid, Tanh
+from layernet.layers.saturating import HardSigmoid, Sigmoid, SmoothClip, Tanh
 from layernet.layers.shaping import Flatten, Reshape
 from layernet.layers.smooth import GELU, Mish, SiLU, Softplus
 from layernet.layers.softmax import LogSoftmax, Softmax
@@ -17,8 +19,10 @@ __all__ = [
     "SELU",
     "Activation",
     "BatchNorm",
+    "CategoryEmbedding",
     "Dense",
     "Dropout",
+    "FeatureScale",
     "Flatten",
     "GaussianNoise",
     "HardSigmoid",
@@ -27,11 +31,15 @@ __all__ = [
     "LeakyReLU",
     "LogSoftmax",
     "Mish",
+    "PeriodicEmbedding",
+    "PiecewiseLinearEncoding",
     "RMSNorm",
     "ReLU",
     "Reshape",
+    "SelectFeatures",
     "SiLU",
     "Sigmoid",
+    "SmoothClip",
     "Softmax",
     "Softplus",
     "Tanh",

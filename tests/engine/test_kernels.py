@@ -97,6 +97,29 @@ def test_elementary_functions_are_exact_to_a_few_units_in_the_last_place(functio
     assert np.abs(found - expected)[np.abs(expected) < 4 * limits.tiny].max(initial=0) <= 4 * limits.tiny
 
 
+def both_of_each_entry(control, operands, sizes):
+    turns, sines, cosines = vectors(control, operands, sizes, 3)
+    for index in range(len(turns)):
+        sines[index], cosines[index] = elementary.sine_and_cosine_of_turns(turns[index])
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).eps > 1e-18, reason="long double is no longer than double here")
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_sines_and_cosines_are_exact_to_rounding(dtype):
+    turns = np.concatenate([np.linspace(-2, 2, 40_001), numbers_up_to(0.5, dtype), [1e4 + 0.25]]).astype(dtype)
+    program = program_for(1, dtype)
+    arrays = [turns.reshape(1, -1), *(np.zeros((1, len(turns)), dtype) for _ in range(2))]
+    program.emit(Kernel(both_of_each_entry, "both_of_each_entry"), *arrays)
+    run(program)
+    rest = turns.astype(np.longdouble) - np.round(turns.astype(np.longdouble))
+    angles = 2 * np.longdouble("3.14159265358979323846264338327950288") * rest
+    for found, expected in ((arrays[1][0], np.sin(angles)), (arrays[2][0], np.cos(angles))):
+        assert np.abs(found - expected).max() <= 5 * np.finfo(dtype).eps  # the angle is doubled twice
+    # Sines of small angles are exact relative to their size, too.
+    small = (np.abs(turns) < 1e-3) & (np.abs(turns) > 1e3 * np.finfo(dtype).tiny)
+    assert_allclose(arrays[1][0][small], np.sin(angles)[small].astype(dtype), rtol=4 * np.finfo(dtype).eps)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.__name__)
 def test_elementary_functions_of_zero_nan_and_what_is_far_out(function, dtype):

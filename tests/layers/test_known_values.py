@@ -26,8 +26,10 @@ from layernet import (
     SELU,
     SGD,
     BatchNorm,
+    CategoryEmbedding,
     Dense,
     Dropout,
+    FeatureScale,
     Flatten,
     GaussianNoise,
     HardSigmoid,
@@ -37,12 +39,14 @@ from layernet import (
     LeakyReLU,
     LogSoftmax,
     Mish,
+    PeriodicEmbedding,
     ReLU,
     Reshape,
     RMSNorm,
     Sequential,
     Sigmoid,
     SiLU,
+    SmoothClip,
     Softmax,
     Softplus,
     Tanh,
@@ -659,12 +663,20 @@ ARGUMENTS = [
     (ELU, "alpha", *POSITIVE),
     (GELU, "approximate", *SWITCH),
     (Dense, "use_bias", *SWITCH),
+    (Dense, "weights_rate", *AT_LEAST_0),
+    (Dense, "bias_rate", *AT_LEAST_0),
+    (SmoothClip, "limit", *POSITIVE),
+    (FeatureScale, "rate", *AT_LEAST_0),
+    (CategoryEmbedding, "rate", *AT_LEAST_0),
+    (PeriodicEmbedding, "standard_deviation", *AT_LEAST_0),
+    (PeriodicEmbedding, "rate", *AT_LEAST_0),
 ]
+REQUIRED_ARGUMENTS = {Dense: {"units": 2}, CategoryEmbedding: {"n_levels": [2]}}
 
 
 @pytest.mark.parametrize(("cls", "name", "accepted", "refused"), ARGUMENTS)
 def test_arguments_are_accepted_up_to_their_bounds(cls, name, accepted, refused):
-    check_argument(cls, name, accepted, refused, **({"units": 2} if cls is Dense else {}))
+    check_argument(cls, name, accepted, refused, **REQUIRED_ARGUMENTS.get(cls, {}))
 
 
 def test_every_number_and_switch_has_a_case():
@@ -697,6 +709,8 @@ def mish_slope(x):
         (Sigmoid(), lambda x: logistic_slope(x) * logistic_slope(-x)),
         (SiLU(), lambda x: logistic_slope(x) * (1 + x * logistic_slope(-x))),
         (Mish(), mish_slope),
+        (SmoothClip(), lambda x: (1 + (x / 3) ** 2) ** -1.5),
+        (SmoothClip(0.5), lambda x: (1 + (x / 0.5) ** 2) ** -1.5),
         (
             GELU(),
             lambda x: math.erfc(-x / math.sqrt(2)) / 2 + x * math.exp(-x * x / 2) / math.sqrt(2 * math.pi),

@@ -126,6 +126,7 @@ hard_sigmoid = slope_from_value(
     lambda y, c: cast_like(y, 1 / 6) if cast_like(y, 0) < y < cast_like(y, 1) else cast_like(y, 0),
 )
 
+
 softplus_activation = slope_from_value(
     "softplus", lambda x, c: softplus(x), lambda y, c: -exponential_minus_one(-y)
 )
@@ -198,3 +199,19 @@ silu = value_with_slope("silu", silu_and_slope)
 mish = value_with_slope("mish", mish_and_slope)
 gelu = value_with_slope("gelu", gelu_and_slope)
 tanh_gelu = value_with_slope("tanh_gelu", tanh_gelu_and_slope)
+
+
+@inline(fastmath=IN_ORDER)
+def smooth_clip_and_slope(x, c):
+    """x s and s**3 with s = 1 / sqrt(1 + (x / limit)**2); beyond the limit, from the inverse of x / limit."""
+    ratio = abs(x / c[0, 0])
+    inverse = cast_like(x, 1) / ratio
+    s = cast_like(x, 1) / cast_like(x, math.sqrt(cast_like(x, 1) + ratio * ratio))
+    far = cast_like(x, 1) / cast_like(x, math.sqrt(cast_like(x, 1) + inverse * inverse))
+    if ratio > cast_like(x, 1):
+        s = inverse * far
+        return math.copysign(c[0, 0] * far, x), s * s * s
+    return x * s, s * s * s
+
+
+smooth_clip = value_with_slope("smooth_clip", smooth_clip_and_slope)

@@ -1,4 +1,4 @@
-"""Exponential, tanh, logistic function and softplus, written so that loops use the processor's vectors.
+"""Exponential, tanh, logistic, softplus, sine and cosine, so that loops use the processor's vectors.
 
 The functions of C's library are called once for each number, which keeps a loop from using vectors. Here the
 argument is reduced to an interval near 0, where a few terms of a series are exact to rounding.
@@ -17,6 +17,7 @@ LOG2_E = 1 / math.log(2)
 LOG_2_HIGH, LOG_2_LOW = 0.693359375, -2.12194440054690583e-4
 # 1 / n!, from n = 2 on.
 C2, C3, C4, C5, C6, C7, C8, C9, C10, C11, C12, C13 = (1 / math.factorial(n) for n in range(2, 14))
+C14, C15, C16 = (1 / math.factorial(n) for n in range(14, 17))
 
 
 @inline(fastmath=IN_ORDER)
@@ -112,3 +113,21 @@ def softplus(x):
     """log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|))."""
     above = x if x > cast_like(x, 0) else (cast_like(x, 0) if x <= cast_like(x, 0) else x)  # NaN stays NaN
     return above + logarithm_of_one_plus(exponential(-abs(x)))
+
+
+@inline(fastmath=IN_ORDER)
+def sine_and_cosine_of_turns(turns):
+    """sin(2 pi t) and cos(2 pi t), from series for a quarter of the angle, which is doubled twice."""
+    quarter = (turns - np.floor(turns + cast_like(turns, 0.5))) * cast_like(turns, math.pi / 2)
+    t = quarter * quarter
+    sine, cosine = cast_like(turns, C9), cast_like(turns, C10)
+    if not is_single(turns):
+        sine -= t * (cast_like(turns, C11) - t * (cast_like(turns, C13) - t * cast_like(turns, C15)))
+        cosine -= t * (cast_like(turns, C12) - t * (cast_like(turns, C14) - t * cast_like(turns, C16)))
+    sine = quarter - quarter * t * (cast_like(turns, C3) - t * (cast_like(turns, C5) - t * (
+        cast_like(turns, C7) - t * sine)))  # fmt: skip
+    cosine = cast_like(turns, 1) - t * (cast_like(turns, C2) - t * (cast_like(turns, C4) - t * (
+        cast_like(turns, C6) - t * (cast_like(turns, C8) - t * cosine))))  # fmt: skip
+    two = cast_like(turns, 2)
+    half_sine, half_cosine = two * sine * cosine, cast_like(turns, 1) - two * sine * sine
+    return two * half_sine * half_cosine, cast_like(turns, 1) - two * half_sine * half_sine

@@ -38,6 +38,7 @@ from layernet.engine.compiled.kernels.products import (
     multiply_in_parts,
 )
 from layernet.engine.compiled.kernels.sparse import gradient_of_sparse, multiply_sparse
+from layernet.engine.compiled.lowering import features as features  # registers its lowerings
 from layernet.engine.compiled.lowering import normalization as normalization  # registers its lowerings
 from layernet.engine.compiled.lowering.registry import (
     EmitBackward,
@@ -66,6 +67,7 @@ from layernet.layers import (
     Reshape,
     Sigmoid,
     SiLU,
+    SmoothClip,
     Softplus,
     Tanh,
 )
@@ -82,6 +84,7 @@ ACTIVATIONS: dict[type[Layer], Callable[[Callable[[str], Any]], ActivationFormul
     Sigmoid: lambda setting: (activations.sigmoid, ()),
     Tanh: lambda setting: (activations.tanh, ()),
     HardSigmoid: lambda setting: (activations.hard_sigmoid, ()),
+    SmoothClip: lambda setting: (activations.smooth_clip, (setting("limit"),)),
     Softplus: lambda setting: (activations.softplus_activation, ()),
     SiLU: lambda setting: (activations.silu, ()),
     Mish: lambda setting: (activations.mish, ()),
