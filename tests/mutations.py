@@ -189,11 +189,13 @@ def test_files_for(path: str, n_files: int) -> list[str]:
         is_its_own = Path(path).stem in file.stem
         scores[file] = shared + is_near + 3 * is_its_own
     best = sorted(filter(scores.get, files), key=scores.get, reverse=True)[:n_files]
-    # The two best first; of the others those that are likely to take least time.
-    ordered = [*best[:2], *sorted(best[2:], key=lambda file: file.stat().st_size)]
+    # The two best first, then the small ones; tests of kernels take longest.
+    slow = {file for file in best if file.parent.name == "engine" and "engine" not in Path(path).parts}
+    first = [file for file in best if file not in slow][:2]
+    others = sorted(set(best) - set(first), key=lambda file: (file in slow, file.stat().st_size))
     module = path.removesuffix(".py").replace("/", ".")
     docstrings = [] if "__" in module else [f"tests/test_docstrings.py::{STATED_DEFAULTS}[{module}]"]
-    return [path, *docstrings, *(str(file.relative_to(ROOT)) for file in ordered)]
+    return [path, *docstrings, *(str(file.relative_to(ROOT)) for file in (*first, *others))]
 
 
 class Reporter:
@@ -240,8 +242,11 @@ def run_tests(folder: Path, tests: list[str], seconds: int) -> tuple[str | None,
         options = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not slow"]
         try:
             for test in tests:  # one at a time: a mutant that the first file detects imports no other file
-                if pytest.main([*options, test], plugins=[Reporter(write)]) not in PASSED:
+                code = pytest.main([*options, test], plugins=[Reporter(write)])
+                if code not in PASSED:
+                    os.write(write, f"{time.process_time():.1f} failed {test}\n".encode())
                     break
+            os.write(write, b"0 end -\n")
         finally:
             os._exit(0)  # nothing of the parent is run or cleaned up in the child
     os.close(write)
@@ -261,6 +266,9 @@ def run_tests(folder: Path, tests: list[str], seconds: int) -> tuple[str | None,
     failed = [test for _, outcome, test in reports if outcome == "failed"]
     if failed:
         return failed[0], failed[0]
+    is_complete = bool(reports) and reports[-1][1] == "end"
+    if is_complete:
+        reports.pop()
     if not reports:
         sys.exit(f"pytest does not start on {tests}.")
     used, _, reached = reports[-1]
@@ -270,7 +278,7 @@ def run_tests(folder: Path, tests: list[str], seconds: int) -> tuple[str | None,
         return f"(the process dies of signal {died_of} after {reached})", reached
     if died_of == signal.SIGXCPU and seconds - float(used) > ENDLESS_SECONDS:
         return f"(endless loop after {reached})", reached
-    return None, f"{reached}, when the time was over" if died_of == signal.SIGXCPU else "the end"
+    return None, "the end" if is_complete else f"{reached}, after {used} s of processor time"
 
 
 class Laboratory:

@@ -654,6 +654,25 @@ def test_classes_predicted_by_losses_of_numbers(loss):
 
 
 @pytest.mark.parametrize(
+    ("loss", "outputs", "targets", "expected"),
+    [
+        (CrossEntropy(), [[2, 1], [1, 2]], [0, 0], [True, False]),
+        (CrossEntropy(), [[2, 1], [1, 2]], [[0.6, 0.4], [0.7, 0.3]], [True, False]),
+        (HingeLoss(), [[2, 1], [1, 2]], [0, 0], [True, False]),
+        (HingeLoss(), [[0], [0.5], [0.5]], [0, 1, 0], [True, True, False]),
+        (HingeLoss(), [[0], [0.5], [0.5]], [-1, 1, -1], [True, True, False]),
+        (BinaryCrossEntropy(), [[0], [0.5], [0.5]], [0, 1, 0], [True, True, False]),
+        (LogLoss(), [[1, -1], [1, 1]], [[1, 0.5], [1, 0]], [True, False]),
+    ],
+)
+def test_classes_predicted_by_losses_of_classes(loss, outputs, targets, expected):
+    outputs = np.array(outputs, float)
+    assert (
+        loss.is_predicted(outputs, loss.prepare(targets, outputs.shape[1:], outputs.dtype)).tolist() == expected
+    )
+
+
+@pytest.mark.parametrize(
     ("outputs", "targets", "expected"),
     [
         ([[2, 1, -1], [0.5, 0.2, 0.9]], [0, 1], [True, False]),
