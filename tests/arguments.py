@@ -1,4 +1,4 @@
-"""Checks of the arguments of a class: bounds hold exactly, and defaults are those of the docstring."""
+"""Checks of the arguments of a class: bounds hold exactly, and every number has a case."""
 
 import inspect
 import re
@@ -6,7 +6,6 @@ import re
 import pytest
 
 import layernet
-from layernet import Optimizer
 
 # Numbers next to the bounds of a range: those that are accepted and those that are refused.
 TINY, LARGE = 1e-12, 1e9
@@ -43,21 +42,3 @@ def numbers_and_switches(base):
         for parameter in inspect.signature(cls).parameters.values()
         if re.match("float|bool", str(parameter.annotation))
     }
-
-
-def check_defaults(cls):
-    """Assert that the defaults of a class are those that its docstring names."""
-    parameters = inspect.signature(cls).parameters.values()
-    assert {p.name: p.default for p in parameters if p.default not in (p.empty, ())} == documented_defaults(cls)
-
-
-def documented_defaults(cls):
-    """Defaults in the section of parameters of a class, by argument: `a, b : float, default=1 and 2`."""
-    section = re.search(r"Parameters\n-+\n(.*?)(\n\n[A-Z]\w+\n---|\Z)", inspect.getdoc(cls), re.DOTALL)
-    text = section[1] if section else ""
-    defaults = documented_defaults(Optimizer) if "\n    See `Optimizer`." in text else {}
-    for names, values in re.findall(r"^(\w[\w, ]*) : .*?default=(.+)$", text, re.MULTILINE):
-        names = names.split(", ")
-        values = values.split(" and ") if " and " in values else [values] * len(names)
-        defaults.update(zip(names, map(eval, values), strict=True))
-    return defaults

@@ -7,9 +7,7 @@ from arguments import (
     POSITIVE,
     UNIT,
     check_argument,
-    check_defaults,
     numbers_and_switches,
-    public_classes,
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -803,11 +801,6 @@ def test_arguments_are_accepted_up_to_their_bounds(cls, name, accepted, refused)
 
 def test_every_number_has_a_case():
     assert {(cls, name) for cls, name, *_ in ARGUMENTS} == numbers_and_switches(Loss)
-
-
-@pytest.mark.parametrize("cls", public_classes(Loss))
-def test_defaults_are_those_of_the_docstring(cls):
-    check_defaults(cls)
 
 
 # One epoch is enough to tell losses apart.
