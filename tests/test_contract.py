@@ -423,6 +423,7 @@ def off_by_a_percent(layer, grad_inputs):
     return 1.01 * grad_inputs
 
 
+@pytest.mark.slow
 def test_every_layer_is_found_out_when_its_gradient_is_off_by_a_percent():
     for layer, input_shape in CASES:
         base = type(layer)

@@ -26,6 +26,8 @@ from layernet import (
 )
 from layernet.initializers import as_initializer
 
+pytestmark = pytest.mark.slow
+
 
 def line(start, stop, *shape):
     return np.linspace(start, stop, math.prod(shape)).reshape(shape)

@@ -11,6 +11,8 @@ from sklearn.base import clone
 
 from layernet.exercises import Grader, NotAnsweredError, check
 
+pytestmark = pytest.mark.slow
+
 FOLDER = Path(__file__).parent.parent / "notebooks"
 NOTEBOOKS = [int(path.name[:2]) for path in sorted(FOLDER.glob("*.ipynb"))]
 EXERCISES = [(notebook, number) for notebook in NOTEBOOKS for number in (1, 2, 3)]

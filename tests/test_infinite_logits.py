@@ -25,6 +25,8 @@ from layernet import (
 from layernet.losses import HalfPoissonDeviance
 from layernet.training import evaluate
 
+pytestmark = pytest.mark.slow
+
 INF = math.inf
 LOG = math.log1p(math.exp(-1))  # log(1 + exp(-1)): logits 1 apart, the larger one right
 

@@ -10,6 +10,8 @@ from html_page import Page
 from layernet import ProgressBar
 from layernet.__main__ import main, reason_not_writable
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_whole_run_reaches_097_and_writes_a_report(tmp_path):
     report = tmp_path / "digits.html"

@@ -9,6 +9,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
+pytestmark = pytest.mark.slow
+
 FOLDER = Path(__file__).parent.parent / "notebooks"
 CLAIMS = Path(__file__).parent / "notebook_claims"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))

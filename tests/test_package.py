@@ -209,6 +209,7 @@ def test_type_checkers_see_the_names_of_the_package():
     assert (ROOT / "py.typed").exists()
 
 
+@pytest.mark.slow
 def test_a_star_import_gives_every_public_name():
     code = "from layernet import *; import layernet as ln; print(*set(ln.__all__) - globals().keys())"
     assert run_python(code).split() == []
@@ -286,6 +287,7 @@ def test_openings_that_are_none_are_found(docstring, objection):
 README = (ROOT.parent / "README.md").read_text() if (ROOT.parent / "README.md").exists() else ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/engine.md", "docs/learning.md"])
 def test_the_code_in_the_documents_runs(document):
     if document == "docs/engine.md":

@@ -17,6 +17,8 @@ import layernet
 from layernet import Dense, MLPClassifier, MLPRegressor, NetworkClassifier, NetworkRegressor
 from layernet.user_warnings import warn_user
 
+pytestmark = pytest.mark.slow
+
 X = np.random.default_rng(0).standard_normal((40, 3))
 COLUMN = (X[:, :1] > 0).astype(int)
 ESTIMATORS = {

@@ -23,6 +23,8 @@ from layernet import (
     check_layer,
 )
 
+pytestmark = pytest.mark.slow
+
 R = np.random.default_rng(0)
 SCALES = [1e-9, 2e-6, 1e-3, 1.0, 1e3, 2e6, 1e9]
 

@@ -46,7 +46,7 @@ from layernet import (
 )
 from layernet.losses import HalfPoissonDeviance, HalfSquaredError, LogLoss
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
 
 
 @pytest.fixture(scope="module")

@@ -25,6 +25,8 @@ from layernet.estimators.baselines import losses_of_constant, losses_of_network
 from layernet.training import DivergenceError
 from layernet.training.data import TrainingData
 
+pytestmark = pytest.mark.slow
+
 RANDOM = np.random.default_rng(0)
 X = RANDOM.standard_normal((1000, 4))
 FAR = X.copy()

@@ -53,11 +53,13 @@ ESTIMATORS = [
 def every_check():
     """Each with its estimator; but that of the array API, which needs an environment variable, is run below."""
     for number, estimator in enumerate(ESTIMATORS):
-        marks = [pytest.mark.slow] if number else []
         for same, check in estimator_checks_generator(estimator):
             if check.func.__name__ == "check_array_api_input":
                 continue
-            name = f"{number}-{type(estimator).__name__}-{check.func.__name__}"
+            check_name = check.func.__name__
+            is_quick = number == 0 and "train" not in check_name and "sparse" not in check_name
+            marks = [] if is_quick else [pytest.mark.slow]
+            name = f"{number}-{type(estimator).__name__}-{check_name}"
             yield pytest.param(same, check, id=name, marks=marks)
 
 

@@ -19,7 +19,7 @@ from layernet import (
     Sequential,
 )
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.standard_normal((150, 4))

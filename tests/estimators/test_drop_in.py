@@ -22,7 +22,7 @@ from layernet import (
 )
 from layernet.training import DivergenceError
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
 
 SCRIPT = Path(__file__).parent.parent / "scikit_learn_tests.py"
 RANDOM = np.random.default_rng(0)

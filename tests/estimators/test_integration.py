@@ -24,7 +24,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from layernet import Adam, Dense, MLPClassifier, MLPRegressor, NetworkClassifier, ReLU, Sequential, Tanh
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 
 from layernet import Dense, MLPClassifier, MLPRegressor, NetworkClassifier, NetworkRegressor
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
 
 N = 12
 NUMBERS = np.linspace(-1, 1, N)

@@ -11,7 +11,7 @@ from sklearn.preprocessing import MinMaxScaler
 
 import layernet
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
 
 X, DIGIT = load_digits(return_X_y=True)
 X, DIGIT = X[:240] / 16, DIGIT[:240]

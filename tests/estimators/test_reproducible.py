@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 
 from layernet import BatchNorm, Dense, Dropout, MLPClassifier, MLPRegressor, NetworkClassifier, ReLU, Sequential
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
 
 X, Y = load_digits(return_X_y=True)
 X, Y = X[:150] / 16, Y[:150]

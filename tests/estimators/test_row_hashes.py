@@ -20,7 +20,7 @@ from layernet import (
 from layernet.estimators.row_hashes import hash_rows
 from layernet.estimators.row_order import RowShuffler
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
 
 
 def test_orders_are_scikit_learns():

@@ -24,7 +24,7 @@ from sklearn.model_selection import GridSearchCV
 
 from layernet import Dense, MLPClassifier, MLPRegressor, NetworkClassifier, NetworkRegressor, ReLU, Sequential
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.standard_normal((120, 4))

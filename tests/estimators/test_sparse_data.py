@@ -23,7 +23,7 @@ from layernet import (
 )
 from layernet.engine.choice import has_numba
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
 needs_numba = pytest.mark.skipif(not has_numba(), reason="kernels need Numba, which is not installed")
 ENGINES = ["formulas", pytest.param("compiled", marks=needs_numba)]
 

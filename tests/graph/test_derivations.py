@@ -23,6 +23,8 @@ from layernet.graph.chain_rule import target_with
 from layernet.graph.marks import mark_of, style_of
 from layernet.graph.symbols import number
 
+pytestmark = pytest.mark.slow
+
 # As on the slides, with the indices that are garbled in the copies in circulation put right.
 LEVELS = """\
 dp/dh1

@@ -32,6 +32,8 @@ from layernet import (
 from layernet.graph import LayerGraph
 from layernet.layer import NotBuiltError
 
+pytestmark = pytest.mark.slow
+
 
 def graph_of(*layers, inputs=2, **options):
     network = Sequential(list(layers)).build(inputs, random_state=0)

@@ -37,6 +37,8 @@ from layernet.monitoring.boundaries import BoundaryRecorder, draw_boundary
 from layernet.monitoring.mosaics import blue_to_orange, mosaic, write_signs
 from layernet.monitoring.planes import classes_of, neurons_and_outputs, plane_around, shaded
 
+pytestmark = pytest.mark.slow
+
 matplotlib.use("Agg")
 
 RANDOM = np.random.default_rng(0)

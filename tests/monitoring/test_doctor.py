@@ -58,6 +58,8 @@ from layernet.monitoring.monitor import Monitor
 from layernet.monitoring.record import BlockMeans
 from layernet.monitoring.symptoms.progress import last_quarter, stopped_too_early
 
+pytestmark = pytest.mark.slow
+
 FAULTY = {
     "deep sigmoids": (
         "vanishing gradients",

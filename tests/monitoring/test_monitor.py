@@ -41,6 +41,8 @@ from layernet.monitoring.record import MAX_RECORDED_STEPS, MAX_SNAPSHOTS, BlockM
 from layernet.monitoring.symptoms.progress import MIN_Z_SCORE
 from layernet.monitoring.watched_layers import named_layers, norm_of
 
+pytestmark = pytest.mark.slow
+
 ENGINES = [
     "formulas",
     pytest.param("compiled", marks=pytest.mark.skipif(not has_numba(), reason="Numba is not installed")),

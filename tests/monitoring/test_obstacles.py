@@ -41,6 +41,8 @@ from layernet.monitoring.output_range import lowest_loss, range_of_outputs
 from layernet.monitoring.row_statistics import share_between_batches, share_of_contradictions
 from layernet.schedules import CosineSchedule, ExponentialSchedule
 
+pytestmark = pytest.mark.slow
+
 ENGINES = [
     "formulas",
     pytest.param("compiled", marks=pytest.mark.skipif(not has_numba(), reason="Numba is not installed")),

@@ -27,6 +27,8 @@ from layernet import (
 from layernet.monitoring.output_activation import effect_of_output_activation, slopes_of
 from layernet.monitoring.output_range import range_of_outputs
 
+pytestmark = pytest.mark.slow
+
 BOUNDED_OUTPUTS = "bounded output activation"
 
 

@@ -20,6 +20,8 @@ from layernet import (
 )
 from layernet.monitoring.validation_shift import range_shift
 
+pytestmark = pytest.mark.slow
+
 KIND = "validation rows differ from training rows"
 RANDOM = np.random.default_rng(0)
 

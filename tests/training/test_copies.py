@@ -31,7 +31,7 @@ from layernet import (
 )
 from layernet.layer import Layer
 
-pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.standard_normal((60, 2))

@@ -27,6 +27,8 @@ from layernet import (
 )
 from layernet.interrupts import _state, signals_can_wait, uninterrupted
 
+pytestmark = pytest.mark.slow
+
 X = np.random.default_rng(0).standard_normal((24, 5))
 Y = X @ np.arange(5.0)
 

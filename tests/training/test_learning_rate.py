@@ -25,6 +25,8 @@ from layernet import (
 from layernet.training import evaluate
 from layernet.training.learning_rate import LearningRateSearch, find_learning_rate, suggest
 
+pytestmark = pytest.mark.slow
+
 matplotlib.use("Agg")
 
 RANDOM = np.random.default_rng(0)

@@ -29,6 +29,8 @@ from layernet.training.data import TrainingData
 from layernet.training.storage import SelectedRows, is_memory_mapped
 from layernet.validation import CHECKED_AT_ONCE, require_finite
 
+pytestmark = pytest.mark.slow
+
 STATUS = Path("/proc/self/status")
 
 RANDOM = np.random.default_rng(0)

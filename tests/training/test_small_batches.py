@@ -30,6 +30,8 @@ from layernet.engine.choice import has_numba
 from layernet.training import batches
 from layernet.training.averaging import WeightAverage
 
+pytestmark = pytest.mark.slow
+
 ENGINES = ["formulas", *(["compiled"] if has_numba() else [])]
 RANDOM = np.random.default_rng(0)
 X = 3 + 2 * RANDOM.standard_normal((65, 4))
