@@ -2,5 +2,6 @@
 
 from layernet.estimators.mlp import MLPClassifier, MLPRegressor
 from layernet.estimators.network import NetworkClassifier, NetworkRegressor
+from layernet.estimators.robust_scale import RobustScale
 
-__all__ = ["MLPClassifier", "MLPRegressor", "NetworkClassifier", "NetworkRegressor"]
+__all__ = ["MLPClassifier", "MLPRegressor", "NetworkClassifier", "NetworkRegressor", "RobustScale"]

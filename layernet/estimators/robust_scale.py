@@ -1,0 +1,134 @@
+"""Scaler for numbers of a table, which outliers change little: RobustScale."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, _fit_context
+from sklearn.utils import Tags
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import FLOAT_DTYPES, check_is_fitted, validate_data
+
+
+class RobustScale(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
+    """Scale each feature by its median and its interquartile range, and clip it smoothly.
+
+    z = (x - median) / (third quartile - first quartile), and x' = z / sqrt(1 + (z / limit)**2), which is nearly
+    z for small z and never beyond ±limit. Where the quartiles are equal, the divisor is half the range of the
+    feature; a constant feature becomes 0. NaN is left out in `fit`, and stays NaN in `transform`.
+
+    Parameters
+    ----------
+    limit : float or None, default=3.0
+        Above 0; None does not clip.
+
+    Attributes
+    ----------
+    center_ : ndarray of shape (n_features,)
+        Medians; 0 for a feature without numbers.
+    factor_ : ndarray of shape (n_features,)
+        What differences to the median are multiplied by; 0 for a constant feature.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features,)
+        Only where X has column names.
+
+    Examples
+    --------
+    >>> X = [[0.0], [1.0], [2.0], [3.0], [1000.0]]
+    >>> RobustScale().fit_transform(X).ravel().round(2)
+    array([-0.95, -0.49,  0.  ,  0.49,  3.  ])
+
+    References
+    ----------
+    Holzmüller, Grinsztajn and Steinwart (2024), Better by default: strong pre-tuned MLPs and boosted trees on
+    tabular data.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        "limit": [Interval(Real, 0, None, closed="neither"), None]
+    }
+
+    def __init__(self, limit: float | None = 3.0) -> None:
+        self.limit = limit
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None) -> Self:
+        """Compute the median and the divisor of each feature.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Numbers and NaN.
+        y : object, default=None
+            Ignored.
+
+        Returns
+        -------
+        RobustScale
+        """
+        X = validate_data(self, X, dtype=FLOAT_DTYPES, ensure_all_finite="allow-nan")
+        quarters = X.astype(np.float64) / 4  # differences of the largest numbers would overflow
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of features that are all NaN
+            first, center, third = np.nanquantile(quarters, [0.25, 0.5, 0.75], axis=0)
+            half_range = (np.nanmax(quarters, axis=0) - np.nanmin(quarters, axis=0)) / 2
+        divisor = np.where(third > first, third - first, half_range)
+        varies = divisor > np.finfo(np.float64).tiny  # not if it is NaN
+        self.center_ = np.where(np.isnan(center), 0.0, 4 * center)
+        self.factor_ = np.where(varies, 0.25 / np.where(varies, divisor, 1.0), 0.0)
+        return self
+
+    def transform(self, X: Any) -> np.ndarray:
+        """Scale and clip.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Numbers and NaN.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            float32 for float32, else float64.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=FLOAT_DTYPES, ensure_all_finite="allow-nan", reset=False)
+        with np.errstate(over="ignore"):  # what overflows is clipped
+            scaled = (X - self.center_) * self.factor_
+        if self.limit is not None:
+            finite = np.clip(scaled, -np.finfo(np.float64).max, np.finfo(np.float64).max)
+            scaled = finite / np.hypot(finite / self.limit, 1)
+        return scaled.astype(X.dtype, copy=False)
+
+    def inverse_transform(self, X: Any) -> np.ndarray:
+        """Return numbers that `transform` maps to these.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Scaled; what is at the limit or beyond it is taken as the largest number below it.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_features)
+            A constant feature has its constant.
+        """
+        check_is_fitted(self)
+        X = validate_data(
+            self, X, dtype=FLOAT_DTYPES, ensure_all_finite="allow-nan", reset=False, skip_check_array=False
+        )
+        scaled = X.astype(np.float64)
+        if self.limit is not None:
+            ratio = np.clip(scaled / self.limit, -1 + 1e-15, 1 - 1e-15)
+            scaled = self.limit * ratio / np.sqrt((1 - ratio) * (1 + ratio))
+        divisors = np.where(self.factor_ > 0, 1 / np.where(self.factor_ > 0, self.factor_, 1.0), 0.0)
+        return (scaled * divisors + self.center_).astype(X.dtype, copy=False)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
