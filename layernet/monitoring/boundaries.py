@@ -15,9 +15,9 @@ from layernet.monitoring.planes import (
     as_points,
     as_targets,
     classes_of,
+    grid_axes,
     grid_points,
     neurons_and_outputs,
-    plane_around,
 )
 from layernet.optional_dependencies import pyplot
 from layernet.training.callback import Callback
@@ -110,7 +110,7 @@ class BoundaryRecorder(Callback):
         self.resolution = as_count(resolution, "resolution")
         self.max_neurons = as_count(max_neurons, "max_neurons")
         self.threshold = require_number(self, "threshold", threshold, or_none=True)
-        self.horizontal, self.vertical = plane_around(self.X, self.resolution)
+        self.horizontal, self.vertical = grid_axes(self.X, self.resolution)
         self.frames: list[Frame] = []
         self._planned: tuple[int, ...] = ()
         self._kinds: list[tuple[int, tuple[float, float] | None]] = []  # neurons and bounds of hidden layers
@@ -271,7 +271,7 @@ def draw_boundary(
     pyplot("draw_boundary")
     given, X = X, as_points(X)
     y = as_targets(y, len(X), "draw_boundary")
-    horizontal, vertical = plane_around(X, resolution)
+    horizontal, vertical = grid_axes(X, resolution)
     points = grid_points(horizontal, vertical)
     if isinstance(model, Layer):
         if model.input_shape is None:

@@ -17,7 +17,8 @@ from layernet.validation import as_count, as_float_array, require_finite
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#555555")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
-MARGIN = 0.12  # margin of the plane around the points, relative to their range
+PADDING = 0.12  # distance of the points from the edges of the plane, relative to their range
+STRONGEST_SHADE = 0.55  # share of a class's color, mixed with white, where the class has probability 1
 
 
 def as_points(X: Any) -> np.ndarray:
@@ -54,7 +55,7 @@ def classes_of(y: np.ndarray, output_shape: tuple[int, ...]) -> np.ndarray:
     Returns
     -------
     ndarray of shape (n_samples,), int
-        0 and 1 for a single output.
+        For a single output 0 and 1.
     """
     if len(output_shape) != 1:
         raise ValueError(
@@ -65,10 +66,10 @@ def classes_of(y: np.ndarray, output_shape: tuple[int, ...]) -> np.ndarray:
         return y.argmax(axis=1)
     if y.ndim == 2 and y.shape[1] == 1:
         y = y.ravel()
-    is_number = y.ndim == 1 and y.dtype.kind in "biuf"
-    if n_outputs == 1 and is_number and (np.isin(y, (0, 1)).all() or np.isin(y, (-1, 1)).all()):
+    are_numbers = y.ndim == 1 and y.dtype.kind in "biuf"
+    if n_outputs == 1 and are_numbers and (np.isin(y, (0, 1)).all() or np.isin(y, (-1, 1)).all()):
         return (y > 0).astype(int)
-    if n_outputs == 1 or not is_number or not np.isin(y, np.arange(n_outputs)).all():
+    if n_outputs == 1 or not are_numbers or not np.isin(y, np.arange(n_outputs)).all():
         wanted = f"class numbers from 0 to {n_outputs - 1}, or rows of {n_outputs} probabilities,"
         raise ValueError(
             f"y must be {'0 and 1, or -1 and 1,' if n_outputs == 1 else wanted} for a network with {n_outputs} "
@@ -78,13 +79,13 @@ def classes_of(y: np.ndarray, output_shape: tuple[int, ...]) -> np.ndarray:
     return y.astype(int)
 
 
-def plane_around(points: np.ndarray, resolution: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the coordinates of a grid around points, along the first and the second input."""
+def grid_axes(points: np.ndarray, resolution: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the coordinates of a grid around points: those of the first input, and those of the second."""
     if as_count(resolution, "resolution") < 2:
         raise ValueError("resolution must be at least 2 points along either axis, got 1.")
     low, high = points.min(axis=0), points.max(axis=0)
-    margin = MARGIN * np.where(high > low, high - low, 1.0)
-    horizontal, vertical = np.linspace(low - margin, high + margin, resolution).T
+    padding = PADDING * np.where(high > low, high - low, 1.0)
+    horizontal, vertical = np.linspace(low - padding, high + padding, resolution).T
     return horizontal.copy(), vertical.copy()
 
 
@@ -94,10 +95,10 @@ def grid_points(horizontal: np.ndarray, vertical: np.ndarray) -> np.ndarray:
 
 
 def neurons_and_outputs(network: Layer, points: np.ndarray) -> NeuronsAndOutputs:
-    """Return the outputs of all hidden neurons at some points, after their activation, and of the network.
+    """Return the outputs of all hidden neurons, after their activation, and of the network at some points.
 
-    The inputs of a layer with a weight matrix are a hidden layer, if such a layer comes before it. Of a
-    Residual or a Concat the outputs are shown, not the neurons inside.
+    The inputs of a layer with a weight matrix are the outputs of a hidden layer, except for the first such
+    layer. A Residual or a Concat counts as one layer: the neurons inside it are left out.
 
     Parameters
     ----------
@@ -113,19 +114,19 @@ def neurons_and_outputs(network: Layer, points: np.ndarray) -> NeuronsAndOutputs
     outputs : ndarray of shape (n_points, n_outputs)
     """
     hidden: list[tuple[np.ndarray, tuple[float, float] | None]] = []
-    values, bounds, is_hidden = points, None, False
+    values, bounds, follows_matrix = points, None, False
     for layer in chain_of(network):
-        if has_a_matrix(layer):
-            if is_hidden:
+        if has_weight_matrix(layer):
+            if follows_matrix:
                 hidden.append((values.reshape(len(values), -1), bounds))
-            is_hidden = True
+            follows_matrix = True
         values = layer.forward_pass(values)
         if not isinstance(layer, (Dropout, GaussianNoise)):  # they do nothing in inference mode
             bounds = layer.output_bounds
     return hidden, values
 
 
-def has_a_matrix(layer: Layer) -> bool:
+def has_weight_matrix(layer: Layer) -> bool:
     """Return whether a layer, or a layer inside it, has a weight matrix: a parameter of two dimensions."""
     return any(len(shape) == 2 for inner in layer.walk() for shape in inner.parameter_shapes.values())
 
@@ -136,14 +137,22 @@ NeuronsAndOutputs = tuple[list[tuple[np.ndarray, tuple[float, float] | None]], n
 
 @dataclass
 class OutputReading:
-    """Kind of a model's outputs, and the threshold of the second of two classes."""
+    """Rule that turns a model's outputs into classes and their probabilities.
 
-    kind: str  # "logits", "log-probabilities" or "probabilities"
+    Attributes
+    ----------
+    kind : str
+        Kind of the outputs: "logits", "log-probabilities" or "probabilities".
+    threshold : float
+        A single output above it means the second of two classes.
+    """
+
+    kind: str
     threshold: float
 
     @classmethod
     def of(cls, network: Layer, threshold: float | None) -> OutputReading:
-        """Return the kind of a network's outputs, by its last layer."""
+        """Return the rule for a network: its last layer tells the kind, and with it the default threshold."""
         *_, last = chain_of(network)
         if isinstance(last, (Sigmoid, HardSigmoid, Softmax)):
             return cls("probabilities", 0.5 if threshold is None else threshold)
@@ -158,48 +167,48 @@ class OutputReading:
         outputs: np.ndarray,
         X: np.ndarray,
         y: np.ndarray,
-        size: float,
+        marker_size: float,
     ) -> None:
         """Draw the plane in the classes' colors, the boundaries between them, and the points."""
         classes = classes_of(y, outputs.shape[2:])
         outputs = np.clip(np.nan_to_num(outputs), -1e30, 1e30)  # infinite or NaN shortly before divergence
         extent = (horizontal[0], horizontal[-1], vertical[0], vertical[-1])
-        axes.imshow(shaded(self.probabilities(outputs)), extent=extent, origin="lower", aspect="auto")
+        axes.imshow(class_colors(self.probabilities(outputs)), extent=extent, origin="lower", aspect="auto")
         for margin in self.margins(outputs):
             if margin.min() < 0 < margin.max():
                 axes.contour(horizontal, vertical, margin, levels=[0], colors="black", linewidths=1)
         for k in np.unique(classes):
             # From the eighth class on, colors repeat with other markers.
             marker, color = MARKERS[(k + k // len(COLORS)) % len(MARKERS)], COLORS[k % len(COLORS)]
-            edge = {"markeredgecolor": "white", "markeredgewidth": size / 10}
-            axes.plot(*X[classes == k].T, marker, color=color, markersize=size, **edge)
+            edge = {"markeredgecolor": "white", "markeredgewidth": marker_size / 10}
+            axes.plot(*X[classes == k].T, marker, color=color, markersize=marker_size, **edge)
         axes.set(xlim=extent[:2], ylim=extent[2:])
 
     def probabilities(self, outputs: np.ndarray) -> np.ndarray:
-        """Return the probabilities of the classes, two for a single output."""
+        """Return the probabilities of the classes; a single output has two classes."""
         if outputs.shape[-1] == 1:
-            yes = outputs if self.kind == "probabilities" else logistic(outputs - self.threshold)
-            return np.concatenate([1 - yes, yes], axis=-1)
+            second = outputs if self.kind == "probabilities" else logistic(outputs - self.threshold)
+            return np.concatenate([1 - second, second], axis=-1)
         if self.kind == "probabilities":
             return outputs
         exponentials = np.exp(outputs - outputs.max(axis=-1, keepdims=True))
         return exponentials / exponentials.sum(axis=-1, keepdims=True)
 
     def margins(self, outputs: np.ndarray) -> list[np.ndarray]:
-        """Return each class's lead over the best other class; of two classes that of the second alone."""
+        """Return each class's output minus the largest other output; of two classes only the second's."""
         if outputs.shape[-1] == 1:
             return [outputs[..., 0] - self.threshold]
         columns = range(outputs.shape[-1])
-        ahead = [outputs[..., k] - np.delete(outputs, k, axis=-1).max(axis=-1) for k in columns]
-        return ahead[1:] if len(ahead) == 2 else ahead
+        margins = [outputs[..., k] - np.delete(outputs, k, axis=-1).max(axis=-1) for k in columns]
+        return margins[1:] if len(margins) == 2 else margins
 
 
-def shaded(probabilities: np.ndarray) -> np.ndarray:
+def class_colors(probabilities: np.ndarray) -> np.ndarray:
     """Return the color of the most probable class at each point, paler for lower probability."""
     n_classes = probabilities.shape[-1]
     palette = np.array([as_rgb(COLORS[k % len(COLORS)]) for k in range(n_classes)])
-    sure = (probabilities.max(axis=-1, keepdims=True) - 1 / n_classes) / (1 - 1 / n_classes)
-    return 1 + 0.55 * np.clip(sure, 0, 1) * (palette[probabilities.argmax(axis=-1)] - 1)
+    certainty = (probabilities.max(axis=-1, keepdims=True) - 1 / n_classes) / (1 - 1 / n_classes)
+    return 1 + STRONGEST_SHADE * np.clip(certainty, 0, 1) * (palette[probabilities.argmax(axis=-1)] - 1)
 
 
 def as_rgb(color: str) -> np.ndarray:

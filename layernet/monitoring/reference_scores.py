@@ -7,8 +7,7 @@ import numpy as np
 # Ridge penalty of the reference, relative to the squared norm of a feature with standard deviation 1.
 RIDGE = 0.01
 
-# Losses whose outputs have the units of the targets; losses whose outputs are log-odds, or margins; losses
-# whose outputs are logarithms of rates.
+# Losses whose outputs have the units of the targets.
 LOSSES_IN_TARGET_UNITS = (
     "MeanSquaredError",
     "MeanAbsoluteError",
@@ -16,7 +15,9 @@ LOSSES_IN_TARGET_UNITS = (
     "QuantileLoss",
     "HalfSquaredError",
 )
+# Losses whose outputs are log-odds; the scores of the hinge loss have the same sign.
 LOSSES_OF_LOGITS = ("BinaryCrossEntropy", "LogLoss", "HingeLoss")
+# Losses whose outputs are logarithms of rates.
 LOSSES_OF_LOG_RATES = ("PoissonLoss", "HalfPoissonDeviance")
 
 
@@ -28,7 +29,7 @@ def target_columns(targets: np.ndarray) -> np.ndarray:
 
 
 def predictions_as_columns(outputs: np.ndarray, targets: np.ndarray, loss_name: str) -> np.ndarray | None:
-    """Return outputs as predictions of the target columns; None if the loss's outputs cannot be read so."""
+    """Return outputs as predictions of the target columns; None if this loss has no predictions."""
     outputs = np.asarray(outputs, np.float64).reshape(len(outputs), -1)
     if targets.ndim == 1 and targets.dtype.kind in "iu":
         labels = np.unique(targets)
@@ -59,7 +60,7 @@ def reference_predictions(features: np.ndarray, targets: np.ndarray) -> list[np.
     References
     ----------
     Cover and Hart (1967), Nearest neighbor pattern classification. Golub, Heath and Wahba (1979), Generalized
-    cross-validation, for the residuals of ridge regression without a row.
+    cross-validation, for the leave-one-out residuals of ridge regression.
     """
     spread = features.std(axis=0)
     scaled = (features - features.mean(axis=0))[:, spread > 0] / spread[spread > 0]
@@ -67,7 +68,7 @@ def reference_predictions(features: np.ndarray, targets: np.ndarray) -> list[np.
     squares = np.square(scaled).sum(axis=1)
     distances = squares[:, None] + squares - 2 * (scaled @ scaled.T)
     np.fill_diagonal(distances, np.inf)
-    kernel = scaled @ scaled.T + 1.0  # the 1 is the bias
+    kernel = scaled @ scaled.T + 1.0  # the 1 stands for a bias, a feature of ones
     hat = np.linalg.solve(kernel + RIDGE * n_rows * np.eye(n_rows), kernel)
     residuals = (targets - hat.T @ targets) / (1 - np.diag(hat))[:, None]
     return [targets[distances.argmin(axis=1)], targets - residuals]
@@ -79,28 +80,30 @@ def scores(predicted: np.ndarray, targets: np.ndarray, are_classes: bool) -> tup
     Parameters
     ----------
     predicted, targets : ndarray of shape (n_rows, n_columns)
-        For classes one column each; the predicted class of a row is its largest column.
+        For classes, one column for each class; the largest entry of a row is its class.
     are_classes : bool
 
     Returns
     -------
     tuple of two floats
         For classes the accuracy and the balanced accuracy, each scaled by (accuracy - baseline) / (1 -
-        baseline), where the baseline always predicts the most frequent class. For numbers both are the squared
-        correlation over all columns; a negative correlation counts as 0.
+        baseline), where the baseline always predicts the most frequent class. For numbers, both are the squared
+        correlation, averaged over the columns with their variances as weights; a negative one counts as 0.
     """
     with np.errstate(all="ignore"):
         if are_classes:
-            true, right = targets.argmax(axis=1), predicted.argmax(axis=1) == targets.argmax(axis=1)
-            shares = targets.mean(axis=0)
-            each = [right[true == label].mean() for label in np.unique(true)]
-            most, evenly = shares.max(), 1 / len(each)
+            labels = targets.argmax(axis=1)
+            correct = predicted.argmax(axis=1) == labels
+            class_accuracies = [correct[labels == label].mean() for label in np.unique(labels)]
+            baseline, balanced_baseline = targets.mean(axis=0).max(), 1 / len(class_accuracies)
             return (
-                float((right.mean() - most) / (1 - most)) if most < 1 else 0.0,
-                float((np.mean(each) - evenly) / (1 - evenly)) if len(each) > 1 else 0.0,
+                float((correct.mean() - baseline) / (1 - baseline)) if baseline < 1 else 0.0,
+                float((np.mean(class_accuracies) - balanced_baseline) / (1 - balanced_baseline))
+                if len(class_accuracies) > 1
+                else 0.0,
             )
-        centered, other = predicted - predicted.mean(axis=0), targets - targets.mean(axis=0)
-        slopes = (centered * other).sum(axis=0)
-        explained = np.where(slopes > 0, slopes**2 / np.square(centered).sum(axis=0), 0.0)
-        share = float(np.nan_to_num(explained).sum() / np.square(other).sum())
+        predicted, targets = predicted - predicted.mean(axis=0), targets - targets.mean(axis=0)
+        products = (predicted * targets).sum(axis=0)
+        explained = np.where(products > 0, products**2 / np.square(predicted).sum(axis=0), 0.0)
+        share = float(np.nan_to_num(explained).sum() / np.square(targets).sum())
         return share, share

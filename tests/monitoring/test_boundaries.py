@@ -35,7 +35,7 @@ from layernet import (
 from layernet.estimators import MLPClassifier, MLPRegressor
 from layernet.monitoring.boundaries import BoundaryRecorder, draw_boundary
 from layernet.monitoring.mosaics import blue_to_orange, mosaic, write_signs
-from layernet.monitoring.planes import classes_of, neurons_and_outputs, plane_around, shaded
+from layernet.monitoring.planes import class_colors, classes_of, grid_axes, neurons_and_outputs
 
 pytestmark = pytest.mark.slow
 
@@ -343,7 +343,7 @@ def test_no_two_of_eight_classes_look_alike(plt):
 
 def test_shades_are_white_where_all_classes_are_alike():
     probabilities = np.array([[[1 / 3, 1 / 3, 1 / 3], [1, 0, 0], [0.4, 0.5, 0.1]]])
-    white, blue, orange = shaded(probabilities)[0]
+    white, blue, orange = class_colors(probabilities)[0]
     assert np.allclose(white, 1)
     assert blue.argmax() == 2
     assert orange.argmax() == 0
@@ -596,7 +596,7 @@ def test_plotting_without_matplotlib_names_the_pip_command(monkeypatch):
         draw_boundary(None, network(), X, Y)
 
 
-def test_a_plane_around_a_single_point_has_a_width():
-    horizontal, vertical = plane_around(np.array([[1.0, 2.0]]), 3)
+def test_a_grid_axes_a_single_point_has_a_width():
+    horizontal, vertical = grid_axes(np.array([[1.0, 2.0]]), 3)
     assert horizontal[0] < 1 < horizontal[-1]
     assert vertical[1] == 2

@@ -25,9 +25,9 @@ MAX_CONTRADICTION_SHARE = 0.4
 
 # Share of the targets' variance between batches: about 0 for shuffled rows, above 0.8 for sorted rows.
 ORDERED_SHARE = 0.5
-# Numbers that only drift over time stay below this share.
+# Numerical targets that only drift with the row number stay below this share.
 SORTED_SHARE = 0.9
-# The order did no harm below this relative loss.
+# Below this relative loss, the order did no harm.
 LEARNED_DESPITE_ORDER = 0.1
 
 
@@ -39,7 +39,7 @@ def constant_targets(evidence: Evidence) -> list[Finding]:
         Finding(
             "constant targets",
             None,
-            f"0 rows have another target than the first one; the loss ended at {evidence.final_loss:.3g}.",
+            f"0 rows differ from the first one in their target; the loss ended at {evidence.final_loss:.3g}.",
             "Check how the targets were made: only a constant can be learned from them.",
         )
     ]
@@ -105,8 +105,8 @@ def informative_feature_too_small(evidence: Evidence) -> list[Finding]:
             "inputs not scaled",
             None,
             f"feature {small.index} explains {small.explained_share:.0%} of the variance of the targets on "
-            "its own, more than any larger one, and has a standard deviation of "
-            f"{data_profile.stds[small.index]:.2g}; the largest is {data_profile.stds.max():.2g}.",
+            "its own, more than any larger feature, and has a standard deviation of "
+            f"{data_profile.stds[small.index]:.2g}; the largest one is {data_profile.stds.max():.2g}.",
             "Scale every feature to mean 0 and standard deviation 1, computed from the training rows: "
             "gradients are proportional to the size of the inputs.",
         )
@@ -114,17 +114,17 @@ def informative_feature_too_small(evidence: Evidence) -> list[Finding]:
 
 
 def targets_not_scaled(evidence: Evidence) -> list[Finding]:
-    """Numerical targets are far from the size of the initial outputs."""
-    size = evidence.data_profile.target_rms
-    if size is None or evidence.monitor.loss_name not in LOSSES_IN_TARGET_UNITS:
+    """Numerical targets are far larger than the initial outputs, or far smaller and little was learned."""
+    rms = evidence.data_profile.target_rms
+    if rms is None or evidence.monitor.loss_name not in LOSSES_IN_TARGET_UNITS:
         return []
-    if not _is_out_of_scale(size, evidence):
+    if not _is_out_of_scale(rms, evidence):
         return []
     return [
         Finding(
             "targets not scaled",
             None,
-            f"targets have a root mean square of {size:.3g}, and outputs start at about 1.",
+            f"targets have a root mean square of {rms:.3g}, and outputs start at about 1.",
             "Subtract their mean and divide by their standard deviation; undo both on predictions.",
         )
     ]
@@ -156,8 +156,8 @@ def rows_in_order(evidence: Evidence) -> list[Finding]:
     if share is None or not share > ORDERED_SHARE:
         return []
     are_classes = data_profile.n_classes is not None
-    harmless = LEARNED_DESPITE_ORDER if are_classes or share > SORTED_SHARE else LEARNED_ENOUGH
-    if not evidence.relative_loss_of_sample > harmless:
+    harmless_loss = LEARNED_DESPITE_ORDER if are_classes or share > SORTED_SHARE else LEARNED_ENOUGH
+    if not evidence.relative_loss_of_sample > harmless_loss:
         return []
     snapshots = evidence.monitor.snapshots
     loss = snapshots[-1].loss if snapshots else None
@@ -166,5 +166,7 @@ def rows_in_order(evidence: Evidence) -> list[Finding]:
         f"rows); after training the loss is {'unknown' if loss is None else f'{loss:.3g}'} for rows of all "
         f"batches together, and {evidence.final_loss:.3g} in the batches."
     )
-    advice = "Shuffle the rows: shuffle=True, which is the default. Steps on one kind of rows undo the others'."
+    advice = (
+        "Shuffle the rows: shuffle=True, which is the default. Steps on one kind of rows undo those on others."
+    )
     return [Finding(f"rows sorted by {'class' if are_classes else 'target'}", None, measurement, advice)]

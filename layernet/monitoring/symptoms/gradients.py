@@ -21,7 +21,7 @@ EXPLODED_RATIO = 1e3
 # 2019, A recipe for training neural networks). Weights that are too large by some factor make outputs too large
 # by the factor to the power of the depth (He et al., 2015).
 STARTS_TOO_HIGH = 50.0
-# Outputs must be as large too, or else only the targets are small.
+# Standard deviation of the outputs. If it is smaller, the loss is that high because the targets are small.
 OUTPUTS_TOO_LARGE = 10.0
 
 
@@ -59,15 +59,15 @@ def _worst_error(report: GradientReport) -> str:
 def zero_gradient(evidence: Evidence) -> list[Finding]:
     """The gradient of a layer is exactly 0 in every step: the layer never learns."""
     monitor = evidence.monitor
-    layers = [index for index, has in enumerate(monitor.has_weights) if has]
+    layers = [index for index, has_weights in enumerate(monitor.has_weights) if has_weights]
     norms = monitor.gradient_norms[:, layers]
     if len(norms) < 2 or monitor.learning_rates.max(initial=0) == 0:
         return []
-    names = [name for name, column in zip(evidence.layer_names, norms.T, strict=True) if not column.any()]
+    names = [name for name, of_layer in zip(evidence.layer_names, norms.T, strict=True) if not of_layer.any()]
     if not names:
         return []
     others = [name for name in evidence.layer_names if name not in names]
-    contrast = f"; that of {others[0]} is not" if others else ""
+    contrast = f"; that of {others[0]} was not" if others else ""
     measurement = (
         f"the gradient of the weights of {listed(names)} was exactly 0 in each of {len(norms)} steps{contrast}."
     )
@@ -124,7 +124,7 @@ def vanishing_gradients(evidence: Evidence) -> list[Finding]:
             f"{len(evidence.layer_names)} layers with weights it shrinks by a factor of "
             f"{evidence.gradient_ratio:.0e}."
         )
-    # If something was learned, gradients are small because the minimum is near.
+    # Only if nothing was learned: near a minimum, gradients are small in healthy training too.
     elif evidence.relative_loss > NOTHING_LEARNED and 0 < evidence.relative_gradient < MIN_RELATIVE_GRADIENT:
         layer = None
         measurement = (

@@ -14,32 +14,34 @@ from layernet.monitoring.evidence import (
 )
 from layernet.monitoring.findings import Finding, counted
 
-# z-score of the permutation test. For 120 rows with independent targets it exceeds 4 in 1 or 2 % of draws, as
-# tests/monitoring/test_monitor.py counts. Memorized targets that do not generalize (Zhang et al., 2017,
-# Understanding deep learning requires rethinking generalization) may still be right: these need less.
+# z-score of the permutation test from which on inputs and targets count as related. For 120 rows with
+# independent targets it exceeds 4 in 1 or 2 % of draws, as tests/monitoring/test_monitor.py counts. A network
+# may memorize targets (Zhang et al., 2017, Understanding deep learning requires rethinking generalization) that
+# are right; a lower z-score suffices there.
 MIN_Z_SCORE = 4.0
 MIN_Z_SCORE_MEMORIZED = 2.0
-# A relative validation loss below this value shows that inputs and targets are related; by chance it varies
-# less.
+# A relative validation loss below this value shows that inputs and targets are related: chance changes it by
+# less than 0.02.
 USEFUL_VALIDATION_LOSS = 0.98
-# Agreement of nearest neighbors' targets from which on a suitable network would learn them.
+# If the targets of nearest neighbors agree more than this, a suitable network would learn them.
 MIN_NEIGHBOR_AGREEMENT = 0.3
 
-# A score of a reference method that is worth a comparison, and the part of it that the network must reach.
+# The network is compared with a reference method that scores more than this.
 MIN_REFERENCE_SCORE = 0.25
+# The network must reach this part of the reference method's score.
 MIN_PART_OF_REFERENCE = 0.7
 
-# Update ratio * number of steps bounds the distance that the weights moved, in units of their norm. Healthy
-# training that leaves more than half of the baseline has 1 and more.
+# Update ratio * number of steps: an upper bound of the distance that the weights moved, in units of their norm.
+# It is 1 or more in healthy training, even if the relative loss stays above 0.5.
 SHORT_DISTANCE = 0.5
 
 # Share of all progress that was made in the last quarter of training: 0.25 for a steady descent, below 0.05 at
 # convergence.
 STILL_FALLING_SHARE = 0.12
-# ... and the fall as a part of the reducible loss: means over a quarter vary by less.
+# Decrease in the last quarter / reducible loss. Means over a quarter of the steps vary by less.
 MIN_FALL = 0.01
-# Training that learned more than half is unfinished if this relative loss is left, and the loss falls as
-# steeply as at the start or the weights moved by less than a tenth of their norm.
+# Training that learned more than half is unfinished if its relative loss exceeds UNFINISHED_LOSS, and the loss
+# falls nearly as fast as at the start, or the weights moved by less than a tenth of their norm.
 UNFINISHED_LOSS = 0.25
 STEEP_SHARE = 0.2
 STEEP_FALL = 0.05
@@ -52,17 +54,17 @@ def labels_shuffled(evidence: Evidence) -> list[Finding]:
     validation, z_score = evidence.validation_losses.tolist(), data_profile.z_score
     if evidence.relative(min(validation, default=math.inf)) < USEFUL_VALIDATION_LOSS:
         return []
-    test = ""
+    test_result = ""
     if z_score is None or not evidence.has_permutation_test:
         # The loss alone decides: it converged to the baseline.
         is_unrelated = NOTHING_LEARNED < evidence.relative_loss < 2 - NOTHING_LEARNED
         is_unrelated = is_unrelated and not is_still_falling(evidence)
     else:
-        is_useless = evidence.relative(min(validation, default=-math.inf)) > NOTHING_LEARNED
-        memorized = is_useless or (not validation and monitor.n_parameters > monitor.n_rows)
-        needed = MIN_Z_SCORE if evidence.learned_little else MIN_Z_SCORE_MEMORIZED if memorized else -math.inf
-        is_unrelated = z_score < needed
-        test = (
+        validation_is_useless = evidence.relative(min(validation, default=-math.inf)) > NOTHING_LEARNED
+        memorized = validation_is_useless or (not validation and monitor.n_parameters > monitor.n_rows)
+        threshold = MIN_Z_SCORE_MEMORIZED if memorized else -math.inf
+        is_unrelated = z_score < (MIN_Z_SCORE if evidence.learned_little else threshold)
+        test_result = (
             f" In {len(data_profile.inputs)} rows the inputs say no more about the targets than about permuted "
             f"ones (z-score {z_score:.1f}; {MIN_Z_SCORE:.0f} would be significant)."
         )
@@ -72,7 +74,7 @@ def labels_shuffled(evidence: Evidence) -> list[Finding]:
     measurement = (
         f"the loss ended at {evidence.final_loss:.4g}, and {evidence.baseline:.4g} is "
         f"{evidence.baseline_description}; updates were {evidence.update_ratio:.1g} of the weights (0.001 is "
-        f"usual).{best}{test}"
+        f"usual).{best}{test_result}"
     )
     if z_score is not None and len(data_profile.inputs) < MIN_SCORED_ROWS:
         advice = (
@@ -136,7 +138,7 @@ def underfitting(evidence: Evidence) -> list[Finding]:
 
 
 def little_was_learned(evidence: Evidence) -> list[Finding]:
-    """Most of the baseline is left, and no other symptom explains it."""
+    """The loss is still near the baseline, and no other symptom explains it."""
     if not evidence.relative_loss > MOSTLY_UNLEARNED:
         return []
     compared, contrast = evidence.network_and_reference_scores(), ""
@@ -158,7 +160,7 @@ def little_was_learned(evidence: Evidence) -> list[Finding]:
 
 
 def is_still_falling(evidence: Evidence) -> bool:
-    """Return whether the last quarter made a share of all progress, and reduced the loss by more than noise."""
+    """Return whether the loss fell in the last quarter by a large part of its whole decrease, not by noise."""
     share, fall = last_quarter(evidence)
     return share > STILL_FALLING_SHARE and fall > MIN_FALL
 
