@@ -190,7 +190,7 @@ class CompiledPlan:
         else:
             weights, sums = program.weights, program.weight_sums()
             mean = program.constants(0.0 if data.normalize_each_batch else program.mean_weight)
-            program.emit(batch_kernels.normalizer_of_weights, sums, mean, normalizer)
+            program.emit(batch_kernels.compute_normalizer, sums, mean, normalizer)
         program.emit(batch_kernels.scale_weights, weights, normalizer, factors)
         outputs, backward = lower(network, program, inputs)
         grad_output = emit_loss(self.loss, program, outputs, network.output_shape, targets, factors, losses)

@@ -40,14 +40,17 @@ def gather(control, operands, sizes):
 
 @kernel
 def gather_integers(control, operands, sizes):
-    """Copy the rows of the batch, of int64."""
+    """Copy the rows of the batch from a matrix of int64."""
     data, rows = int64_matrix(control, operands, sizes, 0), int64_matrix(control, operands, sizes, 2)
     copy_rows(data, int64_matrix(control, operands, sizes, 1), first_row(control), rows)
 
 
 @kernel
 def gather_sparse(control, operands, sizes):
-    """Copy the rows of the batch from a CSR matrix: row r has values[j] in columns[j], j from starts[r] on."""
+    """Copy the rows of the batch from a CSR matrix.
+
+    Row r has values[j] in the column columns[j], for starts[r] <= j < starts[r + 1].
+    """
     values, _, _, _, rows = matrices(control, operands, sizes, 5)
     columns = int32_matrix(control, operands, sizes, 1)
     starts = int64_matrix(control, operands, sizes, 2)
@@ -96,8 +99,8 @@ def sum_over_workers(control, operands, sizes):
 
 
 @kernel
-def normalizer_of_weights(control, operands, sizes):
-    """normalizer = n_rows * mean_weight, or the weight of the batch if mean_weight is 0."""
+def compute_normalizer(control, operands, sizes):
+    """normalizer = n_rows * mean_weight, or the sum of the batch's weights if mean_weight is 0."""
     sums, mean_weight, normalizer = matrices(control, operands, sizes, 3)
     total = cast_like(normalizer, control[BATCH_ROWS]) * mean_weight[0, 0]
     if mean_weight[0, 0] == 0:
@@ -110,18 +113,18 @@ def normalizer_of_weights(control, operands, sizes):
 def scale_weights(control, operands, sizes):
     """factors = weights / normalizer, or 0 if the normalizer is 0."""
     weights, normalizer, factors = matrices(control, operands, sizes, 3)
-    total = normalizer[0, 0]
+    divisor = normalizer[0, 0]
     for row in range(len(factors)):
-        factors[row, 0] = weights[row, 0] / total if total > 0 else cast_like(factors, 0)
+        factors[row, 0] = weights[row, 0] / divisor if divisor > 0 else cast_like(factors, 0)
 
 
 @kernel
 def normalize_weights(control, operands, sizes):
-    """normalized_weights = weights / weight of the batch, or 1 / n_rows if that is 0."""
+    """normalized_weights = weights / sum of the batch's weights, or 1 / n_rows if the sum is 0."""
     weights, sums, normalized_weights = matrices(control, operands, sizes, 3)
     total = cast_like(normalized_weights, 0)
     for worker in range(len(sums)):
         total += sums[worker, 0]
-    equal = cast_like(normalized_weights, 1) / cast_like(normalized_weights, control[BATCH_ROWS])
+    equal_weight = cast_like(normalized_weights, 1) / cast_like(normalized_weights, control[BATCH_ROWS])
     for row in range(len(normalized_weights)):
-        normalized_weights[row, 0] = weights[row, 0] / total if total > 0 else equal
+        normalized_weights[row, 0] = weights[row, 0] / total if total > 0 else equal_weight

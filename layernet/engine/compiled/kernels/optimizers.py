@@ -39,7 +39,7 @@ def reset_norms(control, operands, sizes):
 
 @kernel
 def measure_norm(control, operands, sizes):
-    """norms[worker] = norm of this worker's gradients, with some more of them, clipped by value."""
+    """norms[worker] = norm of norms[worker] and of the given gradients, clipped by value."""
     gradients, norms, constants = vectors(control, operands, sizes, 3)
     so_far = np.float64(norms[control[WORKER]])
     squares = so_far * so_far  # in double precision: the squares of float32 gradients overflow beyond 1e19
@@ -154,7 +154,7 @@ def nadam(control, operands, sizes):
     _, _, table = matrices(control, operands, sizes, 3)
     parameters, gradients, _, mean, mean_square = vectors(control, operands, sizes, 5)
     step = control[STEP]
-    of_gradient, of_mean, correction = table[step, 0], table[step, 1], table[step, 2]
+    gradient_rate, mean_rate, correction = table[step, 0], table[step, 1], table[step, 2]
     epsilon, take_1, take_2 = table[step, 3], table[step, 4], table[step, 5]
     for index in range(len(parameters)):
         gradient = gradients[index]
@@ -163,7 +163,7 @@ def nadam(control, operands, sizes):
         mean[index] = m
         mean_square[index] = v
         root = cast_like(v, math.sqrt(v * correction))
-        parameters[index] -= (of_gradient * gradient + of_mean * m) / (root + epsilon)
+        parameters[index] -= (gradient_rate * gradient + mean_rate * m) / (root + epsilon)
 
 
 @kernel

@@ -78,7 +78,7 @@ def mix(bits):
 
 @kernel
 def dropout(control, operands, sizes):
-    """outputs = inputs * mask, where the mask is a function of (seed, step, number of the row, unit)."""
+    """outputs = inputs * mask, where the mask is a function of (seed, step, number of the sample, unit)."""
     inputs, outputs, mask, constants = matrices(control, operands, sizes, 4)
     sample_numbers = int64_matrix(control, operands, sizes, 4)
     state = int64_matrix(control, operands, sizes, 5)  # seed, step at the start of this call, threshold
@@ -87,10 +87,10 @@ def dropout(control, operands, sizes):
     key = mix(np.uint32(mix(np.uint32(state[0, 0])) + step))
     scale = constants[0, 0]
     for row in range(len(inputs)):
-        of_row = mix(np.uint32(key + np.uint32(np.uint32(sample_numbers[row, 0]) * np.uint32(0x9E3779B9))))
+        row_hash = mix(np.uint32(key + np.uint32(np.uint32(sample_numbers[row, 0]) * np.uint32(0x9E3779B9))))
         for unit in range(inputs.shape[1]):
-            of_unit = mix(np.uint32(of_row + np.uint32(np.uint32(unit) * np.uint32(0x85EBCA6B))))
-            factor = scale if of_unit >= threshold else cast_like(inputs, 0)
+            unit_hash = mix(np.uint32(row_hash + np.uint32(np.uint32(unit) * np.uint32(0x85EBCA6B))))
+            factor = scale if unit_hash >= threshold else cast_like(inputs, 0)
             mask[row, unit] = factor
             outputs[row, unit] = inputs[row, unit] * factor
 

@@ -3,7 +3,7 @@
 The lowering of a layer is a function of the layer, the program and the buffer of its inputs. It adds the
 instructions of the forward pass. It returns the buffer of the outputs, and a function that adds the
 instructions of the backward pass: given the buffer of grad_output, it returns that of grad_inputs. Kernels
-may write into grad_output, which nobody reads after them, but not into inputs and outputs.
+may write into grad_output, which no later instruction reads, but not into inputs and outputs.
 
     @lowers(Square)
     def lower_square(layer, program, inputs):
@@ -73,8 +73,8 @@ from layernet.layers import (
 )
 
 ActivationFormula: TypeAlias = tuple[activations.ActivationKernels, tuple[float, ...]]
-# The kernels of each activation and the constants of its formula, given a function that reads a setting by
-# its name.
+# For each activation a function that returns its kernels and the constants of its formula. The argument is a
+# function that reads a setting by its name.
 ACTIVATIONS: dict[type[Layer], Callable[[Callable[[str], Any]], ActivationFormula]] = {
     Identity: lambda setting: (activations.identity, ()),
     ReLU: lambda setting: (activations.relu, ()),
@@ -111,30 +111,31 @@ def lower(layer: Layer, program: Program, inputs: np.ndarray | SparseRows) -> tu
     """
     backwards: list[tuple[int, EmitBackward | None]] = []
     chain = chain_to_lower(layer)
-    first = next((i for i, inner in enumerate(chain) if inner.has_parameters), len(chain))
+    first_with_parameters = next((i for i, inner in enumerate(chain) if inner.has_parameters), len(chain))
     values: Any = inputs
     index = 0
     backward: EmitBackward | None
     while index < len(chain):
-        one, following = chain[index], chain[index + 1] if index + 1 < len(chain) else None
+        inner, following = chain[index], chain[index + 1] if index + 1 < len(chain) else None
         has_activation = following is not None and is_exactly(following, *ACTIVATIONS)
-        if isinstance(one, Dense) and is_exactly(one, Dense) and following is not None and has_activation:
+        if isinstance(inner, Dense) and is_exactly(inner, Dense) and following is not None and has_activation:
+            # If kernels cannot use a setting of the activation, the dense layer is lowered alone below.
             with suppress(NotASettingError):
-                values, backward = dense(one, program, values, kernels_of(following, program))
+                values, backward = dense(inner, program, values, kernels_of(following, program))
                 backwards.append((index, backward))
                 index += 2
                 continue
-        values, backward = lower_single_layer(one, program, values)
+        values, backward = lower_single_layer(inner, program, values)
         backwards.append((index, backward))
         index += 1
 
     def backward_of_chain(grad_output: np.ndarray, needs_grad_inputs: bool) -> np.ndarray | None:
         gradient: np.ndarray | None = grad_output
         for index, backward in reversed(backwards):
-            if index < first and not needs_grad_inputs:
+            if index < first_with_parameters and not needs_grad_inputs:
                 break  # no layer before the first one with parameters needs a gradient
             if backward is not None and gradient is not None:
-                gradient = backward(gradient, needs_grad_inputs or index > first)
+                gradient = backward(gradient, needs_grad_inputs or index > first_with_parameters)
         return gradient
 
     return values, backward_of_chain
@@ -143,7 +144,11 @@ def lower(layer: Layer, program: Program, inputs: np.ndarray | SparseRows) -> tu
 def lower_single_layer(
     layer: Layer, program: Program, inputs: np.ndarray | SparseRows
 ) -> tuple[np.ndarray, EmitBackward | None]:
-    """Add one layer by its lowering. Without one, or if kernels cannot use a setting, call its passes."""
+    """Add one layer to a program: by its lowering, or by a call of its passes.
+
+    The passes are called if the layer has no lowering, or if kernels cannot use one of its settings.
+    """
+    # A subclass of Residual or Concat that keeps the passes is lowered as its parent.
     kind = next((kind for kind in (Residual, Concat) if computes_as(layer, kind)), type(layer))
     lowering = lowering_of(kind) if computes_as(layer, kind) else None
     if lowering is not None:
@@ -177,12 +182,12 @@ def computes_as(layer: Layer, kind: type[Layer]) -> bool:
 def chain_to_lower(layer: Layer) -> list[Layer]:
     """Return the layers of a chain, with those of each inner `Sequential` in its place.
 
-    A `Sequential` on which a method was set stays whole, unlike in `layernet.containers.chain_of`: it is
-    called.
+    A `Sequential` on which a method was set stays whole, because the program calls that method;
+    `layernet.containers.chain_of` opens it.
     """
     if not computes_as(layer, Sequential):
         return [layer]
-    return [one for inner in layer.layers for one in chain_to_lower(inner)]
+    return [link for inner in layer.layers for link in chain_to_lower(inner)]
 
 
 @lowers(Dense)
@@ -235,13 +240,13 @@ def activation_alone(
     kernels, constants = kernels_of(layer, program)
     width = inputs.shape[1]
     values = program.sample_buffer(width)
-    zero_bias, unused = program.zeros(1, width), program.zeros(1, width)
+    zero_bias, unused_grad_bias = program.zeros(1, width), program.zeros(1, width)
     slopes = [program.sample_buffer(width)] if kernels.keeps_slope else []
     program.emit(structure.copy, inputs, values)
     program.emit(kernels.forward, values, *slopes, zero_bias, constants)
 
     def backward(grad_output: np.ndarray, needs_grad_inputs: bool) -> np.ndarray | None:
-        program.emit(kernels.backward, *(slopes or [values]), grad_output, unused, constants)
+        program.emit(kernels.backward, *(slopes or [values]), grad_output, unused_grad_bias, constants)
         return grad_output
 
     return values, backward
@@ -262,7 +267,7 @@ def no_instructions(
 
 @lowers(Dropout)
 def dropout(layer: Dropout, program: Program, inputs: np.ndarray) -> tuple[np.ndarray, EmitBackward | None]:
-    """Multiply by a mask, which the kernel computes as the layer does."""
+    """Multiply by the mask that the layer would draw: the kernel computes the same hash."""
     if not program.is_training:
         return inputs, pass_through
 
@@ -274,13 +279,13 @@ def dropout(layer: Dropout, program: Program, inputs: np.ndarray) -> tuple[np.nd
     if rate == 0:
         return inputs, pass_through
     outputs, mask = program.sample_buffer(inputs.shape[1]), program.sample_buffer(inputs.shape[1])
-    state = np.zeros((1, 3), np.int64)
+    state = np.zeros((1, 3), np.int64)  # seed, step, threshold: as the kernel reads them
     state[0, 2] = int(np.uint32(rate * 2**32))
 
-    def store_seed() -> None:
+    def store_seed_and_step() -> None:
         state[0, :2] = layer.seed % 2**32, layer.step % 2**32
 
-    program.before_call(store_seed)
+    program.before_call(store_seed_and_step)
     scale = program.constants(1 / (1 - rate))
     program.emit(structure.dropout, inputs, outputs, mask, scale, program.sample_numbers, state)
 
@@ -302,17 +307,18 @@ def gaussian_noise(
 @lowers(Residual)
 def residual(layer: Residual, program: Program, inputs: np.ndarray) -> tuple[np.ndarray, EmitBackward | None]:
     """Add the inputs to the outputs of the body."""
-    of_body, backward_of_body = lower(layer.body, program, inputs)
+    body_outputs, backward_of_body = lower(layer.body, program, inputs)
     outputs = program.sample_buffer(inputs.shape[1])
-    program.emit(structure.add, inputs, of_body, outputs)
+    program.emit(structure.add, inputs, body_outputs, outputs)
 
     def backward(grad_output: np.ndarray, needs_grad_inputs: bool) -> np.ndarray | None:
-        copy = program.sample_buffer(inputs.shape[1])
-        program.emit(structure.copy, grad_output, copy)
-        grad_of_body = backward_of_body(copy, needs_grad_inputs)
-        if not needs_grad_inputs or grad_of_body is None:
+        # A copy, because the body's kernels may write into its grad_output.
+        body_grad_output = program.sample_buffer(inputs.shape[1])
+        program.emit(structure.copy, grad_output, body_grad_output)
+        body_grad_inputs = backward_of_body(body_grad_output, needs_grad_inputs)
+        if not needs_grad_inputs or body_grad_inputs is None:
             return None
-        program.emit(structure.add, grad_of_body, grad_output, grad_output)
+        program.emit(structure.add, body_grad_inputs, grad_output, grad_output)
         return grad_output
 
     return outputs, backward
@@ -320,7 +326,7 @@ def residual(layer: Residual, program: Program, inputs: np.ndarray) -> tuple[np.
 
 @lowers(Concat)
 def concat(layer: Concat, program: Program, inputs: np.ndarray) -> tuple[np.ndarray, EmitBackward | None]:
-    """Join the outputs of several layers; by kernels only where each has one axis of features."""
+    """Concatenate the outputs of several layers; by kernels only if the outputs of each have one axis."""
     if any(len(inner.output_shape) != 1 for inner in layer.layers):
         return lower_to_python(layer, program, inputs)
     widths = [inner.output_shape[0] for inner in layer.layers]

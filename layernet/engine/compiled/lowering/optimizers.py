@@ -1,4 +1,4 @@
-"""From optimizers to instructions: how a step moves the parameters."""
+"""Lowering of optimizers: the instructions that update the parameters."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ class Update(NamedTuple):
     Attributes
     ----------
     kernel : Kernel
-        Operands (parameters, gradients, table, *slots).
+        Its operands are (parameters, gradients, table, *slots). The table has a row for each step of a call of
+        the machine.
     columns : callable
-        Returns the columns of the table, each an array or a number, given the learning rates and the numbers
-        of the steps, arrays with an entry for each step of a call.
+        Returns the columns of the table, each an array or a number. Its arguments are the learning rates and
+        the numbers of the steps: arrays with an entry for each step of the call.
     store_state : callable
-        Stores the state that the optimizer keeps besides its vectors; called with the number of steps after
-        each call of the machine.
+        Stores the state that the optimizer keeps besides its vectors, after each call of the machine. Its
+        argument is the number of steps of the call.
     """
 
     kernel: Kernel
@@ -47,7 +48,7 @@ def sgd_update(sgd: SGD) -> Update:
 
 
 def adam_update(adam: Adam) -> Update:
-    """Return the update of Adam and AdamW. The rate and epsilon correct the averages, as in `Adam`."""
+    """Return the update of Adam and AdamW. The rate and epsilon contain the bias correction."""
 
     def columns(rates: np.ndarray, steps: np.ndarray) -> tuple[Any, ...]:
         root = np.sqrt(1 - adam.beta_2**steps)
@@ -60,17 +61,17 @@ def adam_update(adam: Adam) -> Update:
 
 def nadam_update(nadam: NAdam) -> Update:
     """Return the update of NAdam, with the product of its momenta for each step."""
-    products: list[tuple[int, float]] = []
+    products: list[tuple[int, float]] = []  # (step, product) for the steps of the last call
 
     def columns(rates: np.ndarray, steps: np.ndarray) -> tuple[Any, ...]:
-        now = np.array([nadam._momentum(step) for step in steps])
-        ahead = np.array([nadam._momentum(step + 1) for step in steps])
+        momentum = np.array([nadam._momentum(step) for step in steps])
+        next_momentum = np.array([nadam._momentum(step + 1) for step in steps])
         product = np.array(nadam.momentum_products(int(steps[0]), len(steps)))
         products[:] = zip(steps.tolist(), product.tolist(), strict=True)
-        of_gradient = rates * (1 - now) / (1 - product)
-        of_mean = rates * ahead / (1 - product * ahead)
+        gradient_rate = rates * (1 - momentum) / (1 - product)
+        mean_rate = rates * next_momentum / (1 - product * next_momentum)
         correction = 1 / (1 - nadam.beta_2**steps)
-        return of_gradient, of_mean, correction, nadam.epsilon, 1 - nadam.beta_1, 1 - nadam.beta_2
+        return gradient_rate, mean_rate, correction, nadam.epsilon, 1 - nadam.beta_1, 1 - nadam.beta_2
 
     def store_state(n_steps: int) -> None:
         nadam._momentum_product = products[n_steps - 1]
@@ -78,6 +79,7 @@ def nadam_update(nadam: NAdam) -> Update:
     return Update(kernels.nadam, columns, store_state)
 
 
+# For each optimizer with a kernel a function that returns its update.
 UPDATES: dict[type[Optimizer], Callable[[Any], Update]] = {
     SGD: sgd_update,
     Adam: adam_update,
@@ -94,7 +96,7 @@ UPDATES: dict[type[Optimizer], Callable[[Any], Update]] = {
 
 
 def has_kernel(optimizer: Optimizer, program: Program) -> bool:
-    """Return whether a kernel can use all settings of an optimizer; the program depends on them then."""
+    """Return whether a kernel can use all settings of an optimizer. The program then depends on them."""
     if type(optimizer) not in UPDATES or "move" in vars(optimizer) or "step" in vars(optimizer):
         return False
     try:
@@ -115,7 +117,7 @@ def emit_update(
     segments: list[slice],
     max_steps: int,
 ) -> Callable[[int], None]:
-    """Add the instructions that move some of the parameters.
+    """Add the instructions that update some of the parameters.
 
     Parameters
     ----------
@@ -127,18 +129,18 @@ def emit_update(
     learning_rate_factors : ndarray of shape (n_parameters,) or None
         Factors of the learning rate; None for 1.
     segments : list of slice
-        The parameters that this worker moves.
+        The parameters that this worker updates.
     max_steps : int
-        The largest number of steps of a call of the machine.
+        Largest number of steps in a call of the machine.
 
     Returns
     -------
     callable
-        Fills the tables for a call of the machine, given its number of steps.
+        Fills the tables before a call of the machine; its argument is the call's number of steps.
     """
     gradients = program.gradients
-    has_other_memory = any(slot.dtype != parameters.dtype for slot in optimizer._memory_for(parameters))
-    if not has_kernel(optimizer, program) or has_other_memory:
+    slots_differ_in_type = any(slot.dtype != parameters.dtype for slot in optimizer._memory_for(parameters))
+    if not has_kernel(optimizer, program) or slots_differ_in_type:
         program.emit_python(
             lambda rows: optimizer.move_all(
                 parameters, gradients, decay_mask, learning_rate_factors=learning_rate_factors
@@ -146,10 +148,10 @@ def emit_update(
         )
         return lambda n_steps: None
     kernel, columns, store_state = UPDATES[type(optimizer)](optimizer)
-    coupled = 0.0 if optimizer.decoupled else optimizer.weight_decay
+    coupled_decay = 0.0 if optimizer.decoupled else optimizer.weight_decay
     limits = [math.inf if limit is None else limit for limit in (optimizer.clip_value, optimizer.clip_norm)]
-    is_prepared = coupled or any(limit < math.inf for limit in limits)
-    norms, constants = program.worker_rows(1), program.constants(*limits, coupled)
+    changes_gradients = coupled_decay or any(limit < math.inf for limit in limits)
+    norms, constants = program.worker_rows(1), program.constants(*limits, coupled_decay)
     if optimizer.clip_norm is not None:
         program.emit(kernels.reset_norms, norms)
         for segment in segments:
@@ -160,32 +162,32 @@ def emit_update(
     # A row for each step of a call, and a table for each factor of the learning rate.
     n_columns = len(columns(np.ones(1), np.ones(1, np.int64)))
     tables: dict[float, tuple[np.ndarray, np.ndarray]] = {}
-    for segment, factor in with_equal_factors(segments, learning_rate_factors):
+    for segment, factor in parts_of_equal_factor(segments, learning_rate_factors):
         if factor not in tables:
             tables[factor] = program.zeros(max_steps, n_columns), program.zeros(max_steps, 1)
         table, decays = tables[factor]
         values, step_gradients = program.as_matrix(parameters[segment]), program.as_matrix(gradients[segment])
-        where = program.as_matrix(
+        mask = program.as_matrix(
             np.ones_like(parameters[segment])
             if decay_mask is None
             else decay_mask[segment].astype(parameters.dtype)
         )
-        if is_prepared:
+        if changes_gradients:
             prepared = program.zeros(*step_gradients.shape)
-            program.emit(kernels.clip_and_decay, step_gradients, values, where, prepared, norms, constants)
+            program.emit(kernels.clip_and_decay, step_gradients, values, mask, prepared, norms, constants)
             step_gradients = prepared
         if optimizer.decoupled and optimizer.weight_decay:
-            program.emit(kernels.decay_parameters, values, where, decays)
+            program.emit(kernels.decay_parameters, values, mask, decays)
         program.emit(
             kernel, values, step_gradients, table, *(program.as_matrix(slot[segment]) for slot in slots)
         )
     rates = np.zeros(max_steps)
 
     def begin_call(n_steps: int) -> None:
-        done = optimizer.steps
+        steps_done = optimizer.steps
         rate = optimizer.learning_rate
-        rates[:n_steps] = [rate(done + i) for i in range(n_steps)] if callable(rate) else rate
-        steps = np.arange(done + 1, done + n_steps + 1)
+        rates[:n_steps] = [rate(steps_done + i) for i in range(n_steps)] if callable(rate) else rate
+        steps = np.arange(steps_done + 1, steps_done + n_steps + 1)
         for factor, (table, decays) in tables.items():
             own_rates = factor * rates[:n_steps]
             decays[:n_steps, 0] = own_rates * optimizer.weight_decay
@@ -202,14 +204,14 @@ def emit_update(
     return begin_call
 
 
-def with_equal_factors(segments: list[slice], factors: np.ndarray | None) -> Iterator[tuple[slice, float]]:
-    """Iterate over the parts of segments in which all factors are equal, with the factor."""
+def parts_of_equal_factor(segments: list[slice], factors: np.ndarray | None) -> Iterator[tuple[slice, float]]:
+    """Iterate over (part, factor): the parts of the segments in which all factors are equal."""
     for segment in segments:
         if factors is None:
             yield segment, 1.0
             continue
-        own = factors[segment]
-        starts = [0, *(np.flatnonzero(own[1:] != own[:-1]) + 1).tolist(), len(own)]
-        for start, stop in pairwise(starts):
+        own_factors = factors[segment]
+        changes = np.flatnonzero(own_factors[1:] != own_factors[:-1]) + 1
+        for start, stop in pairwise([0, *changes.tolist(), len(own_factors)]):
             if start < stop:
-                yield slice(segment.start + start, segment.start + stop), float(own[start])
+                yield slice(segment.start + start, segment.start + stop), float(own_factors[start])
