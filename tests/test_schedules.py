@@ -15,6 +15,7 @@ from layernet import (
     ExponentialSchedule,
     InverseScalingSchedule,
     LearningRateScheduler,
+    LogCosineSchedule,
     NetworkRegressor,
     OneCycleSchedule,
     ReduceOnPlateau,
@@ -43,6 +44,12 @@ ENGINES = ["formulas", *(["compiled"] if has_numba() else [])]
             OneCycleSchedule(1.0, 10, warm_up_fraction=0.5, start_divisor=4, final_divisor=2),
             {0: 0.25, 5: 1, 10: 0.125},
         ),
+        # Cycles end at 1, 3, 7 and 15 of 15; the maximum lies where 1 + t is a power of two times its root.
+        (
+            LogCosineSchedule(2.0, duration=15),
+            {0: 0, 1: 0, 3: 0, 7: 0, 15: 0, 2**0.5 - 1: 2, 2**3.5 - 1: 2, 99: 0},
+        ),
+        (LogCosineSchedule(1.0, duration=9, cycles=1), {9 * (2**0.25 - 1): 0.5, 9 * (2**0.5 - 1): 1}),
     ],
     ids=lambda value: repr(value) if not isinstance(value, dict) else "",
 )
@@ -113,6 +120,7 @@ def test_schedules_take_numpy_integers_for_a_time_and_return_one_number():
         ExponentialSchedule(1.0, 0.5),
         InverseScalingSchedule(1.0),
         CosineSchedule(1.0, 9, 2),
+        LogCosineSchedule(1.0, 9),
         OneCycleSchedule(1.0, 9),
         ReduceOnPlateau(1.0),
     ):
@@ -212,6 +220,9 @@ def test_a_state_of_another_schedule_is_refused():
         (lambda: StepSchedule(1.0, every=2, factor=-1), "factor"),
         (lambda: ExponentialSchedule(1.0, factor=-0.5), "factor"),
         (lambda: CosineSchedule(1.0, duration=5, final_learning_rate=-1), "final_learning_rate"),
+        (lambda: LogCosineSchedule(1.0, duration=0), "duration"),
+        (lambda: LogCosineSchedule(-1.0, duration=9), "learning_rate"),
+        (lambda: LogCosineSchedule(1.0, 9, cycles=0), "cycles"),
         (lambda: OneCycleSchedule(1.0, 10, start_divisor=0), "start_divisor"),
         (lambda: OneCycleSchedule(1.0, 10, final_divisor=0), "final_divisor"),
     ],

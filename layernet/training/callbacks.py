@@ -39,6 +39,9 @@ class EarlyStopping(Callback):
         False. For a function None means its own attribute of this name, or else that smaller values are better.
     restore_best : bool, default=True
         Whether the network gets the parameters and the state of the best epoch when training ends.
+    keep_last : bool, default=False
+        Which of equally good epochs is the best one: the first, or the last. Where the value is a count, as the
+        accuracy on few rows, the last one has trained longer and is often surer of its outputs.
 
     Attributes
     ----------
@@ -59,6 +62,7 @@ class EarlyStopping(Callback):
         min_delta: float = 0.0,
         larger_is_better: bool | None = None,
         restore_best: bool = True,
+        keep_last: bool = False,
     ):
         self.monitor = checked_monitor(monitor, "EarlyStopping")
         self.patience = as_count(patience, "EarlyStopping: patience")
@@ -66,27 +70,33 @@ class EarlyStopping(Callback):
         if larger_is_better is not None:
             require_bool(self, "larger_is_better", larger_is_better, " or None")
         require_bool(self, "restore_best", restore_best)
+        require_bool(self, "keep_last", keep_last)
         self.larger_is_better = larger_is_better
         self.restore_best = restore_best
+        self.keep_last = keep_last
 
     _snapshot: Snapshot | None = None
     _larger_is_better = False
+    _last_improvement = 0
 
     def on_train_begin(self, run: Run) -> None:
         self._larger_is_better = larger_is_better(self.monitor, run, self.larger_is_better, "EarlyStopping")
         self.best_epoch = 0
         self.best_value = -math.inf if self._larger_is_better else math.inf
-        self._snapshot = None
+        self._snapshot, self._last_improvement = None, 0
 
     def on_epoch_end(self, run: Run) -> None:
         value = monitored_value(self.monitor, run, "EarlyStopping")
         improvement = value - self.best_value if self._larger_is_better else self.best_value - value
-        if improvement > self.min_delta:
+        is_better = improvement > self.min_delta
+        if is_better or (self.keep_last and value == self.best_value):
             with uninterrupted:
                 self.best_value, self.best_epoch = value, run.epoch
+                if is_better:  # equal values do not extend a training
+                    self._last_improvement = run.epoch
                 if self.restore_best:
                     self._snapshot, run.kept_epoch = Snapshot(run.network), run.epoch
-        elif run.epoch - self.best_epoch >= self.patience:
+        if run.epoch - self._last_improvement >= self.patience:
             name = self.monitor if isinstance(self.monitor, str) else "the monitored value"
             message = f"{name} has not improved for {self.patience} epochs; best was epoch {self.best_epoch}."
             run.stop(message, reason="early_stopping")

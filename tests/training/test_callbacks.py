@@ -75,6 +75,11 @@ def test_early_stopping_gives_back_the_state_of_the_best_epoch():
         ([5, 4, 3.9, 3.8, 3.7, 3.6], {"patience": 2, "min_delta": 0.5}, 2, 4),
         ([0.1, 0.5, 0.4, 0.4, 0.9, 0.9], {"patience": 2, "larger_is_better": True}, 2, 4),
         ([math.nan, 2, math.nan, math.nan, 1, 1], {"patience": 2}, 2, 4),
+        ([5, 3, 3, 4, 3, 3], {"patience": 9}, 2, 6),
+        ([5, 3, 3, 4, 3, 4], {"patience": 9, "keep_last": True}, 5, 6),
+        ([5, 3, 3, 3, 2, 2], {"patience": 2, "keep_last": True}, 4, 4),
+        ([0.5, 0.9, 0.9, 0.8, 0.9, 0.8], {"patience": 9, "larger_is_better": True, "keep_last": True}, 5, 6),
+        ([5, 3, 2.9, 3, 2.9, 2.9], {"patience": 9, "min_delta": 0.5, "keep_last": True}, 4, 6),
     ],
 )
 def test_early_stopping(values, options, best_epoch, epochs):
