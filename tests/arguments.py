@@ -15,15 +15,16 @@ POSITIVE = ([TINY, LARGE], [0, -TINY])
 AT_LEAST_0 = ([0, LARGE], [-TINY])
 POSITIVE_OR_NONE = ([None, TINY, LARGE], [0, -TINY])
 SWITCH = ([True, False], [])
+COUNT = ([1, 7], [0, -1, 1.5])
 
 
 def check_argument(cls, name, accepted, refused, **others):
     """Assert that a class keeps the accepted values of an argument, and refuses the others and any text."""
     for value in accepted:
-        assert getattr(cls(**others, **{name: value}), name) == value
+        assert getattr(cls(**{**others, name: value}), name) == value
     for value in (*refused, "many"):
         with pytest.raises((TypeError, ValueError), match=rf"^{cls.__name__}: {name} must be .*got '?{value}"):
-            cls(**others, **{name: value})
+            cls(**{**others, name: value})
 
 
 def public_classes(base):
@@ -35,10 +36,10 @@ def public_classes(base):
 
 
 def numbers_and_switches(base):
-    """(class, argument) for each number and each switch of the public classes of a kind."""
+    """(class, argument) for each number, count and switch of the public classes of a kind."""
     return {
         (cls, parameter.name)
         for cls in public_classes(base)
         for parameter in inspect.signature(cls).parameters.values()
-        if re.match("float|bool", str(parameter.annotation))
+        if re.match("float|int|bool", str(parameter.annotation))
     }

@@ -9,6 +9,7 @@ import pytest
 from arguments import (
     AT_LEAST_0,
     CLOSED_UNIT,
+    COUNT,
     POSITIVE,
     SWITCH,
     UNIT,
@@ -41,6 +42,7 @@ from layernet import (
     ReLU,
     Reshape,
     RMSNorm,
+    SelectFeatures,
     Sequential,
     Sigmoid,
     SiLU,
@@ -660,6 +662,7 @@ ARGUMENTS = [
     (LeakyReLU, "negative_slope", *AT_LEAST_0),
     (ELU, "alpha", *POSITIVE),
     (GELU, "approximate", *SWITCH),
+    (Dense, "units", *COUNT),
     (Dense, "use_bias", *SWITCH),
     (Dense, "weights_rate", *AT_LEAST_0),
     (Dense, "bias_rate", *AT_LEAST_0),
@@ -668,8 +671,17 @@ ARGUMENTS = [
     (CategoryEmbedding, "rate", *AT_LEAST_0),
     (PeriodicEmbedding, "standard_deviation", *AT_LEAST_0),
     (PeriodicEmbedding, "rate", *AT_LEAST_0),
+    (PeriodicEmbedding, "n_frequencies", *COUNT),
+    (PeriodicEmbedding, "width", *COUNT),
+    (CategoryEmbedding, "width", *COUNT),
+    (SelectFeatures, "start", [0, 7], [-1, 1.5]),
+    (SelectFeatures, "stop", [None, 3, 7], [2, 2.5]),
 ]
-REQUIRED_ARGUMENTS = {Dense: {"units": 2}, CategoryEmbedding: {"n_levels": [2]}}
+REQUIRED_ARGUMENTS = {
+    Dense: {"units": 2},
+    CategoryEmbedding: {"n_levels": [2]},
+    SelectFeatures: {"start": 2},
+}
 
 
 @pytest.mark.parametrize(("cls", "name", "accepted", "refused"), ARGUMENTS)
