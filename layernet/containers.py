@@ -74,7 +74,7 @@ class Sequential(Layer):
                 input_shape = self.build_inside(layer, input_shape)
             except Exception as error:
                 before = f", after {self.layers[index - 1]!r}" if index else ""
-                error.add_note(f"This was layer {index} of a Sequential of {len(self.layers)} layers{before}.")
+                error.add_note(f"Raised by layer {index} of a Sequential of {len(self.layers)} layers{before}.")
                 raise
 
     def infer_output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -158,8 +158,8 @@ class Residual(Layer):
         output_shape = self.build_inside(self.body, input_shape)
         if output_shape != input_shape:
             raise ValueError(
-                f"{self!r} adds the outputs of its body to its inputs: both need one shape, but inputs are "
-                f"{input_shape} and outputs {output_shape}. Let the body end in a layer of {input_shape}."
+                f"{self!r} adds the outputs of its body to its inputs: both need the same shape, but inputs "
+                f"are {input_shape} and outputs {output_shape}. Let the body end in a layer of {input_shape}."
             )
 
     def record(self, inputs: np.ndarray) -> tuple[np.ndarray, Any]:
@@ -240,7 +240,7 @@ def chain_of(network: Layer) -> Iterator[Layer]:
     Yields
     ------
     Layer
-        The network itself, if it is no `Sequential` or overrides the passes of `Sequential`.
+        The network itself, if it is not a `Sequential` or overrides the passes of `Sequential`.
 
     Examples
     --------
@@ -295,7 +295,7 @@ def as_layers(
     TypeError
         If an item is neither a layer nor a name.
     ValueError
-        If there is no layer of a name, or it needs arguments.
+        If a name is unknown, or its layer needs arguments.
     """
     is_sequence = isinstance(layers, Sequential) or (
         isinstance(layers, Iterable) and not isinstance(layers, (Layer, str))

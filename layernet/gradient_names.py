@@ -35,25 +35,27 @@ def require_parameter_of_gradient(layer: ParameterContainer, name: str, value: A
     parameter = name.removeprefix("grad_")
     if name in _GRADIENTS_OF_PASSES or parameter in layer.parameter_shapes:
         return
-    has = f"It has the parameters {list(layer.parameter_shapes)}" if layer.parameter_shapes else "It has none"
+    names = list(layer.parameter_shapes)
+    existing = f"It has the parameters {names}" if names else "It has no parameters"
     raise AttributeError(
         f"{type(layer).__name__}.{name} is the gradient of no parameter: training would leave {parameter!r} "
-        f"as it is. {has}; another is made by self.add_parameter({parameter!r}, shape) in "
+        f"as it is. {existing}. Create one by self.add_parameter({parameter!r}, shape) in "
         "create_parameters(self, input_shape)."
     )
 
 
-def require_parameters_of_gradients(layer: ParameterContainer) -> None:
-    """Raise an AttributeError if a layer that is being built has gradients of numbers that are no parameters.
+def require_parameters_of_all_gradients(layer: ParameterContainer) -> None:
+    """Raise an AttributeError if a layer that is being built has a gradient without a parameter.
 
-    The gradient may be an attribute, or one that a pass of the class assigns. The check reads the code of the
-    passes, because training never runs the backward pass of first layers without parameters.
+    `grad_x` is one if `x` is a number or an array, but no parameter. It may be an attribute of the layer, or be
+    assigned in a pass. The check reads the code of the passes, because training never runs the backward pass of
+    layers before the first one with parameters.
     """
     if is_of_the_package(type(layer)):
         return
-    own = vars(layer)
-    for name in {name for name in own if name.startswith("grad_")} | assigned_gradients(type(layer)):
-        value = own.get(name.removeprefix("grad_"))
+    attributes = vars(layer)
+    for name in {name for name in attributes if name.startswith("grad_")} | assigned_gradients(type(layer)):
+        value = attributes.get(name.removeprefix("grad_"))
         if isinstance(value, (np.ndarray, numbers.Real)) and not isinstance(value, bool):
             require_parameter_of_gradient(layer, name, np.asarray(value))
 
@@ -65,9 +67,9 @@ def assigned_gradients(cls: type[ParameterContainer]) -> set[str]:
         for name in ("backward_pass", "backward_from", "parameter_gradients")
     ]
     return {
-        step.argval
+        instruction.argval
         for code in codes
         if code is not None
-        for step in dis.get_instructions(code)
-        if step.opname == "STORE_ATTR" and step.argval.startswith("grad_")
+        for instruction in dis.get_instructions(code)
+        if instruction.opname == "STORE_ATTR" and instruction.argval.startswith("grad_")
     }

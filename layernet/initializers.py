@@ -1,4 +1,4 @@
-"""Initializers: initial values of parameters, such as GlorotUniform, HeNormal, Orthogonal."""
+"""Initializers, functions that draw initial values of parameters: GlorotUniform, HeNormal, Orthogonal, ..."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from layernet.registry import find_by_name
 from layernet.representation import Configurable, require_method
 from layernet.validation import require_number
 
-# Draws initial values from a shape and a random generator.
+# Type of a function that draws initial values for a shape, from a random generator.
 InitialValues = Callable[[tuple[int, ...], np.random.Generator], np.ndarray]
 
 
@@ -45,7 +45,7 @@ class Initializer(Configurable):
 
 
 class Zeros(Initializer):
-    """Zeros, for biases. All units of a layer with zero weights would stay equal.
+    """Zeros, for biases. With weights of zero, all units of a layer would stay equal.
 
     Examples
     --------
@@ -81,7 +81,7 @@ class Constant(Initializer):
 
 
 class Normal(Initializer):
-    """Normal with mean 0 and a given standard deviation, for all shapes.
+    """Normal distribution with mean 0 and a given standard deviation, for all shapes.
 
     Parameters
     ----------
@@ -97,10 +97,11 @@ class Normal(Initializer):
 
 
 class GlorotUniform(Initializer):
-    """Uniform between ±sqrt(6 / (fan_in + fan_out)).
+    """Uniform distribution between ±sqrt(6 / (fan_in + fan_out)), of variance 2 / (fan_in + fan_out).
 
-    The variance 2 / (fan_in + fan_out) keeps the scale of activations in the forward pass and of gradients in
-    the backward pass, for activations that are linear around zero (Glorot and Bengio, 2010).
+    fan_in is the number of inputs of a unit, and fan_out the number of units that read an input. With this
+    variance, outputs keep their scale from layer to layer in the forward pass, and gradients in the backward
+    pass, if the activation is linear around zero (Glorot and Bengio, 2010).
     """
 
     def __call__(self, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
@@ -109,7 +110,7 @@ class GlorotUniform(Initializer):
 
 
 class GlorotNormal(Initializer):
-    """Normal of variance 2 / (fan_in + fan_out) (Glorot and Bengio, 2010)."""
+    """Normal distribution of variance 2 / (fan_in + fan_out) (Glorot and Bengio, 2010)."""
 
     def __call__(self, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
         fan_in, fan_out = fans(shape)
@@ -117,35 +118,35 @@ class GlorotNormal(Initializer):
 
 
 class HeUniform(Initializer):
-    """Uniform of variance 2 / fan_in: for ReLU, which is 0 for half of its inputs (He et al., 2015)."""
+    """Uniform distribution of variance 2 / fan_in, as ReLU is 0 for half of its inputs (He et al., 2015)."""
 
     def __call__(self, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
         return _uniform(shape, random, 2 / fans(shape)[0])
 
 
 class HeNormal(Initializer):
-    """Normal of variance 2 / fan_in: for ReLU, which is 0 for half of its inputs (He et al., 2015)."""
+    """Normal distribution of variance 2 / fan_in, as ReLU is 0 for half of its inputs (He et al., 2015)."""
 
     def __call__(self, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
         return _normal(shape, random, 2 / fans(shape)[0])
 
 
 class LeCunUniform(Initializer):
-    """Uniform of variance 1 / fan_in (LeCun et al., 1998)."""
+    """Uniform distribution of variance 1 / fan_in (LeCun et al., 1998)."""
 
     def __call__(self, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
         return _uniform(shape, random, 1 / fans(shape)[0])
 
 
 class LeCunNormal(Initializer):
-    """Normal of variance 1 / fan_in (LeCun et al., 1998); for SELU (Klambauer et al., 2017)."""
+    """Normal distribution of variance 1 / fan_in (LeCun et al., 1998); for SELU (Klambauer et al., 2017)."""
 
     def __call__(self, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
         return _normal(shape, random, 1 / fans(shape)[0])
 
 
 class Orthogonal(Initializer):
-    """A random matrix with orthonormal rows or columns, whichever are fewer (Saxe et al., 2014).
+    """Random matrix with orthonormal rows or columns, whichever are fewer (Saxe et al., 2014).
 
     Parameters
     ----------
@@ -167,7 +168,7 @@ class Orthogonal(Initializer):
         rows, columns = math.prod(shape[:-1]), shape[-1]
         normal = random.standard_normal((max(rows, columns), min(rows, columns)))
         orthonormal, triangle = np.linalg.qr(normal)
-        # QR alone prefers some rotations; the signs of the diagonal make all equally likely (Mezzadri, 2007).
+        # QR alone prefers some rotations; these signs make all equally likely (Mezzadri, 2007).
         orthonormal *= np.where(np.diag(triangle) < 0, -1.0, 1.0)
         matrix = orthonormal if rows >= columns else orthonormal.T
         return self.gain * matrix.reshape(shape)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from layernet.gradient_names import require_parameters_of_gradients
+from layernet.gradient_names import require_parameters_of_all_gradients
 from layernet.guards.completeness import Pass, require_both_passes, reset_accepts_sparse
 from layernet.guards.inputs import (
     as_valid_inputs,
@@ -161,7 +161,7 @@ class Layer(NetworkMethods):
         ----------
         inputs : array-like of shape (n_samples, ...)
         grad_output : array-like of the outputs' shape
-            Default 1.0, which fits where the outputs are one number, a loss: dL/dL = 1.
+            Default 1.0, for layers whose outputs are a single number, a loss: dL/dL = 1.
 
         Returns
         -------
@@ -219,10 +219,10 @@ class Layer(NetworkMethods):
         random_state: Any = None,
         dtype: DTypeLike = np.float64,
     ) -> Self:
-        """Create the parameters for inputs of a shape.
+        """Create the parameters for inputs of the given shape.
 
-        A built layer gets new parameters. Built layers inside an unbuilt container keep their parameters and
-        their type. The first pass of an unbuilt layer builds it for its inputs.
+        A layer that is built already gets new parameters. Built layers inside an unbuilt container keep their
+        parameters and their type. The first pass of an unbuilt layer builds it for its inputs.
 
         Parameters
         ----------
@@ -245,14 +245,14 @@ class Layer(NetworkMethods):
         shape = as_feature_shape(input_shape)
         random = as_generator(random_state)
         require_distinct_layers(self)
-        family = list(self.walk())
-        fresh = family if self.input_shape is not None else [self]
-        kept = [layer for layer in family if layer not in fresh and layer.has_parameters]
-        common = kept[0].dtype if kept else np.dtype(dtype)
+        layers = list(self.walk())
+        rebuilt = layers if self.input_shape is not None else [self]
+        kept = [layer for layer in layers if layer not in rebuilt and layer.has_parameters]
+        common_type = kept[0].dtype if kept else np.dtype(dtype)
         with unchanged_on_error(self):
-            for layer in fresh:
-                layer._forget()
-            self._build_here(shape, random, common)
+            for layer in rebuilt:
+                layer._unbuild()
+            self._build_unpacked(shape, random, common_type)
             pack(self)
         return self
 
@@ -279,13 +279,13 @@ class Layer(NetworkMethods):
                 f"{describe_shape(input_shape)} here. Build it anew, or change the layer before it."
             )
         if layer.input_shape != input_shape:
-            layer._build_here(input_shape, self._random, self.dtype)
+            layer._build_unpacked(input_shape, self._random, self.dtype)
         layer._set_type(self.dtype)
         self.has_parameters = self.has_parameters or layer.has_parameters
         return layer.output_shape
 
     def infer_output_shape(self, input_shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape of the outputs for inputs of a shape, both without the batch axis.
+        """Return the shape of the outputs for inputs of the given shape, both without the batch axis.
 
         The default passes a few rows of zeros through the layer. A layer may override it by a formula.
 
@@ -298,12 +298,15 @@ class Layer(NetworkMethods):
             return self.output_shape
         return infer_shape_from_zeros(self, input_shape)
 
-    def _build_here(self, input_shape: tuple[int, ...], random: np.random.Generator, dtype: np.dtype) -> None:
-        self._forget()
+    def _build_unpacked(
+        self, input_shape: tuple[int, ...], random: np.random.Generator, dtype: np.dtype
+    ) -> None:
+        """Build the layer, but leave its parameters outside of a network's vector; see `pack`."""
+        self._unbuild()
         self.input_shape, self.dtype, self._random = input_shape, dtype, random
         try:
             self.create_parameters(input_shape)
-            require_parameters_of_gradients(self)
+            require_parameters_of_all_gradients(self)
             self.output_shape = self.infer_output_shape(input_shape)
         finally:
             del self._random

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class ParameterVector:
-    """The values and the gradients of all parameters of one network.
+    """Values and gradients of all parameters of one network.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class Segment(NamedTuple):
 
 
 class NotBuiltError(ValueError, AttributeError):
-    """Raised when something of a layer is used that only `build` creates, such as its parameters."""
+    """Raised when a layer's parameters, or other attributes that `build` creates, are used before `build`."""
 
 
 class ParameterContainer(Configurable):
@@ -70,7 +70,7 @@ class ParameterContainer(Configurable):
     """
 
     layers: Sequence[ParameterContainer] = ()
-    # None until `build`; typed as they are afterwards, so that passes need no checks.
+    # None until `build`. The types are those after `build`, so that passes need no checks for None.
     input_shape: tuple[int, ...] = None  # type: ignore[assignment]
     dtype: np.dtype = None  # type: ignore[assignment]
     _random: np.random.Generator = None  # type: ignore[assignment]
@@ -246,19 +246,19 @@ class ParameterContainer(Configurable):
         Layer
         """
         self._require_built("type")
-        twin = copy.deepcopy(self)
-        twin._set_type(np.dtype(dtype))
-        for layer in twin.walk():
+        converted = copy.deepcopy(self)
+        converted._set_type(np.dtype(dtype))
+        for layer in converted.walk():
             layer.segment = None
-        pack(twin)
-        return twin
+        pack(converted)
+        return converted
 
     def move_into(self, segment: Segment) -> None:
         """Copy the layer's own parameters into a segment of a vector, and make its arrays views of it."""
         views = {}
         start = segment.start
-        # Gradients without a segment are zeros, as those of a new vector are, and are not copied. So the system
-        # allocates memory only for features that occur, where a layer has many features of sparse rows.
+        # Before a layer has a segment, its gradients are zeros, as in a new vector, and need no copy. Without a
+        # write, the system allocates no memory for the features of sparse rows that never occur.
         for name, shape in self.parameter_shapes.items():
             size = int(np.prod(shape))
             for prefix, vector in (("", segment.vector.values), ("grad_", segment.vector.gradients)):
@@ -322,7 +322,7 @@ class ParameterContainer(Configurable):
             )
         raise AttributeError(f"{type(self).__name__} has no attribute {name!r}.")
 
-    # --- copies: the views must share one vector again, in the copy too ---
+    # --- copies: a copy's views must share one vector too ---
 
     def __getstate__(self) -> dict[str, Any]:
         kept = dict(vars(self))
@@ -340,7 +340,7 @@ class ParameterContainer(Configurable):
             self.dtype = np.dtype(self.dtype.type)  # unpickled types are equal to NumPy's own, but not the same
             pack(self)
 
-    def _forget(self) -> None:
+    def _unbuild(self) -> None:
         for name in [*self._views, *self._state_names, *_BUILT_ATTRIBUTES]:
             vars(self).pop(name, None)
 
@@ -427,15 +427,15 @@ def are_contiguous(owners: Iterable[ParameterContainer]) -> bool:
 
 def refuse_shared(owners: Iterable[ParameterContainer]) -> None:
     """Raise a ValueError if a vector of these layers also holds parameters of other layers."""
-    claimed: dict[int, int] = {}
+    n_held: dict[int, int] = {}  # by vector: how many of its entries these layers hold
     for owner in owners:
         if owner.segment is not None:
             key = id(owner.segment.vector)
-            claimed[key] = claimed.get(key, 0) + owner.segment.stop - owner.segment.start
+            n_held[key] = n_held.get(key, 0) + owner.segment.stop - owner.segment.start
     for owner in owners:
         if owner.segment is not None:
             vector = owner.segment.vector
-            if claimed[id(vector)] != vector.values.size:
+            if n_held[id(vector)] != vector.values.size:
                 raise ValueError(
                     f"{owner!r} is already part of another network, whose parameters lie in one vector. "
                     "Use copy.deepcopy(layer) to start from its values."

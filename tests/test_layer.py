@@ -239,7 +239,7 @@ def test_a_failed_build_changes_nothing():
     net = Sequential([inner, Reshape((3, 3)), Dense(2)])
     with pytest.raises(ValueError, match="cannot hold the 4 values") as failure:
         net.build(3)
-    assert failure.value.__notes__ == ["This was layer 1 of a Sequential of 3 layers, after Dense(4)."]
+    assert failure.value.__notes__ == ["Raised by layer 1 of a Sequential of 3 layers, after Dense(4)."]
     assert net.input_shape is None
     assert inner.input_shape is None
     built = small_net()

@@ -36,7 +36,7 @@ class BaseClassifier(ClassifierMixin, NetworkEstimator):
     @available_if(NetworkEstimator._has_partial_fit)
     @with_callbacks
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> BaseClassifier:
-        """Train on data for one epoch, and resume the training of the last call.
+        """Train for one epoch, starting from the network and the optimizer of the last call.
 
         Parameters
         ----------

@@ -38,7 +38,7 @@ class _CustomNetwork(NetworkEstimator):
         if isinstance(self.network, Layer):
             network = copy.deepcopy(self.network)
             for layer in network.walk():
-                layer._forget()  # a fit draws new parameters; `init_from` copies those of a trained network
+                layer._unbuild()  # a fit draws new parameters; `init_from` copies those of a trained network
             return network
         return self.network((n_features,), n_outputs)
 

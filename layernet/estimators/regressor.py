@@ -24,7 +24,7 @@ class BaseRegressor(RegressorMixin, MultiOutputMixin, NetworkEstimator):
     @available_if(NetworkEstimator._has_partial_fit)
     @with_callbacks
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> BaseRegressor:
-        """Train on data for one epoch, and resume the training of the last call.
+        """Train for one epoch, starting from the network and the optimizer of the last call.
 
         Parameters
         ----------

@@ -25,8 +25,8 @@ class _ScikitLearnLogLoss(LogLoss):
 
     def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
         p = clip_probabilities(logistic(outputs))
-        yes, both = self._weighted(self._smoothed(targets))
-        return -(yes * np.log(p) + (both - yes) * np.log1p(-p)).sum(axis=1)
+        positive, total = self._term_weights(self._smoothed(targets))
+        return -(positive * np.log(p) + (total - positive) * np.log1p(-p)).sum(axis=1)
 
 
 class _ScikitLearnCrossEntropy(CrossEntropy):

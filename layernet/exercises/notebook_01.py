@@ -1,4 +1,4 @@
-"""Checks of the exercises in notebook 1, and the network that the third one is about."""
+"""Checks of the exercises in notebook 1, and the faulty network of exercise 1.3."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Center(Layer):
 class UnitLength(Layer):
     """Divide each row by its length: y_i = x_i / r, where r = sqrt(1e-6 + x_1**2 + ... + x_d**2).
 
-    The small number keeps a row of zeros from a division by zero.
+    The 1e-6 prevents a division by zero for a row of zeros.
     """
 
     def forward_pass(self, inputs: np.ndarray) -> np.ndarray:
@@ -68,7 +68,7 @@ def softsign(answer: Any, grader: Grader) -> None:
         ahead, behind = ((inputs + step) / (1 + np.abs(inputs + step)) for step in (h, -h))
         differences = grad_output * (ahead - behind) / (2 * h)
         given = inputs.copy(), grad_output.copy()
-        grader.require_close(f"{case}, against differences", answer(*given), differences, 1e-7)
+        grader.require_close(f"{case}, against finite differences", answer(*given), differences, 1e-7)
         grader.require(
             "the inputs are left as they were", np.array_equal(given[0], inputs), "they were changed"
         )
@@ -84,7 +84,7 @@ def parametric_relu(answer: Any, grader: Grader) -> None:
     ):
         return
     inputs = np.array([[-1.0, 2.0, -3.0], [4.0, -5.0, -6.0]])
-    layer = built(answer, 3)
+    layer = build_layer(answer, 3)
     if not grader.require(
         "it has the parameter slope", "slope" in layer.parameters, f"it has {list(layer.parameters)}"
     ):
@@ -112,7 +112,7 @@ def corrected(answer: Any, grader: Grader) -> None:
         return
     random = np.random.default_rng(2)
     inputs, grad_output = random.standard_normal((2, 6, 6))
-    outputs = built(answer, 6).forward_pass(inputs)
+    outputs = build_layer(answer, 6).forward_pass(inputs)
     if outputs is None:
         raise NotAnsweredError
     for index, suspect in enumerate(suspects().layers):
@@ -125,29 +125,29 @@ def corrected(answer: Any, grader: Grader) -> None:
         "it does what the faulty layer does", outputs, UnitLength().forward_pass(inputs)
     ):
         return
-    # Rows so short that the small number counts, and one of zeros.
+    # Three rows so short that the 1e-6 changes their outputs, and a row of zeros.
     short = np.concatenate([1e-3 * random.standard_normal((3, 6)), np.zeros((1, 6))])
     expected = UnitLength().forward_pass(short)
     if not grader.require_close(
-        "also to short rows and a row of zeros", built(answer, 6).forward_pass(short), expected
+        "also to short rows and a row of zeros", build_layer(answer, 6).forward_pass(short), expected
     ):
         return
     grader.require_close(
         "the row (3, 4) with the grad_output (1, 0)",
-        built(answer, 2).backward_pass(np.array([[3.0, 4.0]]), np.array([[1.0, 0.0]])),
+        build_layer(answer, 2).backward_pass(np.array([[3.0, 4.0]]), np.array([[1.0, 0.0]])),
         [[0.128, -0.096]],
         1e-5,
     )
-    verdict = check_gradients(built(answer, 6), inputs, grad_output)
-    grader.require("six rows, against differences", verdict, str(verdict.worst))
-    zeros = built(answer, 6).backward_pass(np.zeros((1, 6)), grad_output[:1])
-    grader.require_close("a row of zeros, where all lengths are 0.001", zeros, 1000 * grad_output[:1])
+    verdict = check_gradients(build_layer(answer, 6), inputs, grad_output)
+    grader.require("six rows, against finite differences", verdict, str(verdict.worst))
+    zeros = build_layer(answer, 6).backward_pass(np.zeros((1, 6)), grad_output[:1])
+    grader.require_close("a row of zeros, whose r is 0.001", zeros, 1000 * grad_output[:1])
     require_all_laws(answer(), 6, grader)
     wide = random.standard_normal((2, 1500))
-    layer = built(answer, 1500)
-    most = peak_memory(layer.backward_pass, wide, wide) / wide.nbytes
-    how = f"it took {most:.0f} times the memory of the inputs"
-    grader.require("it forms no matrix of derivatives, for 1,500 features", most < 50, how)
+    layer = build_layer(answer, 1500)
+    relative_memory = peak_memory(layer.backward_pass, wide, wide) / wide.nbytes
+    explanation = f"it took {relative_memory:.0f} times the memory of the inputs"
+    grader.require("it forms no matrix of derivatives, for 1,500 features", relative_memory < 50, explanation)
 
 
 def is_layer_class(answer: object) -> bool:
@@ -155,8 +155,8 @@ def is_layer_class(answer: object) -> bool:
     return isinstance(answer, type) and issubclass(answer, Layer)
 
 
-def built(answer: Callable[..., Any], n_features: int) -> Layer:
-    """Return a new layer that is built.
+def build_layer(answer: Callable[..., Any], n_features: int) -> Layer:
+    """Return a new layer of an answer's class, built for a number of features.
 
     Raises
     ------

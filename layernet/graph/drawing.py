@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 
 from layernet.display.drawing import MINUS, PLUS, as_image, without_inline_drawings
-from layernet.graph.layout import LANE, NODE_HEIGHT, NODE_WIDTH, Layout, lay_out
+from layernet.graph.layout import LANE_DISTANCE, NODE_HEIGHT, NODE_WIDTH, Layout, lay_out
 from layernet.graph.neurons import Link, NeuronGraph
 from layernet.graph.structure import Column
 from layernet.graph.symbols import Symbol, number
@@ -61,8 +61,8 @@ def graph_svg(graph: NeuronGraph, layout: Layout, document: bool = False) -> str
     parts += column_names(graph, layout)
     parts += draw_edges(graph, layout)
     parts += draw_nodes(graph, layout)
-    for x, y, hidden in layout.folded.values():
-        parts.append(svg_text(x, y - 10, "⋮", 18) + svg_text(x, y + 10, f"{hidden} with smaller ∂", 10.5))
+    for x, y, n_omitted in layout.folded.values():
+        parts.append(svg_text(x, y - 10, "⋮", 18) + svg_text(x, y + 10, f"{n_omitted} with smaller ∂", 10.5))
     if document:
         for line, note in enumerate(reversed(notes)):
             parts.append(svg_text(width / 2, height - 12 - 16 * line, note, 11))
@@ -218,7 +218,7 @@ def distance_of_vertical(layout: Layout, lane: float) -> int:
 
     Outer lanes are nearer to the neurons, so that no lines cross.
     """
-    return 12 + 4 * min(round((lane - min(layout.lanes.values())) / LANE), 5)
+    return 12 + 4 * min(round((lane - min(layout.lanes.values())) / LANE_DISTANCE), 5)
 
 
 def draw_nodes(graph: NeuronGraph, layout: Layout) -> list[str]:

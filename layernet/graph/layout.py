@@ -1,4 +1,4 @@
-"""Positions of neurons in a drawing: columns from left to right, those with many neurons folded."""
+"""Positions of neurons in a drawing: columns from left to right, of which long ones are folded."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import numpy as np
 
 from layernet.graph.neurons import NeuronGraph
 
-MAX_SHOWN_NEURONS = 8  # neurons of a column; of more, the seven with the largest gradients are drawn
-NODE_WIDTH, NODE_HEIGHT = 82, 56  # shape of a neuron, with name, value and gradient inside
-MARGIN, TOP, BOTTOM = 34, 42, 10
-ROW, ROW_WITH_NUMBERS = 74, 104
-COLUMN, COLUMN_WITH_NUMBERS = 160, 204
-LANE = 7  # distance of skip connections, which run above all neurons
+# A column with more neurons is folded: only the seven with the largest gradients are drawn.
+MAX_SHOWN_NEURONS = 8
+NODE_WIDTH, NODE_HEIGHT = 82, 56  # size of a neuron, with its name, value and gradient inside
+SIDE_MARGIN, TOP_MARGIN, BOTTOM_MARGIN = 34, 42, 10
+# Distances between the centers of neighboring neurons, without and with a number on every edge.
+ROW_DISTANCE, ROW_DISTANCE_WITH_NUMBERS = 74, 104
+COLUMN_DISTANCE, COLUMN_DISTANCE_WITH_NUMBERS = 160, 204
+LANE_DISTANCE = 7  # between skip connections, which run above all neurons
 MAX_NEURONS_WITH_EDGE_NUMBERS = 2  # neurons of a column; with more, the numbers would overlap
 
 
@@ -29,9 +31,9 @@ class Layout:
     centers : dict of (int, int) to (float, float)
         Centers of the drawn neurons, by column and index.
     folded : dict of int to (float, float, int)
-        For a folded column the position of its label, and the number of hidden neurons.
+        For a folded column the position of its label, and the number of its neurons that are not drawn.
     lanes : dict of (int, int, int) to float
-        Height of each skip connection, by its first column, its last column, and the neuron.
+        Vertical position of each skip connection, by its first column, its last column, and the neuron.
     """
 
     width: int
@@ -54,28 +56,30 @@ def lay_out(graph: NeuronGraph) -> Layout:
     Layout
     """
     shown = [neurons_to_show(graph, k) for k in range(len(graph.columns))]
-    rows = [len(s) + (len(s) < len(c.symbols)) for s, c in zip(shown, graph.columns, strict=True)]
-    has_edge_numbers = max(rows) <= MAX_NEURONS_WITH_EDGE_NUMBERS
-    across, down = (COLUMN_WITH_NUMBERS, ROW_WITH_NUMBERS) if has_edge_numbers else (COLUMN, ROW)
-    lanes = lanes_of_skips(graph, shown)
-    top = TOP + (LANE * (1 + max(lanes.values())) if lanes else 0)
-    height = top + (max(rows) - 1) * down + NODE_HEIGHT + BOTTOM
-    layout = Layout(2 * MARGIN + (len(shown) - 1) * across + NODE_WIDTH, height, has_edge_numbers)
-    layout.lanes = {edge: TOP + LANE * lane for edge, lane in lanes.items()}
-    middle = top + NODE_HEIGHT / 2 + (max(rows) - 1) * down / 2
+    # A folded column has one row more, for its label.
+    n_rows = [len(s) + (len(s) < len(c.symbols)) for s, c in zip(shown, graph.columns, strict=True)]
+    has_edge_numbers = max(n_rows) <= MAX_NEURONS_WITH_EDGE_NUMBERS
+    across = COLUMN_DISTANCE_WITH_NUMBERS if has_edge_numbers else COLUMN_DISTANCE
+    down = ROW_DISTANCE_WITH_NUMBERS if has_edge_numbers else ROW_DISTANCE
+    lanes = assign_lanes(graph, shown)
+    top = TOP_MARGIN + (LANE_DISTANCE * (1 + max(lanes.values())) if lanes else 0)
+    height = top + (max(n_rows) - 1) * down + NODE_HEIGHT + BOTTOM_MARGIN
+    layout = Layout(2 * SIDE_MARGIN + (len(shown) - 1) * across + NODE_WIDTH, height, has_edge_numbers)
+    layout.lanes = {edge: TOP_MARGIN + LANE_DISTANCE * lane for edge, lane in lanes.items()}
+    middle = top + NODE_HEIGHT / 2 + (max(n_rows) - 1) * down / 2
     for k, neurons in enumerate(shown):
-        x = MARGIN + NODE_WIDTH / 2 + k * across
-        first = middle - (rows[k] - 1) * down / 2
+        x = SIDE_MARGIN + NODE_WIDTH / 2 + k * across
+        first_y = middle - (n_rows[k] - 1) * down / 2
         for row, neuron in enumerate(neurons):
-            layout.centers[k, neuron] = (x, first + row * down)
-        hidden = len(graph.columns[k].symbols) - len(neurons)
-        if hidden:
-            layout.folded[k] = (x, first + (rows[k] - 1) * down, hidden)
+            layout.centers[k, neuron] = (x, first_y + row * down)
+        n_omitted = len(graph.columns[k].symbols) - len(neurons)
+        if n_omitted:
+            layout.folded[k] = (x, first_y + (n_rows[k] - 1) * down, n_omitted)
     return layout
 
 
-def lanes_of_skips(graph: NeuronGraph, shown: list[list[int]]) -> dict[tuple[int, int, int], int]:
-    """Assign a lane to every skip connection, counted from above, so that none overlap.
+def assign_lanes(graph: NeuronGraph, shown: list[list[int]]) -> dict[tuple[int, int, int], int]:
+    """Assign a lane to every skip connection, so that none overlap. Lane 0 is the uppermost.
 
     Parameters
     ----------
@@ -86,7 +90,7 @@ def lanes_of_skips(graph: NeuronGraph, shown: list[list[int]]) -> dict[tuple[int
     Returns
     -------
     dict of (int, int, int) to int
-        By the first column, the last column, and the neuron.
+        Lane by the first column, the last column, and the neuron.
     """
     lanes: dict[tuple[int, int, int], int] = {}
     # The longest first, so that they enclose the others.
@@ -95,13 +99,13 @@ def lanes_of_skips(graph: NeuronGraph, shown: list[list[int]]) -> dict[tuple[int
         others = [lane for (start, end, _), lane in lanes.items() if start < link.end and link.start < end]
         first = max(others, default=-1) + 1
         both = [i for i in shown[link.start] if i in shown[link.end]]
-        lanes |= {(link.start, link.end, neuron): first + place for place, neuron in enumerate(both)}
+        lanes |= {(link.start, link.end, neuron): first + index for index, neuron in enumerate(both)}
     return lanes
 
 
-def neurons_to_show(graph: NeuronGraph, depth: int) -> list[int]:
-    """Return all neurons of a column, or of many neurons those with the largest gradients, in order."""
-    column = graph.columns[depth]
+def neurons_to_show(graph: NeuronGraph, column_index: int) -> list[int]:
+    """Return the neurons of a column that are drawn: all, or those with the largest gradients, in order."""
+    column = graph.columns[column_index]
     if len(column.symbols) <= MAX_SHOWN_NEURONS:
         return list(range(len(column.symbols)))
     largest = np.argsort(-np.abs(column.gradients), kind="stable")[: MAX_SHOWN_NEURONS - 1]

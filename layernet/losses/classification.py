@@ -80,9 +80,9 @@ class CrossEntropy(Loss):
         if self.class_weight is None:
             return sample_weight
         if targets.ndim == 1:
-            weights = self._weight_of_classes(int(targets.max(initial=0)) + 1)[targets]
+            weights = self._class_weights(int(targets.max(initial=0)) + 1)[targets]
         else:
-            weights = targets @ self._weight_of_classes(targets.shape[1])
+            weights = targets @ self._class_weights(targets.shape[1])
         return weights if sample_weight is None else weights * sample_weight
 
     def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -90,10 +90,10 @@ class CrossEntropy(Loss):
 
     def record(self, outputs: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, Any]:
         shifted = shifted_rows(outputs)
-        of_targets = self._mean_by_targets(shifted, targets)
+        target_logits = self._mean_by_targets(shifted, targets)
         exponentials = np.exp(shifted, out=shifted)
         total = exponentials.sum(axis=1, keepdims=True)
-        losses = np.log(total[:, 0]) - of_targets
+        losses = np.log(total[:, 0]) - target_logits
         exponentials /= total
         return losses, exponentials
 
@@ -109,24 +109,24 @@ class CrossEntropy(Loss):
         return gradient
 
     def is_predicted(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Return whether the largest logit of each row is that of the class, or of the most probable class."""
+        """Return for each row whether the largest logit is that of its class, or of its most probable class."""
         return outputs.argmax(axis=1) == (targets if targets.ndim == 1 else targets.argmax(axis=1))
 
     def _mean_by_targets(self, values: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """sum_k t_k values_k for each row, with smoothed t; an infinite value counts only where t is not 0."""
+        """Return sum_k t_k values_k for each row, with smoothed t and 0 * infinity = 0."""
         if targets.ndim == 2:
             return products_of_rows(self._smoothed(targets), values)
-        of_class = values[np.arange(len(targets)), targets]
+        class_values = values[np.arange(len(targets)), targets]
         if not self.label_smoothing:
-            return of_class
-        return (1 - self.label_smoothing) * of_class + self.label_smoothing * values.mean(axis=1)
+            return class_values
+        return (1 - self.label_smoothing) * class_values + self.label_smoothing * values.mean(axis=1)
 
     def _smoothed(self, targets: np.ndarray) -> np.ndarray:
         if not self.label_smoothing:
             return targets
         return (1 - self.label_smoothing) * targets + self.label_smoothing / targets.shape[1]
 
-    def _weight_of_classes(self, n_classes: int) -> np.ndarray:
+    def _class_weights(self, n_classes: int) -> np.ndarray:
         if isinstance(self.class_weight, Mapping):
             weights = np.array([self.class_weight.get(label, 1) for label in range(n_classes)], float)
         else:
@@ -140,7 +140,7 @@ class CrossEntropy(Loss):
             fits = self.class_weight.keys() <= set(range(n_classes))
         else:
             fits = np.shape(self.class_weight) == (n_classes,)
-        weights = self._weight_of_classes(n_classes) if fits else np.empty(0)
+        weights = self._class_weights(n_classes) if fits else np.empty(0)
         if not fits or not np.isfinite(weights).all() or (weights < 0).any():
             raise ValueError(
                 f"{self!r}: class_weight must give each of {n_classes} classes, numbered from 0, a finite "
@@ -180,7 +180,7 @@ class BinaryCrossEntropy(Loss):
     output_kind = "logits"
     output_activation = staticmethod(logistic)
 
-    # For subclasses with a constructor of their own.
+    # For subclasses whose constructor does not call this one.
     pos_weight: float | tuple[float, ...] | None = None
     neg_weight: float | tuple[float, ...] | None = None
 
@@ -203,29 +203,29 @@ class BinaryCrossEntropy(Loss):
                 )
         targets = super().prepare(targets, output_shape, dtype)
         if ((targets < 0) | (targets > 1)).any():
-            raise ValueError(f"{self!r} expects targets between 0 and 1, got {in_words(targets)}.")
+            raise ValueError(f"{self!r} expects targets between 0 and 1, got {range_of(targets)}.")
         return targets
 
     def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        return mean_over_outputs(label_losses(outputs, *self._weighted(targets)))
+        return mean_over_outputs(label_losses(outputs, *self._term_weights(targets)))
 
     def gradient(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        yes, both = self._weighted(targets)
-        return (both * logistic(outputs) - yes) / count_outputs(outputs)
+        positive, total = self._term_weights(targets)
+        return (total * logistic(outputs) - positive) / count_outputs(outputs)
 
-    def _weighted(self, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray | int]:
-        """v t, and v t + w (1 - t), which is 1 without weights."""
+    def _term_weights(self, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray | int]:
+        """Return v t and v t + w (1 - t); the second is 1 without weights."""
         if self.pos_weight is None and self.neg_weight is None:
             return targets, 1
         v, w = (
             np.asarray(1 if weight is None else weight, targets.dtype)
             for weight in (self.pos_weight, self.neg_weight)
         )
-        yes = v * targets
-        return yes, yes + w * (1 - targets)
+        positive = v * targets
+        return positive, positive + w * (1 - targets)
 
     def is_predicted(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Return whether each row's logits are above 0 exactly where its labels are above 1/2."""
+        """Return for each row whether its logits are above 0 exactly where its labels are above 1/2."""
         return all_labels_match(outputs > 0, targets > 0.5)
 
 
@@ -236,8 +236,9 @@ class HingeLoss(Loss):
 
         loss = sum over k != c of max(0, s_k - s_c + margin);
 
-    d loss / d s_k = 1[s_k - s_c + margin > 0] for k != c, and for c minus their sum. With a single output s
-    and a target of +1 or -1 (or 1 or 0), loss = max(0, margin - target * s) (Cortes and Vapnik, 1995).
+    d loss / d s_k = 1[s_k - s_c + margin > 0] for k != c, and d loss / d s_c is minus the sum of these. With a
+    single output s and targets of 1 and -1 (or 1 and 0), loss = max(0, margin - target * s) (Cortes and Vapnik,
+    1995).
 
     Parameters
     ----------
@@ -256,7 +257,7 @@ class HingeLoss(Loss):
         self.margin = require_number(self, "margin", margin, above=0)
 
     def prepare(self, targets: Any, output_shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
-        """Return class numbers of shape (n_samples,); for a single output -1 and 1, or 0 and 1."""
+        """Return class numbers of shape (n_samples,); for a single output -1 and 1, of shape (n_samples, 1)."""
         if output_shape == (1,):
             targets = super().prepare(targets, output_shape, dtype)
             if not np.isin(targets, (-1, 0, 1)).all() or ((targets == 0).any() and (targets == -1).any()):
@@ -280,7 +281,7 @@ class HingeLoss(Loss):
             slack = self.margin - targets * outputs
             return np.maximum(slack, 0)[:, 0], -targets * (slack > 0)
         rows = np.arange(len(outputs))
-        with np.errstate(invalid="ignore"):  # an infinite score less itself, which is replaced by 0
+        with np.errstate(invalid="ignore"):  # infinity - infinity; slack of the class itself is set to 0 below
             slack = outputs - outputs[rows, targets][:, None] + self.margin
         slack[rows, targets] = 0
         gradient = (slack > 0).astype(outputs.dtype)
@@ -291,7 +292,7 @@ class HingeLoss(Loss):
         return record
 
     def is_predicted(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Return whether the largest score is that of the class, or a single score has the target's sign."""
+        """Return for each row whether its class has the largest score, or its score the sign of the target."""
         if targets.ndim == 2:
             return all_labels_match(outputs > 0, targets > 0)
         return outputs.argmax(axis=1) == targets
@@ -315,14 +316,14 @@ def losses_in_blocks(loss: Loss, outputs: np.ndarray, targets: np.ndarray) -> np
     return np.concatenate([loss.record(outputs[rows], targets[rows])[0] for rows in blocks])
 
 
-def label_losses(outputs: np.ndarray, yes: np.ndarray, both: np.ndarray | int) -> np.ndarray:
-    """Compute both * log(1 + exp(z)) - yes * z for each output z; 0 or infinity where z is infinite."""
+def label_losses(outputs: np.ndarray, positive: np.ndarray, total: np.ndarray | int) -> np.ndarray:
+    """Compute total * log(1 + exp(z)) - positive * z for each output z; 0 or infinity where z is infinite."""
     with np.errstate(invalid="ignore"):
-        losses = both * np.logaddexp(outputs, 0) - yes * outputs
+        losses = total * np.logaddexp(outputs, 0) - positive * outputs
     infinite = np.isinf(outputs)
     if infinite.any():
-        weight_of_the_other = np.where(outputs > 0, both - yes, yes)
-        losses = np.where(infinite, np.where(weight_of_the_other > 0, np.inf, 0), losses)
+        opposite_weight = np.where(outputs > 0, total - positive, positive)
+        losses = np.where(infinite, np.where(opposite_weight > 0, np.inf, 0), losses)
     return losses.astype(outputs.dtype, copy=False)
 
 
@@ -356,12 +357,12 @@ def as_class_numbers(targets: np.ndarray, n_classes: int, loss: Loss) -> np.ndar
     if targets.size and not 0 <= targets.min() <= targets.max() < n_classes:
         raise ValueError(
             f"{loss!r} expects classes from 0 to {n_classes - 1}, one for each output of the network, got "
-            f"{in_words(targets)}. Number the classes from 0, or change the last layer's units."
+            f"{range_of(targets)}. Number the classes from 0, or change the last layer's units."
         )
     return targets.astype(np.intp)
 
 
-def in_words(targets: np.ndarray) -> str:
+def range_of(targets: np.ndarray) -> str:
     """Return the range of targets in words, or their common value."""
     first, last = targets.min(), targets.max()
     return f"{first}" if first == last else f"{first} to {last}"

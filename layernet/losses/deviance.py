@@ -93,11 +93,11 @@ class LogLoss(BinaryCrossEntropy):
         self.label_smoothing = require_number(self, "label_smoothing", label_smoothing, at_least=0, below=1)
 
     def losses(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        return label_losses(outputs, *self._weighted(self._smoothed(targets))).sum(axis=1)
+        return label_losses(outputs, *self._term_weights(self._smoothed(targets))).sum(axis=1)
 
     def gradient(self, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        yes, both = self._weighted(self._smoothed(targets))
-        return both * logistic(outputs) - yes
+        positive, total = self._term_weights(self._smoothed(targets))
+        return total * logistic(outputs) - positive
 
     def _smoothed(self, targets: np.ndarray) -> np.ndarray:
         if not self.label_smoothing:

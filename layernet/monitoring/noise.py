@@ -65,7 +65,7 @@ def share_of_signal(first: np.ndarray, second: np.ndarray, constant_is_signal: b
     Returns
     -------
     float
-        NaN if there is neither signal nor noise, as in equal constants.
+        NaN if there is neither signal nor noise, as between two constants whose means are subtracted.
 
     Examples
     --------

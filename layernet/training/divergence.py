@@ -30,8 +30,11 @@ class DivergenceError(ArithmeticError, ValueError):
         self.history = History() if history is None else history
 
 
-def divergence(reason: NotFiniteError | str, run: Run, data: TrainingData) -> DivergenceError:
-    """Error for a training that diverged: where, why, and what to try. Also writes it into the history."""
+def divergence_error(reason: NotFiniteError | str, run: Run, data: TrainingData) -> DivergenceError:
+    """Return the error for a training run that diverged, and write its end into the run's history.
+
+    The message says where the run diverged, why, and what to try.
+    """
     optimizer = run.optimizer
     smaller_rate = (
         "" if optimizer is None else f"a smaller learning rate (it is {optimizer.current_learning_rate():g}), "
@@ -40,7 +43,7 @@ def divergence(reason: NotFiniteError | str, run: Run, data: TrainingData) -> Di
     largest_target = float(np.abs(data.targets).max()) if data.targets.dtype.kind == "f" else 0.0
     and_targets = f", and targets (the largest is {largest_target:g})" if largest_target > largest else ""
     where = f"Training diverged in epoch {run.epoch}, batch {run.batch}: {reason}."
-    note(run, stop_reason=None)  # of an earlier callback
+    note(run, stop_reason=None)  # a callback may have set one before
     note_end(run, where, "diverged")
     advice = (
         f"The network keeps its last finite parameters. Try {smaller_rate}clipped gradients, or inputs scaled "

@@ -12,7 +12,7 @@ from layernet.engine.formulas import FormulaPlan
 from layernet.engine.plan import NotFiniteError
 from layernet.training.callback import Callback, call
 from layernet.training.data import TrainingData
-from layernet.training.divergence import divergence
+from layernet.training.divergence import divergence_error
 from layernet.training.history import StopReason
 from layernet.training.quasi_newton import minimize_many
 from layernet.training.run import Run, note, note_end
@@ -65,7 +65,7 @@ def minimize(
         try:
             loss, _ = plan.gradients_of(*batch)
         except NotFiniteError as reason:
-            raise divergence(reason, run, data) from None
+            raise divergence_error(reason, run, data) from None
         return loss, plan.gradients
 
     def end_iteration(loss: float) -> bool:

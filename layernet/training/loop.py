@@ -19,7 +19,7 @@ from layernet.training.batches import checked_order
 from layernet.training.callback import Callback, call, has_own, needs_every_batch
 from layernet.training.data import TrainingData
 from layernet.training.data_validation import validate_batch_size
-from layernet.training.divergence import divergence
+from layernet.training.divergence import divergence_error
 from layernet.training.epoch_data import EpochData
 from layernet.training.history import History
 from layernet.training.metrics import EpochMetrics, Metric
@@ -149,13 +149,15 @@ def train_epoch(
             if not all_finite(run.network.parameter_vector):
                 before.restore()
             note(run, batch=run.batch + 1)
-            raise divergence(reason, run, data) from None
+            raise divergence_error(reason, run, data) from None
     note(run, batch_loss=done.losses[-1], batch_rows=done.sizes[-1])
     if not all_finite(run.network.parameter_vector):  # the last update overflowed, after the last loss
         before.restore()
-        raise divergence("a parameter is not finite", run, data)
+        raise divergence_error("a parameter is not finite", run, data)
     if not run.optimizer.memory_is_finite():
-        raise divergence("the square of a gradient is not finite, and the optimizer cannot go on", run, data)
+        raise divergence_error(
+            "the square of a gradient is not finite, and the optimizer cannot go on", run, data
+        )
     with run.network.inference_mode():
         values = epoch_metrics.values()
     return {
