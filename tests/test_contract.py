@@ -445,43 +445,6 @@ def test_every_layer_is_found_out_when_its_gradient_is_off_by_a_percent():
             check_layer(planted, input_shape)
 
 
-def test_half_a_layer_is_refused_when_it_is_defined():
-    with pytest.raises(TypeError, match="OneWay has no backward pass: define backward_pass"):
-
-        class OneWay(Layer):
-            def forward_pass(self, inputs):
-                return inputs
-
-    with pytest.raises(TypeError, match="has no forward pass"):
-
-        class OtherWay(Layer):
-            def backward_pass(self, inputs, grad_output):
-                return grad_output
-
-    with pytest.raises(TypeError, match="nothing reads the record"):
-
-        class NobodyReads(Layer):
-            def record(self, inputs):
-                return inputs.copy(), None
-
-            def backward_pass(self, inputs, grad_output):
-                return grad_output
-
-
-def test_a_subclass_whose_two_ways_would_disagree_is_refused():
-    with pytest.raises(TypeError, match="inherits backward_from from Sigmoid"):
-
-        class Ignored(Sigmoid):
-            def backward_pass(self, inputs, grad_output):
-                return grad_output
-
-    with pytest.raises(TypeError, match="inherits record from SiLU"):
-
-        class AlsoIgnored(layernet.SiLU):
-            def forward_pass(self, inputs):
-                return inputs.copy()
-
-
 def test_gradient_errors_are_far_below_the_bound():
     """At most 1e-7 relative in float64, for every layer, in both modes: shown with the figures themselves."""
     for layer, input_shape in CASES:

@@ -1,9 +1,9 @@
-"""Layers of one's own that lack a parameter, an axis or a call get an error that names them and the remedy."""
+"""Layers of one's own that lack a parameter, a pass, an axis or a call get an error that says so."""
 
 import numpy as np
 import pytest
 
-from layernet import Dense, Layer, NotBuiltError, Optimizer, Sequential, check_layer
+from layernet import Dense, Layer, NotBuiltError, Optimizer, Sequential, Sigmoid, SiLU, check_layer
 
 X = np.random.default_rng(0).standard_normal((12, 5))
 Y = X[:, :3]
@@ -154,6 +154,69 @@ def test_only_a_layer_that_asks_for_it_is_told_of_the_batch(declared, engine):
         ]
     else:
         assert seen == [(None, None)] * 2
+
+
+def test_a_class_that_defines_a_pass_does_not_inherit_that_it_accepts_sparse_rows():
+    class Doubled(Dense):
+        def forward_pass(self, inputs):
+            return 2 * super().forward_pass(inputs)
+
+    class Declared(Doubled):
+        accepts_sparse = True
+
+        def forward_pass(self, inputs):
+            return super().forward_pass(inputs)
+
+    class Named(Dense):
+        pass
+
+    assert [cls.accepts_sparse for cls in (Layer, Dense, Doubled, Declared, Named)] == [
+        False,
+        True,
+        False,
+        True,
+        True,
+    ]
+
+
+# --- passes ---
+
+
+def test_half_a_layer_is_refused_when_it_is_defined():
+    with pytest.raises(TypeError, match="OneWay has no backward pass: define backward_pass"):
+
+        class OneWay(Layer):
+            def forward_pass(self, inputs):
+                return inputs
+
+    with pytest.raises(TypeError, match="has no forward pass"):
+
+        class OtherWay(Layer):
+            def backward_pass(self, inputs, grad_output):
+                return grad_output
+
+    with pytest.raises(TypeError, match="nothing reads the record"):
+
+        class NobodyReads(Layer):
+            def record(self, inputs):
+                return inputs.copy(), None
+
+            def backward_pass(self, inputs, grad_output):
+                return grad_output
+
+
+def test_a_subclass_whose_two_ways_would_disagree_is_refused():
+    with pytest.raises(TypeError, match="inherits backward_from from Sigmoid"):
+
+        class Ignored(Sigmoid):
+            def backward_pass(self, inputs, grad_output):
+                return grad_output
+
+    with pytest.raises(TypeError, match="inherits record from SiLU"):
+
+        class AlsoIgnored(SiLU):
+            def forward_pass(self, inputs):
+                return inputs.copy()
 
 
 # --- axes ---
