@@ -189,8 +189,14 @@ def test_files_for(path: str, n_files: int) -> list[str]:
         is_its_own = Path(path).stem in file.stem
         scores[file] = shared + is_near + 3 * is_its_own
     best = sorted(filter(scores.get, files), key=scores.get, reverse=True)[:n_files]
-    # The two best first, then the small ones; tests of kernels take longest.
-    slow = {file for file in best if file.parent.name == "engine" and "engine" not in Path(path).parts}
+    # The two best first, then the small ones; files that are marked slow and tests of kernels take longest.
+    is_marked = re.compile(r"^pytestmark = .*mark\.slow", re.MULTILINE).search
+    slow = {
+        file
+        for file in best
+        if (file.parent.name == "engine" and "engine" not in Path(path).parts)
+        or (is_marked(file.read_text()) and Path(path).stem not in file.stem)
+    }
     first = [file for file in best if file not in slow][:2]
     others = sorted(set(best) - set(first), key=lambda file: (file in slow, file.stat().st_size))
     module = path.removesuffix(".py").replace("/", ".")
@@ -326,7 +332,7 @@ def main() -> None:
     parser.add_argument("paths", nargs="+", type=Path, help="files or folders of the package")
     parser.add_argument("--sample", type=int, default=60, help="number of mutants, drawn at random")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--files", type=int, default=20, help="number of test files that are run on a mutant")
+    parser.add_argument("--files", type=int, default=32, help="number of test files that are run on a mutant")
     parser.add_argument("--seconds", type=int, default=120, help="processor time for the tests of a mutant")
     parser.add_argument("--only", default="", help="text that the mutant must contain, as it is printed")
     options = parser.parse_args()
