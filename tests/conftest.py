@@ -20,3 +20,10 @@ def digits():
 @pytest.fixture
 def random():
     return np.random.default_rng(0)
+
+
+def pytest_collection_modifyitems(items):
+    """Refuse names of tests with an address: two processes that share the tests must give them equal names."""
+    names = [item.nodeid for item in items if " at 0x" in item.nodeid]
+    if names:
+        raise pytest.UsageError(f"Give these tests names without addresses, by ids=: {names}")

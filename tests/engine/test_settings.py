@@ -246,7 +246,7 @@ def test_settings_of_optimizers(optimizer, name, values, kind):
         (lambda run: run.optimizer, "momentum", [0.5, 0.25]),
         (lambda run: run.optimizer, "learning_rate", [0.5, 0.25]),
     ],
-    ids=lambda value: str(value),
+    ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_an_array_whose_number_is_changed_in_place(find, name, values):
     network = Sequential([Dense(6), marked(Dropout(0.5)), Dense(3)])
