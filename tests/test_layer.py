@@ -185,6 +185,12 @@ def test_a_network_without_parameters_has_empty_vectors_of_its_type(dtype):
     assert net.decay_mask.shape == (0,)
 
 
+def test_factors_of_the_learning_rate_lie_where_their_parameters_do():
+    net = Sequential([Dense(1), Dense(1, weights_rate=2), Dense(1, bias_rate=0.5)]).build(1)
+    assert net.learning_rate_factors.tolist() == [1, 1, 2, 1, 1, 0.5]
+    assert Dense(1, weights_rate=1).build(1).learning_rate_factors is None
+
+
 def test_an_owner_is_one_network_and_no_part_or_copy():
     net, other = small_net(), small_net()
     owner = Owner(net)
