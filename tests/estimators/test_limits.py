@@ -28,11 +28,13 @@ from layernet.estimators.baselines import (
     warn_if_no_better_than_mean,
 )
 from layernet.estimators.class_targets import ClassTargets
+from layernet.estimators.convergence import Convergence
 from layernet.estimators.fitting import batch_size_of
 from layernet.estimators.number_targets import NumberTargets
 from layernet.estimators.training_state import TrainingState
 from layernet.training import DivergenceError, Run
 from layernet.training.data import TrainingData
+from layernet.training.run import note
 from layernet.training.snapshot import Snapshot
 
 ESTIMATORS = [MLPClassifier(), MLPRegressor(), NetworkClassifier(Dense(1)), NetworkRegressor(Dense(1))]
@@ -267,3 +269,20 @@ def test_a_random_state_of_the_user_ends_the_stream_of_a_seed():
     assert again.uniform() == check_random_state(0).uniform()
     assert state.random_state_for(0, starts_anew=True).uniform() == check_random_state(0).uniform()
     assert state.random_state_for(None, starts_anew=False) is np.random.mtrand._rand
+
+
+def test_of_epochs_with_equal_scores_the_first_is_kept():
+    network = Dense(1).build(1)
+    run = Run(network, MeanSquaredError(), SGD(), 2, 1)
+    convergence = Convergence(
+        tol=0.0, n_iter_no_change=5, early_stopping=True, learning_rate="constant", learning_rate_init=None,
+        power_t=0.5, exact=False, samples_per_epoch=1,
+    )  # fmt: skip
+    convergence.on_train_begin(run)
+    for epoch in (1, 2):
+        network.weights = [[float(epoch)]]
+        note(run, epoch=epoch)
+        run.history.add(epoch=epoch, loss=1.0, val_score=0.5)
+        convergence.on_epoch_end(run)
+    convergence.on_train_end(run)
+    assert (network.weights, run.kept_epoch, convergence.best_score) == ([[1.0]], 1, 0.5)
