@@ -567,6 +567,13 @@ def test_scales_and_shifts_of_norms_do_not_decay(norm):
     assert not norm.decay_mask.any()
 
 
+def test_only_weights_of_layers_for_tables_decay():
+    assert not FeatureScale().build(3).decay_mask.any()
+    embedding = PeriodicEmbedding(4, 2).build(3)
+    assert embedding.decay_mask.sum() == embedding.weights.size < embedding.decay_mask.size
+    assert CategoryEmbedding([2, 3]).build(2).decay_mask.all()
+
+
 def test_the_default_epsilon_of_each_norm_is_in_its_outputs():
     x = np.array([[0.001, -0.001]])  # variance and mean square 1e-6, so epsilon is ten times that
     expected = x / math.sqrt(1.1e-5)
