@@ -32,6 +32,7 @@ from layernet.estimators.convergence import Convergence
 from layernet.estimators.fitting import batch_size_of
 from layernet.estimators.number_targets import NumberTargets
 from layernet.estimators.training_state import TrainingState
+from layernet.estimators.validation_data import split_rows
 from layernet.training import DivergenceError, Run
 from layernet.training.data import TrainingData
 from layernet.training.run import note
@@ -286,3 +287,11 @@ def test_of_epochs_with_equal_scores_the_first_is_kept():
         convergence.on_epoch_end(run)
     convergence.on_train_end(run)
     assert (network.weights, run.kept_epoch, convergence.best_score) == ([[1.0]], 1, 0.5)
+
+
+def test_a_class_of_one_sample_cannot_be_in_both_parts():
+    labels = np.array([0] * 9 + [1])
+    with pytest.raises(ValueError, match=r"needs both classes .* 9 of class 0 and 1 of class 1"):
+        split_rows(10, 0.2, np.random.RandomState(0), labels)
+    with pytest.raises(ValueError, match="'test_size' parameter"):  # scikit-learn's own error
+        split_rows(10, 2.0, np.random.RandomState(0), None)
