@@ -445,8 +445,8 @@ def test_a_numba_that_cannot_be_imported_is_done_without(monkeypatch, compiled):
     monkeypatch.delenv("LAYERNET_ENGINE", raising=False)
     monkeypatch.setattr("layernet.engine.compiled.inference.CompiledWorker", Broken)
     network = small_network()
-    uses_formulas = "uses formulas, because kernels need Numba: Numba needs NumPy 2.4"
-    with pytest.warns(UserWarning, match=uses_formulas) as caught:
+    may_end = "uses formulas, because kernels need Numba: Numba needs NumPy 2.4"
+    with pytest.warns(UserWarning, match=may_end) as caught:
         predict = network.compile_for_inference()
     assert caught[0].filename == __file__
     assert not predict.is_compiled
@@ -556,7 +556,7 @@ def test_nobody_waits_for_a_thread_that_does_not_get_on(monkeypatch):
     monkeypatch.setattr(blocks, "threads_allowed", lambda: 2)
     # On a busy machine, helpers of the calls of earlier tests may still be there, and take the threads' places.
     blocks._wait_for(blocks._helpers, seconds=30.0)
-    began, uses_formulas = threading.Event(), threading.Event()
+    began, may_end = threading.Event(), threading.Event()
 
     def compute(rows):
         began.wait(10)
@@ -564,7 +564,7 @@ def test_nobody_waits_for_a_thread_that_does_not_get_on(monkeypatch):
 
     def compute_in_vain(rows):
         began.set()
-        uses_formulas.wait(10)
+        may_end.wait(10)
         return np.ones(rows.stop - rows.start)
 
     @contextmanager
@@ -577,7 +577,7 @@ def test_nobody_waits_for_a_thread_that_does_not_get_on(monkeypatch):
         assert not rows.any()
         assert len(blocks._helpers) == 1
     finally:
-        uses_formulas.set()
+        may_end.set()
         blocks._wait_for_all()
     assert not rows.any()  # what comes too late is thrown away
     assert not blocks._helpers
@@ -585,16 +585,16 @@ def test_nobody_waits_for_a_thread_that_does_not_get_on(monkeypatch):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems choose the core alone")
 def test_a_thread_starts_on_another_core():
-    uses_formulas, has_ended, found = threading.Event(), threading.Event(), []
+    may_end, has_ended, found = threading.Event(), threading.Event(), []
     allowed = os.sched_getaffinity(0)
 
     def look():
-        uses_formulas.wait(10)
+        may_end.wait(10)
         found.append(os.sched_getaffinity(0))
         has_ended.set()
 
     cores.start_on_another_core(look)
-    uses_formulas.set()
+    may_end.set()
     assert has_ended.wait(10)
     assert found[0] <= allowed
     assert len(found[0]) == max(1, len(allowed) - 1)

@@ -37,8 +37,10 @@ assert n * u == 6_400
 assert np.array_equal(np.kron(np.eye(10), six), jacobian)
 assert np.allclose(through_the_jacobian(X[:64], G[:64]), one_product(X[:64], G[:64]))
 assert all(at_256[way] > 5 * at_256[one_product] for way in ways[:3])
-assert at_256[one_product] < per_sample[one_product][0] / 5
-assert all(at_256[way] > per_sample[way][0] / 5 for way in ways[:3])
+# How much a digit gains from being one of 256. Beside other programs, the ratios of 1.7 and 4.1 were above 5.
+gains = {way: per_sample[way][0] / at_256[way] for way in ways}
+assert gains[one_product] > 5
+assert all(gains[one_product] > 2 * gains[way] for way in ways[:3])
 
 # %% layers-that-work-entry-by-entry-code
 for kind, expected in without_jacobian.items():
