@@ -96,6 +96,22 @@ class Normal(Initializer):
         return _normal(shape, random, self.standard_deviation**2)
 
 
+class Uniform(Initializer):
+    """Uniform distribution between ±bound, for all shapes.
+
+    Parameters
+    ----------
+    bound : float
+        At least 0.
+    """
+
+    def __init__(self, bound: float) -> None:
+        self.bound = require_number(self, "bound", bound, at_least=0)
+
+    def __call__(self, shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
+        return random.uniform(-self.bound, self.bound, shape)
+
+
 class GlorotUniform(Initializer):
     """Uniform distribution between ±sqrt(6 / (fan_in + fan_out)), of variance 2 / (fan_in + fan_out).
 

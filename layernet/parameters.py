@@ -104,7 +104,8 @@ class ParameterContainer(Configurable):
         decay : bool, default=True
             Whether weight decay applies to the parameter; False for a bias.
         rate : float, default=1.0
-            The parameter's learning rate is that of the optimizer times this factor, at least 0.
+            The parameter's learning rate is that of the optimizer times this factor, at least 0. L-BFGS, which
+            has no learning rate, ignores it.
         """
         self._require_being_built("add_parameter", name)
         rate = require_number(self, f"rate of {name}", rate, at_least=0)

@@ -17,8 +17,10 @@ from layernet.initializers import (
     Initializer,
     LeCunNormal,
     LeCunUniform,
+    Normal,
     Ones,
     Orthogonal,
+    Uniform,
     Zeros,
     as_initializer,
     fans,
@@ -107,6 +109,17 @@ def test_plain_values(random):
     assert Zeros()((2, 3), random).tolist() == [[0, 0, 0]] * 2
     assert Ones()((2,), random).tolist() == [1, 1]
     assert Constant(0.5)((2,), random).tolist() == [0.5, 0.5]
+
+
+def test_distributions_that_do_not_depend_on_the_shape(random):
+    for shape in ((20_000,), (100, 200)):
+        assert Normal(0.3)(shape, random).std() == pytest.approx(0.3, rel=0.03)
+        values = Uniform(0.3)(shape, random)
+        assert np.abs(values).max() == pytest.approx(0.3, rel=0.01)
+        assert values.std() == pytest.approx(0.3 / 3**0.5, rel=0.03)
+    for make in (lambda: Normal(-1), lambda: Uniform(-1)):
+        with pytest.raises(ValueError, match="at least 0"):
+            make()
 
 
 def test_fans():

@@ -12,6 +12,8 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import FLOAT_DTYPES, check_is_fitted, validate_data
 
+from layernet.layers.saturating import smooth_clip
+
 
 class RobustScale(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     """Scale each feature by its median and its interquartile range, and clip it smoothly.
@@ -99,8 +101,8 @@ class RobustScale(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         with np.errstate(over="ignore"):  # what overflows is clipped
             scaled = (X - self.center_) * self.factor_
         if self.limit is not None:
-            finite = np.clip(scaled, -np.finfo(np.float64).max, np.finfo(np.float64).max)
-            scaled = finite / np.hypot(finite / self.limit, 1)
+            largest = np.finfo(np.float64).max
+            scaled = smooth_clip(np.clip(scaled, -largest, largest), self.limit)
         return scaled.astype(X.dtype, copy=False)
 
     def inverse_transform(self, X: Any) -> np.ndarray:
@@ -117,9 +119,7 @@ class RobustScale(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
             A constant feature has its constant.
         """
         check_is_fitted(self)
-        X = validate_data(
-            self, X, dtype=FLOAT_DTYPES, ensure_all_finite="allow-nan", reset=False, skip_check_array=False
-        )
+        X = validate_data(self, X, dtype=FLOAT_DTYPES, ensure_all_finite="allow-nan", reset=False)
         scaled = X.astype(np.float64)
         if self.limit is not None:
             ratio = np.clip(scaled / self.limit, -1 + 1e-15, 1 - 1e-15)

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from layernet.initializers import Normal, Uniform
 from layernet.layer import Layer
 from layernet.layers.features import require_features
 from layernet.validation import require_integer, require_number
@@ -82,19 +83,11 @@ class PeriodicEmbedding(Layer):
         bound = 1 / math.sqrt(self.n_frequencies)
         each, mixes = (n_features, self.n_frequencies), n_features * self.width
 
-        def frequencies(shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
-            return self.standard_deviation * random.standard_normal(shape)
-
-        def phases(shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
-            return random.uniform(-math.pi, math.pi, shape)
-
-        def bounded(shape: tuple[int, ...], random: np.random.Generator) -> np.ndarray:
-            return random.uniform(-bound, bound, shape)
-
+        frequencies = Normal(self.standard_deviation)
         self.add_parameter("frequencies", each, frequencies, decay=False, rate=self.rate)
-        self.add_parameter("phases", each, phases, decay=False, rate=self.rate)
-        self.add_parameter("weights", (mixes, self.n_frequencies), bounded, rate=self.rate)
-        self.add_parameter("bias", mixes, bounded, decay=False, rate=self.rate)
+        self.add_parameter("phases", each, Uniform(math.pi), decay=False, rate=self.rate)
+        self.add_parameter("weights", (mixes, self.n_frequencies), Uniform(bound), rate=self.rate)
+        self.add_parameter("bias", mixes, Uniform(bound), decay=False, rate=self.rate)
 
     def record(self, inputs: np.ndarray) -> tuple[np.ndarray, Any]:
         n_samples, n_features = inputs.shape

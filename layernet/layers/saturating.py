@@ -106,7 +106,7 @@ class SmoothClip(Layer):
         return -float(self.limit), float(self.limit)
 
     def forward_pass(self, inputs: np.ndarray) -> np.ndarray:
-        return inputs / np.hypot(inputs / self.limit, 1)  # the square may overflow, and hypot does not
+        return smooth_clip(inputs, self.limit)
 
     def backward_pass(self, inputs: np.ndarray, grad_output: np.ndarray) -> np.ndarray:
         return grad_output * (1 / np.hypot(inputs / self.limit, 1)) ** 3
@@ -117,3 +117,8 @@ def logistic(inputs: np.ndarray) -> np.ndarray:
     # exp overflows to infinity for large negative inputs, and 1 / infinity = 0 is the correct result.
     with np.errstate(over="ignore"):
         return 1 / (1 + np.exp(-inputs))
+
+
+def smooth_clip(inputs: np.ndarray, limit: float) -> np.ndarray:
+    """Return inputs / sqrt(1 + (inputs / limit)**2), without overflow."""
+    return inputs / np.hypot(inputs / limit, 1)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 import math
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -14,6 +12,11 @@ from layernet.guards.read_only import with_read_only_arguments
 from layernet.hints import OPTIMIZER_HINTS
 from layernet.interrupts import uninterrupted
 from layernet.layer import Layer
+from layernet.optimizers.user_formulas import (
+    require_places_for_slots,
+    require_step_with_factors,
+    unchanged_on_failure,
+)
 from layernet.owner import Owner
 from layernet.representation import Configurable, is_of_the_package, require_method
 from layernet.schedules import Schedule
@@ -146,11 +149,13 @@ class Optimizer(Configurable):
         if type(self).step is Optimizer.step and "step" not in vars(self):
             self._move_blocks(parameters, gradients, decay_mask, complete_gradients, learning_rate_factors)
             return
-        # A step of one's own need not take the arguments that a network or a plan does not use.
-        others = {"complete_gradients": complete_gradients, "learning_rate_factors": learning_rate_factors}
-        given: dict[str, Any] = {name: value for name, value in others.items() if value is not None}
+        # No plan gives `complete_gradients` to a user's step, which needs factors only if a layer sets them.
         with unchanged_on_failure(self, parameters):
-            self.step(parameters, gradients, decay_mask, **given)
+            if learning_rate_factors is None:
+                self.step(parameters, gradients, decay_mask)
+            else:
+                require_step_with_factors(self)
+                self.step(parameters, gradients, decay_mask, learning_rate_factors=learning_rate_factors)
 
     def reset(self) -> None:
         """Return to the state of a new optimizer: no steps, empty slots, and a schedule at its start.
@@ -414,35 +419,6 @@ class Optimizer(Configurable):
         # In double precision: the squares of float32 gradients overflow beyond 1e19.
         norm = math.sqrt(sum(float(np.vdot(b, b)) for b in _in_double_precision(gradients)))
         return 1 if norm <= self.clip_norm else self.clip_norm / norm
-
-
-def require_places_for_slots(optimizer: Optimizer) -> None:
-    """Raise a TypeError if `move` does not take a vector for each slot."""
-    slots = tuple(optimizer.slots)
-    try:
-        inspect.signature(optimizer.move).bind(None, None, None, *slots)
-    except TypeError:
-        who, names = type(optimizer).__name__, ", ".join(("parameters", "gradients", "learning_rate", *slots))
-        raise TypeError(
-            f"{who}.slots names {list(slots)}, so its move must take a vector for each: move(self, {names})."
-        ) from None
-
-
-@contextmanager
-def unchanged_on_failure(optimizer: Optimizer, parameters: np.ndarray) -> Iterator[None]:
-    """Context that restores the parameters and the optimizer if an error occurs."""
-    before = dict(vars(optimizer))
-    memory = (optimizer._memory or {}).values()
-    arrays = [parameters, *memory, *(value for value in before.values() if isinstance(value, np.ndarray))]
-    copies = [array.copy() for array in arrays]
-    try:
-        yield
-    except BaseException:
-        for array, copy in zip(arrays, copies, strict=True):
-            array[...] = copy
-        vars(optimizer).clear()
-        vars(optimizer).update(before)
-        raise
 
 
 def _in_double_precision(vector: np.ndarray) -> Iterator[np.ndarray]:

@@ -24,6 +24,7 @@ from layernet import (
 )
 from layernet.engine.choice import has_numba
 
+ENGINES = ["formulas", *(["compiled"] if has_numba() else [])]
 OPTIMIZERS = [
     lambda rate: SGD(rate),
     lambda rate: SGD(rate, momentum=0.9, nesterov=True, weight_decay=0.1),
@@ -88,8 +89,7 @@ def test_kernels_equal_formulas(make, dtype, random):
     )
 
 
-@pytest.mark.parametrize("engine", ["formulas", pytest.param("compiled", marks=pytest.mark.skipif(
-    not has_numba(), reason="kernels need Numba"))])  # fmt: skip
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_rate_of_zero_freezes_a_parameter(engine, random):
     network = make_network().build(5, random_state=0)
     bias, weights = network[1].bias.copy(), network[1].weights.copy()
@@ -144,7 +144,22 @@ def test_wrong_rates_and_factors_are_refused(random):
         SGD().step(np.ones(3), np.ones(3), learning_rate_factors=np.ones(2))
 
 
-def test_an_optimizer_with_its_own_step_is_told_the_factors(random):
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_step_of_ones_own_without_the_factors_is_refused(engine, random):
+    class Own(Optimizer):
+        def step(self, parameters, gradients, decay_mask=None):
+            parameters -= self.learning_rate * gradients
+
+    network = make_network().build(5, random_state=0)
+    before = network.parameter_vector.copy()
+    X, y = random.standard_normal((60, 5)), random.integers(0, 3, 60)
+    with pytest.raises(TypeError, match=r"Own\.step takes no learning_rate_factors"):
+        network.fit(X, y, loss="cross_entropy", optimizer=Own(0.1), epochs=1, engine=engine)
+    assert_array_equal(network.parameter_vector, before)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_optimizer_with_its_own_step_is_told_the_factors(engine, random):
     class Own(Optimizer):
         def step(self, parameters, gradients, decay_mask=None, learning_rate_factors=1.0):
             parameters -= self.learning_rate * learning_rate_factors * gradients
@@ -153,5 +168,5 @@ def test_an_optimizer_with_its_own_step_is_told_the_factors(random):
     twin = copy.deepcopy(network)
     X, y = random.standard_normal((60, 5)), random.integers(0, 3, 60)
     for net, optimizer in ((network, Own(0.1)), (twin, SGD(0.1))):
-        net.fit(X, y, loss="cross_entropy", optimizer=optimizer, epochs=3, random_state=0, engine="formulas")
+        net.fit(X, y, loss="cross_entropy", optimizer=optimizer, epochs=3, random_state=0, engine=engine)
     assert_allclose(network.parameter_vector, twin.parameter_vector, rtol=1e-12)

@@ -12,18 +12,6 @@ from layernet.engine.compiled.kernels.elementary import sine_and_cosine_of_turns
 
 
 @kernel
-def select_backward(control, operands, sizes):
-    """gradient = 0, but gradient[:, first : first + width] = part."""
-    part, gradient = matrices(control, operands, sizes, 2)
-    first = int64_matrix(control, operands, sizes, 2)[0, 0]
-    for row in range(len(gradient)):
-        for feature in range(gradient.shape[1]):
-            gradient[row, feature] = cast_like(gradient, 0)
-        for feature in range(part.shape[1]):
-            gradient[row, first + feature] = part[row, feature]
-
-
-@kernel
 def scale(control, operands, sizes):
     """outputs = inputs * factor."""
     inputs, factor, outputs = matrices(control, operands, sizes, 3)

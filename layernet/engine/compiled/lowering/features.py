@@ -29,7 +29,8 @@ def select_features(
         if not needs_grad_inputs:
             return None
         grad_inputs = program.sample_buffer(inputs.shape[1])
-        program.emit(features.select_backward, grad_output, grad_inputs, first)
+        program.emit(structure.fill_zeros, grad_inputs)
+        program.emit(structure.copy_into_columns, grad_output, grad_inputs, first)
         return grad_inputs
 
     return outputs, backward
