@@ -33,7 +33,14 @@ _OTHERS = {
     "checking": ["check_gradients", "check_kernel", "check_layer"],
     "graph": ["computation_graph", "lecture_graph"],
     "monitoring": ["BoundaryRecorder", "Monitor", "diagnose", "draw_boundary"],
-    "estimators": ["MLPClassifier", "MLPRegressor", "NetworkClassifier", "NetworkRegressor", "RobustScale"],
+    "estimators": [
+        "MLPClassifier",
+        "MLPRegressor",
+        "NetworkClassifier",
+        "NetworkRegressor",
+        "RobustScale",
+        "TableEncoder",
+    ],
 }
 _HOMES = {name: module for module, names in _OTHERS.items() for name in names}
 _SUBMODULES = (*_CORE, *_OTHERS, "display", "engine", "exercises", "initializers")

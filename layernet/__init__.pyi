@@ -23,6 +23,7 @@ from layernet.estimators import MLPRegressor as MLPRegressor
 from layernet.estimators import NetworkClassifier as NetworkClassifier
 from layernet.estimators import NetworkRegressor as NetworkRegressor
 from layernet.estimators import RobustScale as RobustScale
+from layernet.estimators import TableEncoder as TableEncoder
 from layernet.graph import computation_graph as computation_graph
 from layernet.graph import lecture_graph as lecture_graph
 from layernet.layer import *

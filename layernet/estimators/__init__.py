@@ -3,5 +3,13 @@
 from layernet.estimators.mlp import MLPClassifier, MLPRegressor
 from layernet.estimators.network import NetworkClassifier, NetworkRegressor
 from layernet.estimators.robust_scale import RobustScale
+from layernet.estimators.tables.encoder import TableEncoder
 
-__all__ = ["MLPClassifier", "MLPRegressor", "NetworkClassifier", "NetworkRegressor", "RobustScale"]
+__all__ = [
+    "MLPClassifier",
+    "MLPRegressor",
+    "NetworkClassifier",
+    "NetworkRegressor",
+    "RobustScale",
+    "TableEncoder",
+]

@@ -12,7 +12,8 @@ from sklearn.utils import Tags
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import FLOAT_DTYPES, check_is_fitted, validate_data
 
-from layernet.layers.saturating import smooth_clip
+# Ratios to the limit beyond this give the limit to the last bit, and their squares do not overflow.
+LARGEST_RATIO = 1e100
 
 
 class RobustScale(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
@@ -72,15 +73,7 @@ class RobustScale(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         RobustScale
         """
         X = validate_data(self, X, dtype=FLOAT_DTYPES, ensure_all_finite="allow-nan")
-        quarters = X.astype(np.float64) / 4  # differences of the largest numbers would overflow
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", RuntimeWarning)  # of features that are all NaN
-            first, center, third = np.nanquantile(quarters, [0.25, 0.5, 0.75], axis=0)
-            half_range = (np.nanmax(quarters, axis=0) - np.nanmin(quarters, axis=0)) / 2
-        divisor = np.where(third > first, third - first, half_range)
-        varies = divisor > np.finfo(np.float64).tiny  # not if it is NaN
-        self.center_ = np.where(np.isnan(center), 0.0, 4 * center)
-        self.factor_ = np.where(varies, 0.25 / np.where(varies, divisor, 1.0), 0.0)
+        self.center_, self.factor_ = robust_center_and_factor(X)
         return self
 
     def transform(self, X: Any) -> np.ndarray:
@@ -98,11 +91,7 @@ class RobustScale(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=FLOAT_DTYPES, ensure_all_finite="allow-nan", reset=False)
-        with np.errstate(over="ignore"):  # what overflows is clipped
-            scaled = (X - self.center_) * self.factor_
-        if self.limit is not None:
-            largest = np.finfo(np.float64).max
-            scaled = smooth_clip(np.clip(scaled, -largest, largest), self.limit)
+        scaled = scale_and_clip(X, self.center_, self.factor_, self.limit)
         return scaled.astype(X.dtype, copy=False)
 
     def inverse_transform(self, X: Any) -> np.ndarray:
@@ -132,3 +121,57 @@ class RobustScale(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         tags.input_tags.allow_nan = True
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def robust_center_and_factor(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the median of each feature, and the factor that scales it.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Numbers and NaN.
+
+    Returns
+    -------
+    (ndarray of shape (n_features,), ndarray of shape (n_features,))
+        The median is 0 for a feature without numbers; the factor is 0 for a constant feature.
+    """
+    quarters = X.astype(np.float64) / 4  # differences of the largest numbers would overflow
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of features that are all NaN
+        first, center, third = np.nanquantile(quarters, [0.25, 0.5, 0.75], axis=0)
+        half_range = (np.nanmax(quarters, axis=0) - np.nanmin(quarters, axis=0)) / 2
+    divisor = np.where(third > first, third - first, half_range)
+    varies = divisor > np.finfo(np.float64).tiny  # not if it is NaN
+    factor = np.where(varies, 0.25 / np.where(varies, divisor, 1.0), 0.0)
+    return np.where(np.isnan(center), 0.0, 4 * center), factor
+
+
+def scale_and_clip(X: np.ndarray, center: np.ndarray, factor: np.ndarray, limit: float | None) -> np.ndarray:
+    """Return z / sqrt(1 + (z / limit)**2) of z = (X - center) * factor, without overflow.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n_samples, n_features)
+        Numbers and NaN.
+    center, factor : ndarray of shape (n_features,)
+    limit : float or None
+        None returns z.
+
+    Returns
+    -------
+    ndarray of float64 of shape (n_samples, n_features)
+    """
+    with np.errstate(over="ignore"):  # what overflows is clipped
+        scaled = X - center
+        scaled *= factor
+        if limit is None:
+            return scaled
+        scaled /= limit
+    np.clip(scaled, -LARGEST_RATIO, LARGEST_RATIO, out=scaled)
+    divisor = scaled * scaled
+    divisor += 1
+    np.sqrt(divisor, out=divisor)
+    divisor /= limit
+    scaled /= divisor
+    return scaled

@@ -1,0 +1,143 @@
+"""Dates of a table, and their parts as numbers: year, month, weekday, hour, and days since a reference date."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import zoneinfo
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from layernet.estimators.tables.categories import Levels
+
+# Strings with fewer different dates stay categories: what two dates tell, two levels tell.
+FEWEST_DATES = 3
+ISO_DATE = re.compile(
+    r"(\d{4}-\d{2}-\d{2})"
+    r"(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?)(?:(?<=\.\d{6})\d+)?\s?(?:Z|[+-]\d{2}(?::?\d{2})?)?)?"
+)
+PARTS = ("year", "month", "weekday", "hour", "days")
+
+
+@dataclass(frozen=True)
+class Dates:
+    """A column of dates or times.
+
+    Attributes
+    ----------
+    values : ndarray of datetime64[us]
+        Clock times; NaT where one is missing.
+    reason : str
+        Type of the column, in words.
+    zone : str or None
+        Time zone whose clock shows them.
+    """
+
+    values: np.ndarray
+    reason: str
+    zone: str | None = None
+
+
+def dates_of_texts(levels: Levels) -> Dates | None:
+    """Return strings as dates if all of them are ISO dates, else None.
+
+    A difference to UTC at the end of a string is left out: the dates are what the clock showed.
+
+    Parameters
+    ----------
+    levels : Levels
+
+    Returns
+    -------
+    Dates or None
+    """
+    written = []
+    for text in levels.texts:
+        match = ISO_DATE.fullmatch(text.strip())
+        if match is None:
+            return None
+        written.append("T".join(part for part in match.groups() if part))
+    try:
+        values = np.array([*written, "NaT"], dtype="datetime64[us]")
+    except ValueError:  # a month 13
+        return None
+    return Dates(values[levels.codes], "strings that are ISO dates")
+
+
+def objects_as_dates(entries: list[Any], zone: str | None) -> Dates:
+    """Return dates and times of Python, NumPy and pandas, and None, as dates.
+
+    Times with a zone are converted to one zone, the first that occurs or that of `fit`.
+
+    Parameters
+    ----------
+    entries : list
+    zone : str or None
+        Zone of `fit`.
+
+    Returns
+    -------
+    Dates
+    """
+    zones = (entry.tzinfo for entry in entries if getattr(entry, "tzinfo", None) is not None)
+    first = next(zones, None)
+    if first is not None:
+        wanted = zone_by_name(zone) or first
+        entries = [
+            entry if getattr(entry, "tzinfo", None) is None else entry.astimezone(wanted).replace(tzinfo=None)
+            for entry in entries
+        ]
+    values = np.array(entries, dtype="datetime64[us]")
+    return Dates(values, "dates as objects", None if first is None else str(first))
+
+
+def zone_by_name(name: str | None) -> zoneinfo.ZoneInfo | None:
+    """Return a time zone; None if there is none of this name."""
+    if name is None:
+        return None
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):  # a fixed difference, such as UTC+02:00
+        return None
+
+
+def clock_times(time: datetime.time) -> float:
+    """Return the seconds since midnight."""
+    return time.hour * 3600 + time.minute * 60 + time.second + time.microsecond / 1e6
+
+
+def parts_of_dates(dates: np.ndarray, earliest: np.datetime64) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the name and the numbers of each part of dates.
+
+    Parameters
+    ----------
+    dates : ndarray of datetime64[us]
+    earliest : datetime64[us]
+        Reference of the days.
+
+    Yields
+    ------
+    (str, ndarray of float64)
+        Year, month 1 to 12, weekday from Monday = 0, hour, and days since the reference with their fraction;
+        NaN for NaT.
+    """
+    is_missing = np.isnat(dates)
+    days = dates.astype("datetime64[D]")
+    for part in PARTS:
+        numbers: np.ndarray
+        if part == "year":
+            numbers = days.astype("datetime64[Y]").astype(np.int64) + 1970
+        elif part == "month":
+            numbers = days.astype("datetime64[M]").astype(np.int64) % 12 + 1
+        elif part == "weekday":
+            numbers = (days.astype(np.int64) + 3) % 7  # 1970 began on a Thursday
+        elif part == "hour":
+            numbers = (dates - days).astype(np.int64) // 3_600_000_000
+        else:
+            numbers = (dates - earliest) / np.timedelta64(1, "D")
+        values = numbers.astype(np.float64)
+        values[is_missing] = np.nan
+        yield part, values
