@@ -40,6 +40,9 @@ _OTHERS = {
         "NetworkRegressor",
         "RobustScale",
         "TableEncoder",
+        "TabularClassifier",
+        "TabularRegressor",
+        "fit_temperature",
     ],
 }
 _HOMES = {name: module for module, names in _OTHERS.items() for name in names}

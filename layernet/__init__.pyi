@@ -24,6 +24,9 @@ from layernet.estimators import NetworkClassifier as NetworkClassifier
 from layernet.estimators import NetworkRegressor as NetworkRegressor
 from layernet.estimators import RobustScale as RobustScale
 from layernet.estimators import TableEncoder as TableEncoder
+from layernet.estimators import TabularClassifier as TabularClassifier
+from layernet.estimators import TabularRegressor as TabularRegressor
+from layernet.estimators import fit_temperature as fit_temperature
 from layernet.graph import computation_graph as computation_graph
 from layernet.graph import lecture_graph as lecture_graph
 from layernet.layer import *

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import functools
 import math
 import os
@@ -23,6 +24,9 @@ SMALL_MULTIPLICATIONS = 4_000_000
 MANY_WEIGHTS = 500_000
 # Each worker reads all weights, which is not worth it for fewer rows.
 MIN_ROWS_PER_WORKER = 32
+
+# Whether the code runs within `only_one_thread`; each thread has its own value.
+_only_one_thread: contextvars.ContextVar[bool] = contextvars.ContextVar("only_one_thread", default=False)
 
 
 def has_small_products(network: Layer, batch_size: int, is_sparse: bool = False) -> bool:
@@ -89,6 +93,22 @@ def blas_on_one_thread(condition: bool = True) -> Iterator[None]:
         _limiter.end()
 
 
+@contextmanager
+def only_one_thread() -> Iterator[None]:
+    """Let everything in this context compute on the calling thread alone, as `threads_allowed` then says.
+
+    Several trainings that run side by side, each in a thread of its own, share the cores best in this way. The
+    number of threads decides in which order sums are computed, so the results are also the same for any number
+    of trainings.
+    """
+    token = _only_one_thread.set(True)
+    try:
+        with blas_on_one_thread():
+            yield
+    finally:
+        _only_one_thread.reset(token)
+
+
 class _Limiter:
     """Limit of BLAS's threads that overlapping contexts share, and the numbers of threads before it.
 
@@ -142,7 +162,7 @@ def threads_allowed() -> int:
     int
         At least 1.
     """
-    return max(1, _limiter.threads())
+    return 1 if _only_one_thread.get() else max(1, _limiter.threads())
 
 
 def _blas_libraries() -> list[Any]:

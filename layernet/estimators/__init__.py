@@ -3,7 +3,10 @@
 from layernet.estimators.mlp import MLPClassifier, MLPRegressor
 from layernet.estimators.network import NetworkClassifier, NetworkRegressor
 from layernet.estimators.robust_scale import RobustScale
+from layernet.estimators.tables.classifier import TabularClassifier
 from layernet.estimators.tables.encoder import TableEncoder
+from layernet.estimators.tables.regressor import TabularRegressor
+from layernet.estimators.tables.temperature import fit_temperature
 
 __all__ = [
     "MLPClassifier",
@@ -12,4 +15,7 @@ __all__ = [
     "NetworkRegressor",
     "RobustScale",
     "TableEncoder",
+    "TabularClassifier",
+    "TabularRegressor",
+    "fit_temperature",
 ]

@@ -123,13 +123,20 @@ class RobustScale(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         return tags
 
 
-def robust_center_and_factor(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def robust_center_and_factor(
+    X: np.ndarray, method: str = "linear", weights: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the median of each feature, and the factor that scales it.
 
     Parameters
     ----------
     X : ndarray of shape (n_samples, n_features)
         Numbers and NaN.
+    method : str, default="linear"
+        How quantiles between two values are computed, as in `numpy.quantile`. With "inverted_cdf" they are
+        values, and do not change if each row is repeated.
+    weights : ndarray of shape (n_samples,), default=None
+        Weights of the rows, for "inverted_cdf".
 
     Returns
     -------
@@ -139,7 +146,9 @@ def robust_center_and_factor(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     quarters = X.astype(np.float64) / 4  # differences of the largest numbers would overflow
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of features that are all NaN
-        first, center, third = np.nanquantile(quarters, [0.25, 0.5, 0.75], axis=0)
+        first, center, third = np.nanquantile(
+            quarters, [0.25, 0.5, 0.75], axis=0, method=method, weights=weights
+        )
         half_range = (np.nanmax(quarters, axis=0) - np.nanmin(quarters, axis=0)) / 2
     divisor = np.where(third > first, third - first, half_range)
     varies = divisor > np.finfo(np.float64).tiny  # not if it is NaN

@@ -32,6 +32,21 @@ def hash_rows(X: Any, dtype: np.dtype | None = None) -> np.ndarray:
     -------
     ndarray of shape (n_samples,), uint32
     """
+    return (hash_rows_64(X, dtype) >> np.uint64(32)).astype(np.uint32)
+
+
+def hash_rows_64(X: Any, dtype: np.dtype | None = None) -> np.ndarray:
+    """Return a hash of each row as `hash_rows` does, with 64 bits, which tell a million rows apart.
+
+    Parameters
+    ----------
+    X, dtype
+        As in `hash_rows`.
+
+    Returns
+    -------
+    ndarray of shape (n_samples,), uint64
+    """
     factors = np.random.default_rng(0).integers(2**63, size=X.shape[1], dtype=np.uint64) * np.uint64(
         2
     ) + np.uint64(1)
@@ -51,7 +66,7 @@ def hash_rows(X: Any, dtype: np.dtype | None = None) -> np.ndarray:
             sums[rows] = (bits * factors).sum(axis=1, dtype=np.uint64)
     sums ^= sums >> np.uint64(32)
     sums *= np.uint64(0x9E3779B97F4A7C15)
-    return (sums >> np.uint64(32)).astype(np.uint32)
+    return sums
 
 
 def folded_bits(values: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import decimal
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,10 @@ class Levels:
     codes: np.ndarray
     texts: tuple[str, ...]
     reason: str
+
+    def select(self, rows: np.ndarray) -> Levels:
+        """Return the column of some rows."""
+        return replace(self, codes=self.codes[rows])
 
 
 def text_of(value: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +38,10 @@ class Numbers:
 
     values: np.ndarray
     reason: str
+
+    def select(self, rows: np.ndarray) -> Numbers:
+        """Return the column of some rows."""
+        return replace(self, values=self.values[rows])
 
 
 Data = Numbers | Levels | Dates

@@ -6,7 +6,7 @@ import datetime
 import re
 import zoneinfo
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,10 @@ class Dates:
     values: np.ndarray
     reason: str
     zone: str | None = None
+
+    def select(self, rows: np.ndarray) -> Dates:
+        """Return the column of some rows."""
+        return replace(self, values=self.values[rows])
 
 
 def dates_of_texts(levels: Levels) -> Dates | None:

@@ -16,6 +16,7 @@ from sklearn.utils.validation import (
     _check_feature_names,
     _check_feature_names_in,
     _check_n_features,
+    _check_sample_weight,
     check_is_fitted,
 )
 
@@ -151,7 +152,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         self.max_levels = max_levels
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any = None) -> Self:
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Find the kind and the encoding of each column.
 
         Parameters
@@ -159,16 +160,23 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         X : data frame of pandas or polars, array-like or sparse matrix of shape (n_samples, n_features)
         y : object, default=None
             Ignored.
+        sample_weight : array-like of shape (n_samples,), default=None
+            In medians and quartiles, a row with weight k counts as k equal rows. Rows of weight 0 are left out.
 
         Returns
         -------
         TableEncoder
         """
         table = as_table(X, self)
+        weights = None
+        if sample_weight is not None:
+            weights = _check_sample_weight(
+                sample_weight, np.empty((table.shape[0], 0)), ensure_non_negative=True
+            )
         categories = self._positions_of_categories(table)
         if table.library == "sparse":
             table = Table(table.values.tocsc(), "sparse", None, table.shape)
-        encodings = [self._fit_column(table, j, j in categories) for j in range(table.shape[1])]
+        encodings = [self._fit_column(table, j, j in categories, weights) for j in range(table.shape[1])]
         self._encodings = encodings
         self._names = table.names
         self._places = self._arrange(encodings)
@@ -206,11 +214,16 @@ class TableEncoder(TransformerMixin, BaseEstimator):
             )
         return positions
 
-    def _fit_column(self, table: Table, position: int, is_category: bool) -> ColumnEncoding:
+    def _fit_column(
+        self, table: Table, position: int, is_category: bool, weights: np.ndarray | None
+    ) -> ColumnEncoding:
         data: Data = table.read(position, "category" if is_category else None)
+        if weights is not None:
+            used = np.flatnonzero(weights)
+            data, weights = data.select(used), weights[used]
         if isinstance(data, Levels) and not is_category and len(data.texts) >= FEWEST_DATES:
             data = dates_of_texts(data) or data
-        return fit_encoding(data, is_category, self.max_one_hot, self.max_levels, self.min_count)
+        return fit_encoding(data, is_category, self.max_one_hot, self.max_levels, self.min_count, weights)
 
     def _arrange(self, encodings: list[ColumnEncoding]) -> list[np.ndarray]:
         """Set the layout, and return the places of each column's outputs."""

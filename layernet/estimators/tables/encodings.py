@@ -67,21 +67,22 @@ class NumberEncoding(ColumnEncoding):
     ----------
     values : ndarray of float64
     reason : str
+    weights : ndarray of shape (n_rows,) or None
     """
 
-    def __init__(self, values: np.ndarray, reason: str) -> None:
+    def __init__(self, values: np.ndarray, reason: str, weights: np.ndarray | None) -> None:
         super().__init__("number", reason)
-        self.fit_parts([("", values)])
+        self.fit_parts([("", values)], weights)
         self.encoding = "scaled by median and interquartile range" if self.number_names else "one value"
         self.add_missing_flag(np.isnan(values))
 
-    def fit_parts(self, parts: Iterable[tuple[str, np.ndarray]]) -> None:
+    def fit_parts(self, parts: Iterable[tuple[str, np.ndarray]], weights: np.ndarray | None) -> None:
         """Compute the scale of each part that varies."""
         center, factor = [], []
         for name, values in parts:
             low, high = np.fmin.reduce(values), np.fmax.reduce(values)
             if high > low:
-                center_and_factor = robust_center_and_factor(values[:, None])
+                center_and_factor = robust_center_and_factor(values[:, None], "inverted_cdf", weights)
                 center.append(center_and_factor[0][0])
                 factor.append(center_and_factor[1][0])
                 self.number_names.append(name)
@@ -118,14 +119,16 @@ class DateEncoding(NumberEncoding):
     ----------
     data : Dates
         At least one is present.
+    weights : ndarray of shape (n_rows,) or None
     """
 
-    def __init__(self, data: Dates) -> None:
+    def __init__(self, data: Dates, weights: np.ndarray | None) -> None:
         ColumnEncoding.__init__(self, "date", data.reason)
         self.zone = data.zone
         is_missing = np.isnat(data.values)
         self.earliest = data.values[~is_missing].min()
-        self.fit_parts((f"_{name}", part) for name, part in parts_of_dates(data.values, self.earliest))
+        parts = ((f"_{name}", part) for name, part in parts_of_dates(data.values, self.earliest))
+        self.fit_parts(parts, weights)
         shown = [name[1:] for name in self.number_names]
         if "days" in shown:
             shown[-1] = f"days since {self.earliest.astype('datetime64[s]')}"
@@ -213,7 +216,12 @@ class CategoryEncoding(ColumnEncoding):
 
 
 def fit_encoding(
-    data: Data, is_category: bool, max_one_hot: int, max_levels: int, min_count: int
+    data: Data,
+    is_category: bool,
+    max_one_hot: int,
+    max_levels: int,
+    min_count: int,
+    weights: np.ndarray | None = None,
 ) -> ColumnEncoding:
     """Return the encoding of a column.
 
@@ -223,6 +231,8 @@ def fit_encoding(
     is_category : bool
         Whether the user named it as a category.
     max_one_hot, max_levels, min_count : int
+    weights : ndarray of shape (n_rows,), default=None
+        Above 0.
 
     Returns
     -------
@@ -252,7 +262,7 @@ def fit_encoding(
     if isinstance(data, Levels):
         return CategoryEncoding(data, reason, max_one_hot, max_levels, min_count)
     if isinstance(data, Dates):
-        return DateEncoding(data)
+        return DateEncoding(data, weights)
     if n_different == 2:
         return TwoValueEncoding(data.values, reason)
-    return NumberEncoding(data.values, reason)
+    return NumberEncoding(data.values, reason, weights)

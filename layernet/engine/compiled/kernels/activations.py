@@ -145,17 +145,17 @@ def elu_and_slope(x, c):
 
     The slope is computed by itself: alpha plus the value would be rounded to 0 far below 0.
     """
-    e = c[0, 0] * exponential(x)
-    value = c[0, 0] * exponential_minus_one(x)
-    return (x, cast_like(x, 1)) if x > cast_like(x, 0) else (value, e)
+    alpha, below = c[0, 0], cast_like(x, 0) if x > cast_like(x, 0) else x
+    value, slope = alpha * exponential_minus_one(below), alpha * exponential(below)
+    return x if x > cast_like(x, 0) else value, cast_like(x, 1) if x > cast_like(x, 0) else slope
 
 
 @inline(fastmath=IN_ORDER)
 def selu_and_slope(x, c):
     """Value and slope of ELU times a scale; the constants are the scale, and the scale times alpha."""
-    e = c[0, 1] * exponential(x)
-    value = c[0, 1] * exponential_minus_one(x)
-    return (c[0, 0] * x, c[0, 0]) if x > cast_like(x, 0) else (value, e)
+    scale, scaled_alpha, below = c[0, 0], c[0, 1], cast_like(x, 0) if x > cast_like(x, 0) else x
+    value, slope = scaled_alpha * exponential_minus_one(below), scaled_alpha * exponential(below)
+    return scale * x if x > cast_like(x, 0) else value, scale if x > cast_like(x, 0) else slope
 
 
 @inline(fastmath=IN_ORDER)

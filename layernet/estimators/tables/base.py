@@ -1,0 +1,273 @@
+"""Base class of the estimators for tables: the path of a fit from top to bottom."""
+
+from __future__ import annotations
+
+import time
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.callback import CallbackSupportMixin, with_callbacks
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import _check_sample_weight, _check_y, check_consistent_length, check_is_fitted
+
+from layernet.engine.choice import ENGINES, check_engine
+from layernet.estimators.samples import as_dense_targets, refuse_ragged_labels
+from layernet.estimators.tables.budget import TimeLimit
+from layernet.estimators.tables.encoder import TableEncoder
+from layernet.estimators.tables.ensemble import Ensemble, train_members
+from layernet.estimators.tables.equal_rows import find_distinct_rows
+from layernet.estimators.tables.folds import Fold, make_folds
+from layernet.estimators.tables.importance import HeldOutSample
+from layernet.estimators.tables.links import Link
+from layernet.estimators.tables.member import EncodedTable
+from layernet.estimators.tables.progress import progress_of
+from layernet.estimators.tables.recipe import PRESETS, choose_recipe
+from layernet.estimators.tables.report import ComponentReport, FitReport, NetworkReport
+from layernet.estimators.targets import Targets
+from layernet.training.callback import Callback, as_callbacks
+
+
+class TabularEstimator(CallbackSupportMixin, BaseEstimator):
+    """Base class of the estimators for tables."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "preset": [StrOptions(set(PRESETS))],
+        "categories": ["array-like", None],
+        "cv": ["cv_object"],
+        "time_limit": [Interval(Real, 0, None, closed="neither"), None],
+        "n_jobs": [Integral, None],
+        "callbacks": ["array-like", Callback],
+        "engine": [StrOptions(set(ENGINES))],
+        "random_state": ["random_state"],
+        "verbose": ["verbose"],
+    }
+
+    _y_is_numeric: ClassVar[bool]
+
+    # --- defined by the two estimators ---
+
+    def _make_targets(self, y: np.ndarray) -> Targets:
+        """Return the conversion of y to the networks' targets and back."""
+        raise NotImplementedError
+
+    def _make_link(self, targets: np.ndarray) -> Link:
+        """Return the conversion of raw outputs to predictions."""
+        raise NotImplementedError
+
+    def _decode(self, predictions: np.ndarray) -> np.ndarray:
+        """Return predictions in the labels or the units of y."""
+        raise NotImplementedError
+
+    def _present(self, predictions: np.ndarray) -> np.ndarray:
+        """Return predictions as `oof_predictions_` has them: probabilities, or numbers in the units of y."""
+        raise NotImplementedError
+
+    def _score(self, y: np.ndarray, predictions: np.ndarray, weights: np.ndarray | None) -> float:
+        """Return the accuracy or R2 of predictions."""
+        raise NotImplementedError
+
+    def _takes_linear(self, targets: np.ndarray) -> bool:
+        """Return whether a linear model can be mixed with the networks."""
+        raise NotImplementedError
+
+    def _keep_residuals(self, table: EncodedTable) -> None:
+        """Keep what prediction intervals need."""
+
+    # --- the same for both ---
+
+    @with_callbacks
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None) -> Self:
+        """Encode the table, train the networks, and mix them.
+
+        Parameters
+        ----------
+        X : data frame, array-like or sparse matrix of shape (n_samples, n_features)
+            Columns of any type, with missing values; see `TableEncoder`.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Of a classifier: labels of any type; for several labels a sample, a column of 0 and 1 for each
+            label. Of a regressor: numbers.
+        sample_weight : array-like of shape (n_samples,), default=None
+            At least 0. A sample with weight k counts as k equal samples.
+        groups : array-like of shape (n_samples,), default=None
+            Samples of a group stay in one fold: measurements of one patient, for example.
+
+        Returns
+        -------
+        estimator
+            This estimator, fitted.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If an argument is not valid; an earlier fit stays usable.
+        """
+        start = time.monotonic()
+        self._validate_params()
+        context = self._init_callback_context(max_subtasks=None)
+        before = dict(vars(self))
+        try:
+            context.call_on_fit_task_begin(estimator=self, X=X, y=y)
+            self._fit(X, y, sample_weight, groups, start, context)
+            context.call_on_fit_task_end(estimator=self, X=X, y=y)
+        except BaseException:
+            vars(self).clear()
+            vars(self).update(before)
+            raise
+        return self
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any, start: float, context: Any) -> None:
+        # Check the parameters and the data.
+        check_engine(self.engine)
+        callbacks = as_callbacks(self.callbacks)
+        who = type(self).__name__
+        y = self._checked_y(y)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
+        self.encoder_ = TableEncoder(self.categories).fit(X, sample_weight=sample_weight)
+        inputs = self.encoder_.transform(X)
+        check_consistent_length(inputs, y, groups)
+        self.n_features_in_ = self.encoder_.n_features_in_
+        vars(self).pop("feature_names_in_", None)
+        if hasattr(self.encoder_, "feature_names_in_"):
+            self.feature_names_in_ = self.encoder_.feature_names_in_
+        self._targets = self._make_targets(y)
+        weights = self._targets.sample_weights(y, sample_weight)
+        self._targets.fit_scale(y, weights)
+        targets = self._targets.encode(y, np.dtype(np.float32))
+        inverse = None
+        if self.cv is None and groups is None:
+            distinct = find_distinct_rows(inputs, targets, weights)
+            inputs, targets, weights = inputs[distinct.rows], targets[distinct.rows], distinct.weights
+            inverse = distinct.inverse
+        layout, has_classes = self.encoder_.layout_, not self._y_is_numeric
+        table = EncodedTable(
+            inputs, layout, targets, weights, self._targets.loss, self._targets.n_outputs, has_classes
+        )
+        seconds = {"encoding": time.monotonic() - start}
+
+        # Train a network for each fold and representation.
+        recipe = choose_recipe(self.preset, len(inputs), layout.n_numbers, has_classes)
+        seed = int(check_random_state(self.random_state).randint(2**31))
+        is_stratified = has_classes and targets.ndim == 1
+        folds = make_folds(self.cv, recipe.n_folds, inputs, targets, groups, is_stratified, seed, who)
+        limit = TimeLimit(self.time_limit, start)
+        recipe, folds = limit.reduced(recipe, table, folds, self.n_jobs)
+        n_networks = len(recipe.representations) * min(recipe.n_trained_folds, len(folds))
+        with progress_of(n_networks, context, self.verbose) as on_member:
+            members = train_members(
+                table,
+                recipe,
+                folds,
+                seed,
+                self.n_jobs,
+                callbacks,
+                self.engine,
+                limit.end_of_networks,
+                on_member,
+            )
+        if len(members) < n_networks:
+            limit.left_out.append(f"{n_networks - len(members)} of {n_networks} networks are left out.")
+        seconds["networks"] = time.monotonic() - start - sum(seconds.values())
+
+        # Mix them with a linear model.
+        has_linear = self._takes_linear(targets) and not limit.is_over()
+        self.ensemble_ = Ensemble(table, self._make_link(targets), folds, members, has_linear)
+        out_of_fold = self.ensemble_.out_of_fold
+        if inverse is not None:
+            out_of_fold = np.where(inverse[:, None] >= 0, out_of_fold[inverse], np.nan)
+        self._keep_out_of_fold(out_of_fold, y, sample_weight)
+        self._keep_residuals(table)
+        self._sample = HeldOutSample(table, folds[: recipe.n_trained_folds], seed)
+        self._importances: np.ndarray | None = None
+        seconds["mixture"] = time.monotonic() - start - sum(seconds.values())
+        self.report_ = self._make_report(len(y), table, folds, seconds, limit.left_out)
+
+    def _checked_y(self, y: Any) -> np.ndarray:
+        refuse_ragged_labels(y)
+        if y is None:
+            raise ValueError(
+                f"This {type(self).__name__} estimator requires y to be passed, but the target y is None."
+            )
+        y = _check_y(y, multi_output=True, y_numeric=self._y_is_numeric, estimator=self)
+        return as_dense_targets(y, type(self).__name__, accept_sparse=not self._y_is_numeric)
+
+    def _keep_out_of_fold(self, predictions: np.ndarray, y: np.ndarray, sample_weight: Any) -> None:
+        """Store `oof_predictions_` and `oof_score_`."""
+        rows = np.flatnonzero(~np.isnan(predictions[:, 0]))
+        self.oof_predictions_ = self._present(predictions)
+        weights = None if sample_weight is None else sample_weight[rows]
+        self.oof_score_ = self._score(y[rows], predictions[rows], weights)
+
+    def _predictions(self, X: Any) -> np.ndarray:
+        """Return the mixture's predictions, before they are decoded."""
+        check_is_fitted(self)
+        return self.ensemble_.predict(self.encoder_.transform(X))
+
+    def _make_report(
+        self,
+        n_rows: int,
+        table: EncodedTable,
+        folds: list[Fold],
+        seconds: dict[str, float],
+        left_out: list[str],
+    ) -> FitReport:
+        ensemble = self.ensemble_
+        components = [
+            ComponentReport(each.name, each.weight, each.loss, each.temperature) for each in ensemble.components
+        ]
+        components.append(ComponentReport("linear", ensemble.linear_weight, ensemble.linear_loss, 1.0))
+        networks = []
+        for component in ensemble.components:
+            for member in component.members:
+                rows = folds[member.fold].held_out_rows
+                predictions = ensemble.link.predictions(member.outputs, component.temperature)
+                loss = ensemble.link.mean_loss(predictions, table.targets[rows], table.weights_of(rows))
+                networks.append(
+                    NetworkReport(
+                        component.name, member.fold, loss, member.best_epoch,
+                        len(member.history["loss"]), member.seconds, member.history["criterion"],
+                    )
+                )  # fmt: skip
+        return FitReport(
+            self.preset, n_rows, len(table.inputs), self.encoder_.columns_, components, networks,
+            self.oof_score_, ensemble.loss, seconds, left_out,
+        )  # fmt: skip
+
+    @property
+    def feature_importances_(self) -> np.ndarray:
+        """Importance of each column of the table: the increase of the loss if its values are permuted.
+
+        Each network predicts rows that it was not trained on, at most 1,000 in all. Computed when it is first
+        read, as an array of shape (n_features,) with sum 1.
+        """
+        check_is_fitted(self)
+        if self._importances is None:
+            outputs = [column.outputs for column in self.encoder_.columns_]
+            self._importances = self._sample.importances(self.ensemble_, outputs)
+        return self._importances
+
+    @property
+    def partial_fit(self) -> Any:
+        """Not available: scalers, folds and epochs are chosen from all rows."""
+        raise AttributeError(
+            f"{type(self).__name__} has no partial_fit: its scales, folds and epochs are chosen from all rows. "
+            "Fit it anew on all of them, or use NetworkClassifier.partial_fit with a network of your own."
+        )
+
+    def _html_repr(self) -> str:
+        parameters = super()._html_repr()
+        return parameters + self.report_._repr_html_() if self.__sklearn_is_fitted__() else parameters
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "ensemble_" in vars(self)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.input_tags.allow_nan = True
+        tags.input_tags.string = True
+        tags.input_tags.categorical = True
+        return tags

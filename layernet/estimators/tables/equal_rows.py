@@ -1,0 +1,68 @@
+"""Equal rows of a table, merged into one row with the sum of their weights."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from layernet.estimators.row_hashes import hash_rows_64
+
+
+class DistinctRows(NamedTuple):
+    """Rows of a table without repetitions.
+
+    Attributes
+    ----------
+    rows : ndarray of int, of shape (n_distinct,)
+        A row number for each distinct row, in an order that depends on the rows' values alone.
+    weights : ndarray of shape (n_distinct,), float64, or None
+        Sum of the weights of equal rows; None if all are 1.
+    inverse : ndarray of int, of shape (n_rows,)
+        For each row the position of its distinct row; -1 for a row of weight 0.
+    """
+
+    rows: np.ndarray
+    weights: np.ndarray | None
+    inverse: np.ndarray
+
+
+def find_distinct_rows(inputs: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> DistinctRows:
+    """Merge equal rows, leave out rows of weight 0, and sort the rest.
+
+    So a row with weight 2 is the same as two equal rows, and the order of the rows does not matter. No network
+    is judged by a row that it was trained on.
+
+    Parameters
+    ----------
+    inputs : ndarray of shape (n_rows, n_columns)
+    targets : ndarray of shape (n_rows,) or (n_rows, n_outputs)
+    weights : ndarray of shape (n_rows,) or None
+
+    Returns
+    -------
+    DistinctRows
+
+    Examples
+    --------
+    >>> inputs = np.array([[1.0], [2.0], [1.0], [3.0]])
+    >>> distinct = find_distinct_rows(inputs, np.zeros(4), np.array([1.0, 1.0, 1.0, 0.0]))
+    >>> dict(zip(inputs[distinct.rows, 0].tolist(), distinct.weights.tolist())) == {1.0: 2.0, 2.0: 1.0}
+    True
+    """
+    targets = targets.reshape(len(targets), -1).astype(np.float64)
+    hashes = hash_rows_64(inputs) ^ (hash_rows_64(targets) * np.uint64(0xD6E8FEB86659FD93))
+    used = np.arange(len(inputs)) if weights is None else np.flatnonzero(weights)
+    order = used[np.argsort(hashes[used], kind="stable")]
+    is_new = np.ones(len(order), bool)
+    repeats = 1 + np.flatnonzero(hashes[order[1:]] == hashes[order[:-1]])
+    this, before = order[repeats], order[repeats - 1]
+    is_equal = (inputs[this] == inputs[before]).all(axis=1) & (targets[this] == targets[before]).all(axis=1)
+    is_new[repeats[is_equal]] = False
+    position = np.cumsum(is_new) - 1
+    inverse = np.full(len(inputs), -1)
+    inverse[order] = position
+    if weights is None and is_new.all():
+        return DistinctRows(order, None, inverse)
+    sums = np.bincount(position, weights=None if weights is None else weights[order])
+    return DistinctRows(order[is_new], sums.astype(np.float64), inverse)

@@ -1,0 +1,64 @@
+"""Importance of the columns of a table, by permutation of rows that networks were not trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from layernet.estimators.tables.ensemble import Ensemble
+from layernet.estimators.tables.folds import Fold
+from layernet.estimators.tables.member import EncodedTable
+
+# Held-out rows that importances are computed from, and permutations of each column.
+N_ROWS, N_PERMUTATIONS = 1000, 2
+
+
+class HeldOutSample:
+    """Some rows of the training data, with the folds that they were held out in.
+
+    Parameters
+    ----------
+    table : EncodedTable
+    folds : sequence of Fold
+        Those that networks were trained on.
+    seed : int
+    """
+
+    def __init__(self, table: EncodedTable, folds: Sequence[Fold], seed: int) -> None:
+        self.random = np.random.default_rng(seed)
+        n_of_fold = -(-N_ROWS // len(folds))
+        self.rows_of_folds = []
+        for fold in folds:
+            rows = self.random.permutation(fold.held_out_rows)[:n_of_fold]
+            self.rows_of_folds.append((table.inputs[rows], table.targets[rows], table.weights_of(rows)))
+
+    def importances(self, ensemble: Ensemble, outputs_of_columns: Sequence[np.ndarray]) -> np.ndarray:
+        """Return how much the loss increases if the values of a column are permuted.
+
+        Parameters
+        ----------
+        ensemble : Ensemble
+        outputs_of_columns : sequence of ndarray of int
+            For each column of the table the numbers of its encoded columns.
+
+        Returns
+        -------
+        ndarray of shape (n_columns,)
+            At least 0, with sum 1 unless all are 0.
+        """
+        random = np.random.default_rng(0)
+        increases = np.zeros(len(outputs_of_columns))
+        for index, (inputs, targets, weights) in enumerate(self.rows_of_folds):
+            before = ensemble.loss_of_fold(index, inputs, targets, weights)
+            for column, outputs in enumerate(outputs_of_columns):
+                if not len(outputs):
+                    continue
+                for _ in range(N_PERMUTATIONS):
+                    changed = inputs.copy()
+                    changed[:, outputs] = inputs[random.permutation(len(inputs))][:, outputs]
+                    increase = ensemble.loss_of_fold(index, changed, targets, weights) - before
+                    increases[column] += increase * len(inputs)
+        increases = np.maximum(increases, 0)
+        total = increases.sum()
+        return increases / total if total > 0 else increases

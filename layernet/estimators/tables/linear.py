@@ -1,0 +1,89 @@
+"""Linear models of an encoded table, as components of an ensemble."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression, Ridge
+
+from layernet.estimators.tables.folds import Fold
+from layernet.estimators.tables.links import Link
+from layernet.estimators.tables.member import EncodedTable
+
+MAX_ITERATIONS = 200
+# A linear model whose loss on the first fold is so many times that of the networks is left out. With the weight
+# w of the linear model, the mixture's squared error would be at best smaller by a few percent.
+HOPELESS = 2.0
+
+
+class LinearModel:
+    """Logistic or ridge regression of an encoded table.
+
+    Parameters
+    ----------
+    table : EncodedTable
+    rows : ndarray of int, or slice
+        The rows that it is fitted to.
+    """
+
+    def __init__(self, table: EncodedTable, rows: Any) -> None:
+        self.n_columns = table.layout.n_numbers + table.layout.n_flags  # level codes are no numbers
+        self.n_outputs = table.n_outputs
+        weights = None if table.weights is None else table.weights[rows]
+        inputs, targets = table.inputs[rows, : self.n_columns], table.targets[rows]
+        if table.is_classification:
+            self.model = LogisticRegression(max_iter=MAX_ITERATIONS)
+        else:
+            self.model = Ridge()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            self.model.fit(inputs, targets, sample_weight=weights)
+
+    def predictions(self, inputs: np.ndarray) -> np.ndarray:
+        """Return the probabilities of all classes, or the numbers; of shape (n_rows, n_outputs)."""
+        inputs = inputs[:, : self.n_columns]
+        if isinstance(self.model, Ridge):
+            return self.model.predict(inputs).reshape(len(inputs), self.n_outputs)
+        probabilities = np.zeros((len(inputs), self.n_outputs))
+        probabilities[:, self.model.classes_] = self.model.predict_proba(inputs)
+        return probabilities
+
+
+def out_of_fold_predictions(
+    table: EncodedTable, folds: Sequence[Fold], link: Link, of_networks: np.ndarray
+) -> np.ndarray | None:
+    """Return the predictions of linear models for rows that these were not fitted to.
+
+    Parameters
+    ----------
+    table : EncodedTable
+    folds : sequence of Fold
+    link : Link
+    of_networks : ndarray of shape (n_rows, n_outputs)
+        Out-of-fold predictions of the networks.
+
+    Returns
+    -------
+    ndarray of shape (n_rows, n_outputs) or None
+        None if a linear model cannot be fitted, or is so bad for the first fold that no mixture needs it.
+    """
+    if not table.layout.n_numbers + table.layout.n_flags:
+        return None
+    predictions = np.full(of_networks.shape, np.nan)
+    for index, fold in enumerate(folds):
+        if table.is_classification and np.ptp(table.targets[fold.training_rows]) == 0:
+            return None  # one class
+        rows = fold.held_out_rows
+        predictions[rows] = LinearModel(table, fold.training_rows).predictions(table.inputs[rows])
+        if index == 0:
+            targets, weights = table.targets[rows], table.weights_of(rows)
+            linear, networks = (
+                link.mean_loss(each[rows], targets, weights) for each in (predictions, of_networks)
+            )
+            if linear > HOPELESS * networks:
+                return None
+    return predictions

@@ -1,0 +1,101 @@
+"""Settings of the networks for one table, chosen by its size and the preset."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+PRESETS = ("best", "balanced", "fast")
+
+# Epochs at the ends of the cycles of `LogCosineSchedule`, as parts of all epochs: (2**k - 1) / 15.
+CYCLE_ENDS = (1 / 15, 3 / 15, 7 / 15, 1.0)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings of the networks for one table.
+
+    Attributes
+    ----------
+    representations : tuple of str
+        "periodic": numbers with their periodic embeddings. "pieces": the same, with piecewise linear encodings
+        beside them. Each is trained on every fold.
+    n_folds : int
+        The number of folds if the user gives no `cv`.
+    n_trained_folds : int
+        The number of folds on which networks are trained.
+    n_epochs, batch_size, width, n_hidden_layers : int
+    n_pieces, n_frequencies, embedding_width, category_width : int
+        Of the encodings of numbers and categories.
+    activation : {"selu", "mish"}
+    learning_rate : float
+    label_smoothing : float
+    """
+
+    representations: tuple[str, ...]
+    n_folds: int
+    n_trained_folds: int
+    n_epochs: int
+    batch_size: int
+    width: int = 128
+    n_hidden_layers: int = 3
+    n_pieces: int = 16
+    n_frequencies: int = 16
+    embedding_width: int = 3
+    category_width: int = 8
+    activation: str = "selu"
+    learning_rate: float = 0.05
+    label_smoothing: float = 0.1
+
+
+def choose_recipe(preset: str, n_rows: int, n_numbers: int, is_classification: bool) -> Recipe:
+    """Return the settings for a table.
+
+    Parameters
+    ----------
+    preset : {"best", "balanced", "fast"}
+    n_rows : int
+        Rows of the table.
+    n_numbers : int
+        Columns of numbers, for which there are representations.
+    is_classification : bool
+
+    Returns
+    -------
+    Recipe
+    """
+    n_folds = 8 if n_rows < 2000 else 5
+    n_training_rows = n_rows - n_rows // n_folds
+    batch_size = batch_size_for(n_training_rows)
+    representations = ("periodic", "pieces") if n_rows < 2000 else ("pieces",)
+    if n_numbers == 0:
+        representations = ("periodic",)
+    recipe = Recipe(
+        representations,
+        n_folds=n_folds,
+        n_trained_folds=n_folds,
+        n_epochs=epochs_for(n_training_rows),
+        batch_size=batch_size,
+        activation="selu" if is_classification else "mish",
+        learning_rate=0.05 * math.sqrt(batch_size / 256),
+        label_smoothing=0.1 if is_classification else 0.0,
+    )
+    if preset == "balanced":
+        return replace(recipe, representations=representations[-1:])
+    if preset == "fast":
+        return replace(recipe, representations=representations[-1:], n_trained_folds=1)
+    return recipe
+
+
+def batch_size_for(n_rows: int) -> int:
+    """Return the rows of a batch for a number of training rows."""
+    if n_rows < 400:
+        return 32
+    if n_rows < 1500:
+        return 64
+    return 128 if n_rows < 8000 else 256
+
+
+def epochs_for(n_rows: int) -> int:
+    """Return the number of epochs for a number of training rows: fewer for larger tables."""
+    return int(min(128, max(48, 128 * math.sqrt(2000 / n_rows))))

@@ -1,0 +1,193 @@
+"""Report of a fit: columns, networks, weights of the mixture, times, and what a time limit left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from layernet.display.drawing import curves, swatch
+from layernet.display.table import html_table
+from layernet.display.training import STYLE
+from layernet.estimators.tables.encoder import Column
+
+
+@dataclass(frozen=True)
+class NetworkReport:
+    """Training of one network.
+
+    Attributes
+    ----------
+    representation : str
+    fold : int
+    loss : float
+        Mean loss of its predictions for the rows of the fold, which it was not trained on.
+    best_epoch, n_epochs : int
+        The epoch that was kept, and the number of epochs trained.
+    seconds : float
+    criterion : list of float
+        Learning curve: the criterion by which the epoch was chosen.
+    """
+
+    representation: str
+    fold: int
+    loss: float
+    best_epoch: int
+    n_epochs: int
+    seconds: float
+    criterion: list[float] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class ComponentReport:
+    """Component of the mixture: the networks of one representation, or the linear model.
+
+    Attributes
+    ----------
+    name : str
+    weight : float
+    loss : float
+        Mean loss of its out-of-fold predictions; NaN for a linear model that was not needed.
+    temperature : float
+        Divisor of the networks' outputs, which calibrates probabilities.
+    """
+
+    name: str
+    weight: float
+    loss: float
+    temperature: float
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """What a fit did and found.
+
+    Attributes
+    ----------
+    preset : str
+    n_rows, n_distinct_rows : int
+    columns : tuple of Column
+    components : list of ComponentReport
+    networks : list of NetworkReport
+    score, loss : float
+        Score (accuracy or R2) and mean loss of the out-of-fold predictions of the mixture.
+    seconds : dict of str to float
+        Time of each part of the fit.
+    left_out : list of str
+        What did not fit into the time limit.
+    """
+
+    preset: str
+    n_rows: int
+    n_distinct_rows: int
+    columns: tuple[Column, ...]
+    components: list[ComponentReport]
+    networks: list[NetworkReport]
+    score: float
+    loss: float
+    seconds: dict[str, float]
+    left_out: list[str]
+
+    def __repr__(self) -> str:
+        lines = [
+            f"{self.n_rows} rows ({self.n_distinct_rows} distinct), {len(self.columns)} columns; "
+            f"preset {self.preset!r}",
+            f"out of fold: score {self.score:.4g}, loss {self.loss:.4g}",
+            "",
+            *text_table(COMPONENT_TITLES, self._component_rows()),
+            "",
+            *text_table(COLUMN_TITLES, self._column_rows()),
+            "",
+            "seconds: " + ", ".join(f"{name} {value:.2f}" for name, value in self.seconds.items()),
+        ]
+        lines += [f"left out: {sentence}" for sentence in self.left_out]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        return "".join(
+            [
+                STYLE,
+                '<div class="layernet-fit">',
+                f"<div>Out-of-fold score {self.score:.4g}, loss {self.loss:.4g}; "
+                f"{sum(self.seconds.values()):.1f} seconds.</div>",
+                html_table(self._component_rows(), COMPONENT_TITLES, numeric={1, 2, 3, 4}),
+                self._learning_curves(),
+                f"<details><summary>{len(self.networks)} networks</summary>",
+                html_table(self._network_rows(), NETWORK_TITLES, numeric={1, 2, 3, 4, 5}),
+                "</details>",
+                f"<details><summary>{len(self.columns)} columns</summary>",
+                html_table(self._column_rows(), COLUMN_TITLES, numeric={2}),
+                "</details>",
+                *(f"<div>Left out: {sentence}</div>" for sentence in self.left_out),
+                "</div>",
+            ]
+        )
+
+    def _component_rows(self) -> list[tuple[str, ...]]:
+        counts = {each.name: 0 for each in self.components}
+        for network in self.networks:
+            counts[network.representation] += 1
+        return [
+            (
+                each.name,
+                f"{each.weight:.2f}",
+                "" if np.isnan(each.loss) else f"{each.loss:.4g}",
+                str(counts[each.name] or 1),
+                f"{each.temperature:.2f}",
+            )
+            for each in self.components
+        ]
+
+    def _network_rows(self) -> list[tuple[str, ...]]:
+        return [
+            (
+                each.representation,
+                str(each.fold),
+                f"{each.loss:.4g}",
+                str(each.best_epoch),
+                str(each.n_epochs),
+                f"{each.seconds:.2f}",
+            )
+            for each in self.networks
+        ]
+
+    def _column_rows(self) -> list[tuple[str, ...]]:
+        return [
+            (str(each.name), each.kind, str(each.n_missing), each.encoding, each.reason)
+            for each in self.columns
+        ]
+
+    def _learning_curves(self) -> str:
+        """Return the median of the networks' learning curves for each representation, as SVG."""
+        lines = {}
+        for name in dict.fromkeys(each.representation for each in self.networks):
+            own = [each.criterion for each in self.networks if each.representation == name]
+            lines[name] = [
+                float(np.median([line[epoch] for line in own if len(line) > epoch]))
+                for epoch in range(max(map(len, own)))
+            ]
+        n_epochs = min(map(len, lines.values()), default=0)
+        if n_epochs < 2:
+            return ""
+        lines = {name: line[:n_epochs] for name, line in lines.items()}
+        names = " and ".join(f"{swatch(number)}{name}" for number, name in enumerate(lines, start=1))
+        title = "Criterion of the choice of the epoch, median of the networks"
+        is_positive = all(value > 0 for line in lines.values() for value in line)
+        drawing = curves(lines, list(range(1, n_epochs + 1)), title, is_positive)
+        return f"{drawing}<div>{title}: {names}</div>"
+
+
+COMPONENT_TITLES = ("component", "weight", "loss", "models", "temperature")
+NETWORK_TITLES = ("representation", "fold", "loss", "best epoch", "epochs", "seconds")
+COLUMN_TITLES = ("column", "kind", "missing", "encoding", "reason")
+
+
+def text_table(titles: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
+    """Return the lines of a table in text."""
+    cells = [tuple(titles), *(tuple(map(str, row)) for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
+    ]
