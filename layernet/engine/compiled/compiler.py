@@ -45,8 +45,9 @@ def compile_kernel(formula: Callable, name: str, dtype: np.dtype, is_checked: bo
         If Numba cannot compile the function.
     """
     for function in set(intrinsics.inlined) - _registered:
-        # As in NumPy, a division by zero raises no exception.
-        register_jitable(error_model="numpy", fastmath=set(intrinsics.inlined[function]))(function)
+        # As in NumPy, a division by zero raises no exception. A loop that calls a function uses no vectors.
+        fastmath = set(intrinsics.inlined[function])
+        register_jitable(error_model="numpy", forceinline=True, fastmath=fastmath)(function)
         _registered.add(function)
     value_type = types.float32 if dtype == np.float32 else types.float64
     integers = types.CPointer(types.int64)

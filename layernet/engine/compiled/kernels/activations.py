@@ -1,7 +1,9 @@
 """Kernels of activations: each adds a bias and applies the activation in one loop.
 
 An activation is given by two functions of numbers: its value, and its slope as a function of the value. If the
-slope does not follow from the value, one function gives both, and the forward pass keeps the slope.
+slope does not follow from the value, one function gives both, and the forward pass keeps the slope. The
+functions read constants and compute exponentials before they compare: what is in a branch keeps the loop from
+using the processor's vectors.
 """
 
 from __future__ import annotations
@@ -102,11 +104,22 @@ relu = slope_from_value(
     lambda y, c: cast_like(y, 1) if y > cast_like(y, 0) else cast_like(y, 0),
 )
 
-leaky_relu = slope_from_value(  # c[0, 0] is the slope below 0
-    "leaky_relu",
-    lambda x, c: x if x > cast_like(x, 0) else c[0, 0] * x,
-    lambda y, c: cast_like(y, 1) if y > cast_like(y, 0) else c[0, 0],
-)
+
+@inline
+def leaky_relu_value(x, c):
+    """x above 0, and below c[0, 0] * x."""
+    below = c[0, 0] * x
+    return x if x > cast_like(x, 0) else below
+
+
+@inline
+def leaky_relu_slope(y, c):
+    """Slope 1 above 0, and c[0, 0] below."""
+    below = c[0, 0]
+    return cast_like(y, 1) if y > cast_like(y, 0) else below
+
+
+leaky_relu = slope_from_value("leaky_relu", leaky_relu_value, leaky_relu_slope)
 
 sigmoid = slope_from_value("sigmoid", lambda x, c: logistic(x), lambda y, c: y * (cast_like(y, 1) - y))
 

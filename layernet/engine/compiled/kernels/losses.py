@@ -83,8 +83,8 @@ def huber_term(z, t, c):
 @inline
 def quantile_term(z, t, c):
     """Term -e (q - 1[e > 0]) and derivative 1[e > 0] - q."""
-    e = z - t
-    slope = (cast_like(z, 1) - c[0, 1]) if e > cast_like(z, 0) else (-c[0, 1] if e < cast_like(z, 0) else e)
+    e, quantile = z - t, c[0, 1]
+    slope = (cast_like(z, 1) - quantile) if e > cast_like(z, 0) else (-quantile if e < cast_like(z, 0) else e)
     return e * slope, slope
 
 
