@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import decimal
 import zlib
 from collections.abc import Iterable, Sequence
@@ -25,11 +26,14 @@ class Levels:
         Different texts; some may not occur.
     reason : str
         Type of the column, in words.
+    is_text : bool
+        Whether the column has no type for categories or booleans; text may be dates.
     """
 
     codes: np.ndarray
     texts: tuple[str, ...]
     reason: str
+    is_text: bool = False
 
     def select(self, rows: np.ndarray) -> Levels:
         """Return the column of some rows."""
@@ -45,17 +49,19 @@ def text_of(value: Any) -> str:
     if isinstance(value, (float, np.floating, decimal.Decimal)):
         number = float(value)
         return str(int(number)) if abs(number) < 2**63 and number.is_integer() else repr(number)
+    if isinstance(value, datetime.datetime):
+        return value.replace(tzinfo=None).isoformat(" ").removesuffix(" 00:00:00")
     return str(value)
 
 
-def levels_of_values(codes: np.ndarray, values: Iterable[Any], reason: str) -> Levels:
+def levels_of_values(codes: np.ndarray, values: Iterable[Any], reason: str, is_text: bool = False) -> Levels:
     """Return levels of codes and the values that they stand for; values of equal texts become one level."""
     texts = [text_of(value) for value in values]
     numbers: dict[str, int] = {}
     merged = np.array([*(numbers.setdefault(text, len(numbers)) for text in texts), -1], dtype=np.intp)
     if len(numbers) == len(texts):
-        return Levels(np.asarray(codes, dtype=np.intp), tuple(texts), reason)
-    return Levels(merged[codes], tuple(numbers), reason)
+        return Levels(np.asarray(codes, dtype=np.intp), tuple(texts), reason, is_text)
+    return Levels(merged[codes], tuple(numbers), reason, is_text)
 
 
 def levels_of_objects(entries: Sequence[Any], reason: str) -> Levels:
@@ -63,12 +69,11 @@ def levels_of_objects(entries: Sequence[Any], reason: str) -> Levels:
     if not set(map(type, entries)) <= {str, type(None)}:
         # Python takes 1, 1.0 and True for equal, their texts differ.
         entries = [None if _is_missing(entry) else text_of(entry) for entry in entries]
-    numbers = {text: number for number, text in enumerate(dict.fromkeys(entries)) if text is not None}
-    texts = tuple(numbers)
-    numbers = dict(zip(texts, range(len(texts)), strict=True))
-    lookup: dict[Any, int] = {**numbers, None: -1}
-    codes = np.fromiter(map(lookup.__getitem__, entries), dtype=np.intp, count=len(entries))
-    return Levels(codes, texts, reason)
+    texts = tuple(text for text in dict.fromkeys(entries) if text is not None)
+    numbers = {text: number for number, text in enumerate(texts)}
+    numbers[None] = -1
+    codes = np.fromiter(map(numbers.__getitem__, entries), dtype=np.intp, count=len(entries))
+    return Levels(codes, texts, reason, is_text=True)
 
 
 def _is_missing(entry: Any) -> bool:
@@ -148,7 +153,7 @@ class LevelNumbers:
             hashes = hashes_of(levels.texts)
             places = np.searchsorted(self.kept_hashes, hashes).clip(max=len(self.kept_hashes) - 1)
             is_kept = self.kept_hashes[places] == hashes
-            known = np.where(is_kept | (self.rare_number < 0), hashes % self.n_buckets, self.rare_number)
+            known = np.where(is_kept, hashes % self.n_buckets, self.rare_number)
         else:
             known = np.array([self.numbers.get(text, self.rare_number) for text in levels.texts], dtype=np.intp)
         return np.append(known, self.missing_number)[levels.codes]

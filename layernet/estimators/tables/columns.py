@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime
+import decimal
+import numbers
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,8 +18,8 @@ from layernet.estimators.tables.categories import BOOLEAN_TEXTS, Levels, levels_
 from layernet.estimators.tables.dates import (
     Dates,
     clock_times,
-    dates_of_texts,
     objects_as_dates,
+    parse_dates,
     zone_by_name,
 )
 
@@ -101,7 +103,7 @@ def library_of(X: Any) -> str | None:
     """Return "pandas" or "polars" for their data frames, without importing either, else None."""
     homes = {each.__module__.partition(".")[0] for each in type(X).__mro__}
     for library in ("pandas", "polars"):
-        if library in homes and hasattr(X, "columns"):
+        if library in homes and hasattr(type(X), "columns"):
             return library
     return None
 
@@ -136,8 +138,10 @@ def as_table(X: Any, estimator: Any) -> Table:
         )
     names, shape = list(X.columns), X.shape
     if shape[0] == 0 or shape[1] == 0:
-        what, other = ("sample(s)", "required") if shape[0] == 0 else ("feature(s)", "required")
-        raise ValueError(f"Found array with 0 {what} (shape={shape}) while a minimum of 1 is {other} by {WHO}.")
+        what = "sample(s)" if shape[0] == 0 else "feature(s)"
+        raise ValueError(
+            f"Found array with 0 {what} (shape={shape}) while a minimum of 1 is required by {WHO}."
+        )
     repeated = [name for name, count in Counter(names).items() if count > 1]
     if repeated:
         raise ValueError(
@@ -231,12 +235,12 @@ def read_pandas(series: Any, label: Any, kind: str | None = None, zone: str | No
     if types.is_numeric_dtype(dtype):
         return as_numbers(series.to_numpy(dtype=np.float64, na_value=np.nan), label, reason)
     if types.is_datetime64_any_dtype(dtype):
-        own = getattr(series.dt, "tz", None)
+        own = getattr(getattr(dtype, "pyarrow_dtype", dtype), "tz", None)
         if own is not None:
             wanted = zone_by_name(zone)
             series = series if wanted is None else series.dt.tz_convert(wanted)
             series = series.dt.tz_localize(None)
-        values = series.to_numpy(dtype="datetime64[us]", na_value=np.datetime64("NaT"))
+        values = series.astype("datetime64[us]").to_numpy()
         return Dates(values, reason, None if own is None else str(own))
     if types.is_timedelta64_dtype(dtype):
         seconds = series.dt.total_seconds().to_numpy(dtype=np.float64, na_value=np.nan)
@@ -244,7 +248,7 @@ def read_pandas(series: Any, label: Any, kind: str | None = None, zone: str | No
     is_text = isinstance(dtype, pd.StringDtype) or types.infer_dtype(series, skipna=True) == "string"
     if is_text:
         codes, values = pd.factorize(series)
-        return levels_of_values(codes, values.tolist(), "strings")
+        return levels_of_values(codes, values.tolist(), "strings", is_text=True)
     return read_objects(series.to_numpy(dtype=object).tolist(), label, kind, zone)
 
 
@@ -276,18 +280,18 @@ def read_polars(series: Any, label: Any, kind: str | None = None, zone: str | No
         seconds = series.cast(pl.Int64).cast(pl.Float64).to_numpy() / 1e9
         return as_numbers(seconds, label, "times of the day, in seconds")
     if dtype == pl.String:
-        return _polars_levels(series, "strings")
+        return _polars_levels(series, "strings", is_text=True)
     if dtype in (pl.Categorical, pl.Enum):
         return _polars_levels(series.cast(pl.String), f"type {dtype.base_type()}")
     return read_objects(series.to_list(), label, kind, zone)
 
 
-def _polars_levels(series: Any, reason: str) -> Levels:
+def _polars_levels(series: Any, reason: str, is_text: bool = False) -> Levels:
     import polars as pl
 
     texts = series.drop_nulls().unique(maintain_order=True)
     codes = series.cast(pl.Enum(texts)).to_physical().cast(pl.Int64).fill_null(-1).to_numpy()
-    return Levels(codes.astype(np.intp, copy=False), tuple(texts.to_list()), reason)
+    return Levels(codes.astype(np.intp, copy=False), tuple(texts.to_list()), reason, is_text)
 
 
 # What the entries of a column of objects can be. They are looked up in this order, and before numbers: a bool
@@ -304,9 +308,6 @@ MISSING_CLASSES = {"NoneType", "NAType", "NaTType"}
 
 def class_of(kind: type, label: Any) -> str | None:
     """Return what objects of a type are in a column; None for missing ones."""
-    import decimal
-    import numbers
-
     if kind.__name__ in MISSING_CLASSES:
         return None
     for name, kinds in CLASSES:
@@ -395,8 +396,7 @@ def levels_of(data: Data) -> Levels:
     values, inverse = np.unique(data.values[~is_missing], return_inverse=True)
     codes = np.full(len(is_missing), -1, dtype=np.intp)
     codes[~is_missing] = inverse
-    texts = values.tolist() if isinstance(data, Numbers) else values.astype(str).tolist()
-    return levels_of_values(codes, texts, data.reason)
+    return levels_of_values(codes, values.tolist(), data.reason)
 
 
 def dates_of(data: Data, label: Any) -> np.ndarray:
@@ -404,12 +404,10 @@ def dates_of(data: Data, label: Any) -> np.ndarray:
     if isinstance(data, Dates):
         return data.values
     if isinstance(data, Levels):
-        dates = dates_of_texts(data)
+        dates = parse_dates(data.texts)
         if dates is not None:
-            return dates.values
-        shown = next(
-            (text for text in data.texts if dates_of_texts(Levels(data.codes, (text,), "")) is None), ""
-        )
+            return np.append(dates, np.datetime64("NaT"))[data.codes]
+        shown = next(text for text in data.texts if parse_dates([text]) is None)
     elif np.isnan(data.values).all():
         return np.full(len(data.values), np.datetime64("NaT", "us"))
     else:

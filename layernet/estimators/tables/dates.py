@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 import zoneinfo
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -45,29 +45,42 @@ class Dates:
         return replace(self, values=self.values[rows])
 
 
-def dates_of_texts(levels: Levels) -> Dates | None:
-    """Return strings as dates if all of them are ISO dates, else None.
+def parse_dates(texts: Iterable[str]) -> np.ndarray | None:
+    """Return ISO dates as dates; None if a text is no ISO date.
 
-    A difference to UTC at the end of a string is left out: the dates are what the clock showed.
+    A difference to UTC at the end of a text is left out: the dates are what the clock showed.
 
     Parameters
     ----------
-    levels : Levels
+    texts : iterable of str
 
     Returns
     -------
-    Dates or None
+    ndarray of datetime64[us] or None
     """
     written = []
-    for text in levels.texts:
+    for text in texts:
         match = ISO_DATE.fullmatch(text.strip())
         if match is None:
             return None
         written.append("T".join(part for part in match.groups() if part))
     try:
-        values = np.array([*written, "NaT"], dtype="datetime64[us]")
+        return np.array(written, dtype="datetime64[us]")
     except ValueError:  # a month 13
         return None
+
+
+def dates_of_text(levels: Levels) -> Dates | None:
+    """Return a column of text as dates if it has enough different ones, and nothing else; else None."""
+    if not levels.is_text:
+        return None
+    counts = np.bincount(levels.codes + 1, minlength=len(levels.texts) + 1)[1:]
+    present = np.flatnonzero(counts)  # rows without weight do not count
+    dates = parse_dates(levels.texts[number] for number in present)
+    if dates is None or len(dates) < FEWEST_DATES:
+        return None
+    values = np.full(len(levels.texts) + 1, np.datetime64("NaT", "us"))
+    values[present] = dates
     return Dates(values[levels.codes], "strings that are ISO dates")
 
 

@@ -23,7 +23,7 @@ from sklearn.utils.validation import (
 from layernet.estimators.robust_scale import scale_and_clip
 from layernet.estimators.tables.categories import Levels
 from layernet.estimators.tables.columns import WHO, Data, Table, as_table, infinity_error
-from layernet.estimators.tables.dates import FEWEST_DATES, dates_of_texts
+from layernet.estimators.tables.dates import dates_of_text
 from layernet.estimators.tables.encodings import LIMIT, ColumnEncoding, NumberEncoding, fit_encoding
 
 # Numbers that are scaled at a time: the temporary arrays stay in the cache.
@@ -83,8 +83,9 @@ class Column:
 class TableEncoder(TransformerMixin, BaseEstimator):
     """Encode a table with columns of any type as one float32 matrix for networks.
 
-    - **Numbers** are scaled and clipped as by `RobustScale`, and a missing one becomes 0. If a number was
-      missing in `fit`, a flag says where. A column with two values becomes -1 and +1.
+    - **Numbers** are scaled and clipped as by `RobustScale`, by the median and the quartiles of which each is a
+      value that occurs. A missing number becomes 0. If one was missing in `fit`, a flag says where. A column with
+      two values becomes -1 and +1.
     - **Categories** (strings, booleans, categorical types) of two levels become -1 and +1, those of up to
       `max_one_hot` levels one-hot columns, and others one column of codes for `CategoryEmbedding`. Missing
       values are a level if there are any in `fit`. An unknown level becomes zeros, or the code -1.
@@ -221,8 +222,8 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         if weights is not None:
             used = np.flatnonzero(weights)
             data, weights = data.select(used), weights[used]
-        if isinstance(data, Levels) and not is_category and len(data.texts) >= FEWEST_DATES:
-            data = dates_of_texts(data) or data
+        if isinstance(data, Levels) and not is_category:
+            data = dates_of_text(data) or data
         return fit_encoding(data, is_category, self.max_one_hot, self.max_levels, self.min_count, weights)
 
     def _arrange(self, encodings: list[ColumnEncoding]) -> list[np.ndarray]:
@@ -278,17 +279,16 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         is_numeric = table.library == "sparse" or (
             table.library == "numpy" and table.values.dtype.kind in "iuf"
         )
-        done = set()
+        remaining = {column for column, places in enumerate(self._places) if len(places)}
         if is_numeric and len(self._scaled):
             self._write_scaled(table.values, outputs)
-            done = set(self._scaled.tolist())
-        if table.library == "sparse":
+            remaining -= set(self._scaled.tolist())
+        if table.library == "sparse" and remaining:
             table = Table(table.values.tocsc(), "sparse", None, table.shape)
-        for each, places, position in zip(self._encodings, self._places, positions, strict=True):
-            if len(places) and position not in done:
-                kind = "category" if each.kind == "category" else None
-                label = table.label(position)
-                each.write(table.read(position, kind, each.zone), label, outputs, places)
+        for column in sorted(remaining):
+            encoding = self._encodings[column]
+            data = table.read(positions[column], encoding.kind, encoding.zone)
+            encoding.write(data, self.columns_[column].name, outputs, self._places[column])
         return outputs
 
     def _positions_of_columns(self, table: Table) -> list[int]:
@@ -309,7 +309,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
 
     def _write_scaled(self, X: Any, outputs: np.ndarray) -> None:
         """Write numbers of more than two values, and their flags, from an array or a sparse matrix."""
-        n_rows = max(1, SCALED_AT_ONCE // X.shape[1])
+        n_rows = max(64, SCALED_AT_ONCE // X.shape[1])
         X = X.tocsr() if sparse.issparse(X) else X
         is_whole = len(self._scaled) == X.shape[1]
         first = int(self._number_places[0])

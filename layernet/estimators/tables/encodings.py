@@ -163,8 +163,10 @@ class TwoValueEncoding(NumberEncoding):
         values = numbers_of(data, label)
         is_missing = np.isnan(values)
         middle, half_range = self.low / 2 + self.high / 2, self.high / 2 - self.low / 2
-        with np.errstate(over="ignore"):  # clipped
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             signs = np.clip((values - middle) / half_range, -1, 1)
+        signs[values <= self.low] = -1  # also where half of the range underflows
+        signs[values >= self.high] = 1
         signs[is_missing] = 0
         outputs[:, places[0]] = signs
         if len(places) > 1:
@@ -190,7 +192,7 @@ class CategoryEncoding(ColumnEncoding):
             self.encoding = f"no outputs: no level has {min_count} rows or more"
         elif len(names) == 2:
             self.flag_names = names[1:]
-            first, second = (name.strip("=_") for name in names)
+            first, second = (name[1:] for name in names)
             self.encoding = f"-1 for {first!r}, +1 for {second!r}"
         elif len(names) <= max_one_hot:
             self.flag_names = names
@@ -244,7 +246,7 @@ def fit_encoding(
     n_rows = len(data.codes) if isinstance(data, Levels) else len(data.values)
     if isinstance(data, Levels):
         is_missing = data.codes < 0
-        n_different = len(np.unique(data.codes[~is_missing]))
+        n_different = int(np.count_nonzero(np.bincount(data.codes[~is_missing])))
     elif isinstance(data, Numbers):
         is_missing = np.isnan(data.values)
         low, high = np.fmin.reduce(data.values), np.fmax.reduce(data.values)
