@@ -83,9 +83,9 @@ class Column:
 class TableEncoder(TransformerMixin, BaseEstimator):
     """Encode a table with columns of any type as one float32 matrix for networks.
 
-    - **Numbers** are scaled and clipped as by `RobustScale`, by the median and the quartiles of which each is a
-      value that occurs. A missing number becomes 0. If one was missing in `fit`, a flag says where. A column with
-      two values becomes -1 and +1.
+    - **Numbers** are scaled and clipped as by `RobustScale`, by a median and quartiles that are values of the
+      column. A missing number becomes 0. If one was missing in `fit`, a flag says where. A column with two
+      values becomes -1 and +1.
     - **Categories** (strings, booleans, categorical types) of two levels become -1 and +1, those of up to
       `max_one_hot` levels one-hot columns, and others one column of codes for `CategoryEmbedding`. Missing
       values are a level if there are any in `fit`. An unknown level becomes zeros, or the code -1.
