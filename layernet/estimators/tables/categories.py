@@ -92,6 +92,8 @@ class LevelNumbers:
     levels : Levels
         Column in `fit`.
     max_one_hot, max_levels, min_count : int
+    weights : ndarray of shape (n_rows,), default=None
+        The rows of a level count as the sum of their weights, but not as fewer rows than they are.
 
     Attributes
     ----------
@@ -104,7 +106,14 @@ class LevelNumbers:
     is_hashed : bool
     """
 
-    def __init__(self, levels: Levels, max_one_hot: int, max_levels: int, min_count: int) -> None:
+    def __init__(
+        self,
+        levels: Levels,
+        max_one_hot: int,
+        max_levels: int,
+        min_count: int,
+        weights: np.ndarray | None = None,
+    ) -> None:
         # -1, the last, counts the missing ones.
         counts = np.bincount(levels.codes + 1, minlength=len(levels.texts) + 1)
         counts, n_missing = counts[1:], int(counts[0])
@@ -113,7 +122,11 @@ class LevelNumbers:
         has_missing = n_missing > 0
         is_kept = is_present
         if self.n_levels + has_missing > max_one_hot:
-            is_kept = counts >= min_count
+            if weights is not None:
+                # Weights that sum to 1 must not make every level rare.
+                total = np.bincount(levels.codes + 1, weights, minlength=len(levels.texts) + 1)[1:]
+                counts = np.maximum(counts, total)
+            is_kept = is_present & (counts >= min_count)
         self.n_rare = self.n_levels - int(np.count_nonzero(is_kept))
         kept = sorted(text for text, keep in zip(levels.texts, is_kept.tolist(), strict=True) if keep)
         self.is_hashed = len(kept) > max_levels

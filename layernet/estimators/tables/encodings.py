@@ -181,11 +181,20 @@ class CategoryEncoding(ColumnEncoding):
     levels : Levels
     reason : str
     max_one_hot, max_levels, min_count : int
+    weights : ndarray of shape (n_rows,), default=None
     """
 
-    def __init__(self, levels: Levels, reason: str, max_one_hot: int, max_levels: int, min_count: int) -> None:
+    def __init__(
+        self,
+        levels: Levels,
+        reason: str,
+        max_one_hot: int,
+        max_levels: int,
+        min_count: int,
+        weights: np.ndarray | None = None,
+    ) -> None:
         super().__init__("category", reason, n_missing=int(np.count_nonzero(levels.codes < 0)))
-        self.numbers = LevelNumbers(levels, max_one_hot, max_levels, min_count)
+        self.numbers = LevelNumbers(levels, max_one_hot, max_levels, min_count, weights)
         self.n_levels = self.numbers.n_levels
         names = self.numbers.names
         if len(names) < 2:
@@ -262,7 +271,7 @@ def fit_encoding(
     if n_different == 1 and n_missing == 0:
         return ColumnEncoding("constant", f"one value in all rows ({reason})")
     if isinstance(data, Levels):
-        return CategoryEncoding(data, reason, max_one_hot, max_levels, min_count)
+        return CategoryEncoding(data, reason, max_one_hot, max_levels, min_count, weights)
     if isinstance(data, Dates):
         return DateEncoding(data, weights)
     if n_different == 2:

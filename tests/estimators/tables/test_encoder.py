@@ -325,6 +325,18 @@ def test_rows_without_weight_are_left_out():
     assert not np.array_equal(encoder.transform(frame[:4]), TableEncoder().fit_transform(frame[:4]))
 
 
+def test_a_level_of_weight_two_is_not_rare():
+    frame = pd.DataFrame({"a": list("aabbccde")})
+    weighted = TableEncoder(max_one_hot=2).fit(frame, sample_weight=[1, 1, 1, 1, 1, 1, 2, 1])
+    assert_array_equal(
+        weighted.transform(frame),
+        TableEncoder(max_one_hot=2).fit(frame.iloc[[*range(7), 6, 7]]).transform(frame),
+    )
+    assert weighted.layout_.n_levels == (5,)
+    small = TableEncoder(max_one_hot=2).fit(frame, sample_weight=np.full(8, 0.125))
+    assert small.layout_.n_levels == (4,)
+
+
 def test_unknown_and_missing_levels_are_zeros():
     frame = pd.DataFrame({"two": ["x", "y", "y"], "three": ["a", "b", "c"], "gap": ["a", "b", None]})
     encoder = TableEncoder().fit(frame)
