@@ -17,12 +17,15 @@ Criterion = Callable[[np.ndarray], float]
 TEMPERATURES = (0.35, 0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0, 3.0)
 
 
+# On fewer held-out rows, the number of errors differs by chance more than it tells.
+MIN_ROWS_OF_ERROR_RATE = 500
+
+
 class RefinedLogLoss:
-    """Log loss at the best temperature, times the error rate.
+    """Log loss at the best temperature; times the error rate, if there are 500 rows or more.
 
     The temperature is fitted anew to all out-of-fold outputs after training, so an epoch is judged by what its
-    outputs say once they are calibrated; the error rate, because equally good log losses are often reached with
-    different numbers of errors.
+    outputs say once they are calibrated.
 
     Parameters
     ----------
@@ -34,15 +37,13 @@ class RefinedLogLoss:
     def __init__(self, targets: np.ndarray, sample_weight: np.ndarray | None = None) -> None:
         self.targets = targets
         self.sample_weight = sample_weight
+        self._best_index = TEMPERATURES.index(1.0)  # of the epoch before
 
     def __call__(self, outputs: np.ndarray) -> float:
         loss = LogLossOfTemperature(outputs, self.targets, self.sample_weight)
-        best = np.inf
-        for temperature in TEMPERATURES:
-            value = loss(temperature)
-            if value > best:  # the log loss has a single minimum
-                break
-            best = value
+        best, self._best_index = lowest(lambda index: loss(TEMPERATURES[index]), self._best_index)
+        if len(outputs) < MIN_ROWS_OF_ERROR_RATE:
+            return best
         return best * (self.error_rate(outputs) + 1 / len(outputs))
 
     def error_rate(self, outputs: np.ndarray) -> float:
@@ -50,6 +51,29 @@ class RefinedLogLoss:
         predicted = outputs > 0 if self.targets.ndim == 2 else outputs.argmax(axis=1)
         is_wrong = (predicted != self.targets).reshape(len(outputs), -1).mean(axis=1)
         return float(np.average(is_wrong, weights=self.sample_weight))
+
+
+def lowest(value: Callable[[int], float], start: int) -> tuple[float, int]:
+    """Return the lowest value of a function of the index of a temperature, which has a single minimum.
+
+    Parameters
+    ----------
+    value : callable
+    start : int
+        Index from which the search goes downhill.
+
+    Returns
+    -------
+    value : float
+    index : int
+    """
+    index, best = start, value(start)
+    for direction in (1, -1):
+        while 0 <= index + direction < len(TEMPERATURES) and (other := value(index + direction)) < best:
+            index, best = index + direction, other
+        if index != start:
+            break
+    return best, index
 
 
 class MeanLoss:

@@ -118,7 +118,7 @@ def train_member(
     ----------
     table : EncodedTable
     recipe : Recipe
-    representation : {"periodic", "pieces"}
+    representation : {"plain", "periodic", "pieces"}
     fold : int
     training_rows, held_out_rows : ndarray of int
         Row numbers. The rows of the table are read in place.

@@ -48,7 +48,7 @@ def make_network(
     Parameters
     ----------
     recipe : Recipe
-    representation : {"periodic", "pieces"}
+    representation : {"plain", "periodic", "pieces"}
     layout : Layout
         What the columns of the rows are.
     n_outputs : int
@@ -84,22 +84,22 @@ def make_network(
 def make_encodings(recipe: Recipe, representation: str, layout: Layout, rows: np.ndarray) -> Layer | None:
     """Return the layers that encode numbers and categories; None if there are flags alone."""
     n_numbers, end_of_flags = layout.n_numbers, layout.n_numbers + layout.n_flags
+    if representation == "plain":
+        n_numbers = 0  # passed on with the flags
     branches: list[Layer] = []
     if n_numbers:
         embedding = PeriodicEmbedding(recipe.n_frequencies, recipe.embedding_width, rate=EMBEDDING_RATE)
         branches.append(Sequential([SelectFeatures(0, n_numbers), embedding]))
         if representation == "pieces":
-            # The columns that have pieces: the rows may be constant in a column that varies elsewhere.
-            pieces = PiecewiseLinearEncoding(
-                [edges_of(column, recipe.n_pieces) for column in rows.T[:n_numbers]]
-            )
+            edges = [edges_of(column, recipe.n_pieces) for column in rows.T[:n_numbers]]
+            pieces = PiecewiseLinearEncoding(edges)
             branches.append(Sequential([SelectFeatures(0, n_numbers), pieces]))
-    if layout.n_flags:
+    if end_of_flags > n_numbers:
         branches.append(SelectFeatures(n_numbers, end_of_flags))
     if layout.n_levels:
         embedding = CategoryEmbedding(layout.n_levels, recipe.category_width)
         branches.append(Sequential([SelectFeatures(end_of_flags), embedding]))
-    if branches == [] or (len(branches) == 1 and not n_numbers and not layout.n_levels):
+    if not n_numbers and not layout.n_levels:
         return None
     return branches[0] if len(branches) == 1 else Concat(branches)
 

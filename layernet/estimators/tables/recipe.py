@@ -7,6 +7,11 @@ from dataclasses import dataclass, replace
 
 PRESETS = ("best", "balanced", "fast")
 
+# Tables of fewer rows are small.
+SMALL = 2000
+# Features that the encodings of all numbers may have together; a first layer of more takes most of the time.
+MAX_ENCODED = 2048
+
 # Epochs at the ends of the cycles of `LogCosineSchedule`, as parts of all epochs: (2**k - 1) / 15.
 CYCLE_ENDS = (1 / 15, 3 / 15, 7 / 15, 1.0)
 
@@ -19,7 +24,8 @@ class Recipe:
     ----------
     representations : tuple of str
         "periodic": numbers with their periodic embeddings. "pieces": the same, with piecewise linear encodings
-        beside them. Each is trained on every fold.
+        beside them. "plain": numbers alone. Each is trained on every fold; if there is time for one only, the
+        last one is.
     n_folds : int
         The number of folds if the user gives no `cv`.
     n_trained_folds : int
@@ -51,6 +57,10 @@ class Recipe:
 def choose_recipe(preset: str, n_rows: int, n_numbers: int, is_classification: bool) -> Recipe:
     """Return the settings for a table.
 
+    Small tables get two representations of numbers, because neither is better for all of them, and narrow
+    networks, which are no worse there. Larger tables get wider networks and fewer epochs, each of which has
+    more steps.
+
     Parameters
     ----------
     preset : {"best", "balanced", "fast"}
@@ -64,27 +74,40 @@ def choose_recipe(preset: str, n_rows: int, n_numbers: int, is_classification: b
     -------
     Recipe
     """
-    n_folds = 8 if n_rows < 2000 else 5
+    is_small = n_rows < SMALL
+    n_folds = 8 if is_small and preset == "best" else 5
     n_training_rows = n_rows - n_rows // n_folds
     batch_size = batch_size_for(n_training_rows)
-    representations = ("periodic", "pieces") if n_rows < 2000 else ("pieces",)
-    if n_numbers == 0:
-        representations = ("periodic",)
     recipe = Recipe(
-        representations,
+        representations=representations_for(n_numbers, is_small),
         n_folds=n_folds,
         n_trained_folds=n_folds,
         n_epochs=epochs_for(n_training_rows),
         batch_size=batch_size,
+        width=64 if is_small else 128,
+        n_pieces=min(16, max(4, MAX_ENCODED // max(n_numbers, 1) - 4)),
         activation="selu" if is_classification else "mish",
         learning_rate=0.05 * math.sqrt(batch_size / 256),
         label_smoothing=0.1 if is_classification else 0.0,
     )
+    if preset == "best":
+        return recipe
+    one = replace(recipe, representations=recipe.representations[-1:])
     if preset == "balanced":
-        return replace(recipe, representations=representations[-1:])
-    if preset == "fast":
-        return replace(recipe, representations=representations[-1:], n_trained_folds=1)
-    return recipe
+        return one if is_small else replace(one, n_trained_folds=3, n_epochs=round(0.8 * one.n_epochs))
+    if is_small:
+        return replace(one, n_trained_folds=2)
+    return replace(one, n_trained_folds=1, n_epochs=round(0.5 * one.n_epochs))
+
+
+def representations_for(n_numbers: int, is_small: bool) -> tuple[str, ...]:
+    """Return the representations of numbers, the most useful one last.
+
+    Where hundreds of columns make wide networks of a few numbers each, encodings cost more than they bring.
+    """
+    if n_numbers == 0 or 8 * n_numbers > MAX_ENCODED:
+        return ("plain",)
+    return ("pieces", "periodic") if is_small else ("pieces",)
 
 
 def batch_size_for(n_rows: int) -> int:
@@ -98,4 +121,8 @@ def batch_size_for(n_rows: int) -> int:
 
 def epochs_for(n_rows: int) -> int:
     """Return the number of epochs for a number of training rows: fewer for larger tables."""
-    return int(min(128, max(48, 128 * math.sqrt(2000 / n_rows))))
+    if n_rows < SMALL:
+        return 64
+    if n_rows < 40_000:
+        return int(max(48, 128 * math.sqrt(2000 / n_rows)))
+    return int(max(16, 48 * math.sqrt(40_000 / n_rows)))
