@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from layernet.containers import Sequential
-from layernet.engine.inference import InferencePlans
+from layernet.engine.inference import InferencePlan
 from layernet.engine.threads import only_one_thread
 from layernet.estimators.tables.criterion import Criterion, MeanLoss, RefinedLogLoss
 from layernet.estimators.tables.encoder import Layout
@@ -93,11 +93,12 @@ class Member:
     engine: str = "auto"
 
     def __post_init__(self) -> None:
-        self._plans = InferencePlans(self.network)
+        # Kernels wherever Numba is installed: what other trainings have loaded must not change the last digits.
+        self._predict = InferencePlan(self.network, self.engine)
 
     def predict(self, inputs: np.ndarray) -> np.ndarray:
         """Return the raw outputs for encoded rows; of shape (n_rows, n_outputs)."""
-        return self._plans.select_plan(len(inputs), self.engine)(inputs)
+        return self._predict(inputs)
 
 
 def train_member(
@@ -142,7 +143,7 @@ def train_member(
         n_steps = recipe.n_epochs * -(-len(training_rows) // batch_size)
         schedule = LogCosineSchedule(recipe.learning_rate, n_steps, cycles=len(CYCLE_ENDS))
         best = KeepBestEpoch(
-            table.inputs[held_out_rows], table.criterion(held_out_rows), recipe.n_epochs, deadline
+            table.inputs[held_out_rows], table.criterion(held_out_rows), recipe.n_epochs, deadline, engine
         )
         history = network.fit(
             table.inputs,
@@ -174,20 +175,30 @@ class KeepBestEpoch(EarlyStopping):
     n_epochs : int
     deadline : float or None
         Value of `time.monotonic()` at which training stops.
+    engine : {"auto", "compiled", "formulas"}
+        Engine that computes the outputs.
     """
 
-    def __init__(self, inputs: np.ndarray, criterion: Criterion, n_epochs: int, deadline: float | None) -> None:
+    def __init__(
+        self,
+        inputs: np.ndarray,
+        criterion: Criterion,
+        n_epochs: int,
+        deadline: float | None,
+        engine: str,
+    ) -> None:
         super().__init__(self.judge, patience=n_epochs, keep_last=True)
         self.inputs = inputs
         self.criterion = criterion
         self.deadline = deadline
+        self.engine = engine
         self.values: list[float] = []
         self._predict: Any = None
 
     def outputs(self, network: Layer) -> np.ndarray:
         """Return the outputs of the network for the held-out rows."""
         if self._predict is None:
-            self._predict = network.compile_for_inference()
+            self._predict = InferencePlan(network, self.engine)
         return self._predict(self.inputs)
 
     def judge(self, network: Layer) -> float:
