@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from layernet import SGD, Concat, Dense, Layer, LayerNorm, ReLU, Residual, Sequential
+from layernet import SGD, Concat, Dense, Layer, LayerNorm, ReLU, Residual, SelectFeatures, Sequential
 from layernet.engine.choice import has_numba
 
 RANDOM = np.random.default_rng(0)
@@ -72,3 +72,19 @@ def test_a_step_asks_for_the_gradients_that_it_needs(layers, expected, engine):
     options = {"optimizer": SGD(0.01), "epochs": 1, "batch_size": 12, "engine": engine, "random_state": 0}
     net.fit(X, Y, loss="mean_squared_error", **options)
     assert calls == expected
+
+
+def test_a_branch_without_parameters_is_given_no_gradient_that_nothing_reads():
+    pytest.importorskip("numba", reason="kernels need Numba, which is not installed")
+    from layernet.engine.compiled.kernels.structure import copy_from_columns
+    from layernet.engine.compiled.lowering.layers import lower
+    from layernet.engine.compiled.program import Program
+
+    net = Concat([SelectFeatures(0, 2), Dense(4)]).build(3, random_state=0)
+    for needs_grad_inputs, n_copies in ((False, 1), (True, 2)):
+        program = Program(net.dtype, 5, net.gradient_vector)
+        _, backward = lower(net, program, program.sample_buffer(3))
+        n_forward = len(program.instructions)
+        backward(program.sample_buffer(6), needs_grad_inputs)
+        kernels = [instruction.kernel for instruction in program.instructions[n_forward:]]
+        assert kernels.count(copy_from_columns) == n_copies

@@ -96,62 +96,94 @@ def encode_pieces_backward(control, operands, sizes):
 
 @kernel
 def embed_periodically(control, operands, sizes):
-    """Outputs of each feature x: x, and bias + weights @ cos(2 pi frequencies x + phases)."""
-    inputs, frequencies, phases, weights, bias, cosines, sines, outputs = matrices(control, operands, sizes, 8)
+    """Outputs of each feature x: x, and bias + weights @ cos(2 pi frequencies x + phases).
+
+    Cosines, sines and a copy of the inputs have a column for each sample: loops over the samples are long, and
+    those over the frequencies short.
+    """
+    (
+        inputs, frequencies, phases, weights, bias, columns, cosines, sines, sums, outputs,
+    ) = matrices(control, operands, sizes, 10)  # fmt: skip
+    n_rows = len(inputs)
     n_features, n_frequencies = frequencies.shape
     width = len(weights) // n_features
     turns_of_radian = cast_like(inputs, 0.5 / math.pi)
-    for row in range(len(inputs)):
-        for feature in range(n_features):
-            x = inputs[row, feature]
-            first = feature * n_frequencies
+    for feature in range(n_features):
+        for row in range(n_rows):
+            columns[feature, row] = inputs[row, feature]
+            outputs[row, feature * (width + 1)] = inputs[row, feature]
+        for k in range(n_frequencies):
+            angle, frequency = feature * n_frequencies + k, frequencies[feature, k]
+            phase = phases[feature, k] * turns_of_radian
+            for row in range(n_rows):
+                sine, cosine = sine_and_cosine_of_turns(columns[feature, row] * frequency + phase)
+                cosines[angle, row] = cosine
+                sines[angle, row] = sine
+        for mix in range(feature * width, (feature + 1) * width):
+            for row in range(n_rows):
+                sums[0, row] = bias[0, mix]
             for k in range(n_frequencies):
-                turns = x * frequencies[feature, k] + phases[feature, k] * turns_of_radian
-                sine, cosine = sine_and_cosine_of_turns(turns)
-                cosines[row, first + k] = cosine
-                sines[row, first + k] = sine
-            outputs[row, feature * (width + 1)] = x
-            for mix in range(feature * width, (feature + 1) * width):
-                total = bias[0, mix]
-                for k in range(n_frequencies):
-                    total += weights[mix, k] * cosines[row, first + k]
-                outputs[row, mix + feature + 1] = total
+                angle, weight = feature * n_frequencies + k, weights[mix, k]
+                for row in range(n_rows):
+                    sums[0, row] += weight * cosines[angle, row]
+            for row in range(n_rows):
+                outputs[row, mix + feature + 1] = sums[0, row]
 
 
 @kernel
 def embed_periodically_backward(control, operands, sizes):
-    """Gradients of the four parameters, summed over the rows, and of the inputs; see `PeriodicEmbedding`."""
+    """Gradients of the four parameters, summed over the rows; the sines become the gradients of the angles."""
     (
-        inputs, frequencies, weights, cosines, sines, gradient,
-        grad_frequencies, grad_phases, grad_weights, grad_bias, grad_inputs,
-    ) = matrices(control, operands, sizes, 11)  # fmt: skip
+        columns, weights, cosines, sines, sums, gradient,
+        grad_frequencies, grad_phases, grad_weights, grad_bias,
+    ) = matrices(control, operands, sizes, 10)  # fmt: skip
+    n_rows = len(gradient)
     n_features, n_frequencies = grad_frequencies.shape
     width = len(weights) // n_features
-    zero, two_pi = cast_like(inputs, 0), cast_like(inputs, 2 * math.pi)
+    zero, two_pi = cast_like(columns, 0), cast_like(columns, 2 * math.pi)
     for feature in range(n_features):
-        for k in range(n_frequencies):
-            grad_frequencies[feature, k] = zero
-            grad_phases[feature, k] = zero
-    for mix in range(len(weights)):
-        grad_bias[0, mix] = zero
-        for k in range(n_frequencies):
-            grad_weights[mix, k] = zero
-    for row in range(len(inputs)):
-        for feature in range(n_features):
-            x = inputs[row, feature] * two_pi
-            first = feature * n_frequencies
-            for mix in range(feature * width, (feature + 1) * width):
-                of_mix = gradient[row, mix + feature + 1]
-                grad_bias[0, mix] += of_mix
-                for k in range(n_frequencies):
-                    grad_weights[mix, k] += of_mix * cosines[row, first + k]
+        for e in range(width):
+            mix = feature * width + e
             total = zero
-            for k in range(n_frequencies):
-                of_angle = zero
-                for mix in range(feature * width, (feature + 1) * width):
-                    of_angle -= gradient[row, mix + feature + 1] * weights[mix, k]
-                of_angle *= sines[row, first + k]
-                grad_phases[feature, k] += of_angle
-                grad_frequencies[feature, k] += of_angle * x
-                total += of_angle * frequencies[feature, k]
-            grad_inputs[row, feature] = gradient[row, feature * (width + 1)] + two_pi * total
+            for row in range(n_rows):
+                of_mix = gradient[row, mix + feature + 1]
+                sums[1 + e, row] = of_mix
+                total += of_mix
+            grad_bias[0, mix] = total
+        for k in range(n_frequencies):
+            angle = feature * n_frequencies + k
+            for row in range(n_rows):
+                sums[0, row] = zero
+            for e in range(width):
+                mix, total = feature * width + e, zero
+                weight = weights[mix, k]
+                for row in range(n_rows):
+                    total += sums[1 + e, row] * cosines[angle, row]
+                    sums[0, row] -= weight * sums[1 + e, row]
+                grad_weights[mix, k] = total
+            total, along = zero, zero
+            for row in range(n_rows):
+                of_angle = sums[0, row] * sines[angle, row]
+                sines[angle, row] = of_angle
+                total += of_angle
+                along += of_angle * columns[feature, row]
+            grad_phases[feature, k] = total
+            grad_frequencies[feature, k] = two_pi * along
+
+
+@kernel
+def embed_periodically_grad_inputs(control, operands, sizes):
+    """grad_inputs = gradient of x + 2 pi sum_k frequency_k (gradient of angle k)."""
+    frequencies, grad_angles, sums, gradient, grad_inputs = matrices(control, operands, sizes, 5)
+    n_features, n_frequencies = frequencies.shape
+    width = gradient.shape[1] // n_features
+    for feature in range(n_features):
+        for row in range(len(gradient)):
+            sums[0, row] = cast_like(gradient, 0)
+        for k in range(n_frequencies):
+            angle, frequency = feature * n_frequencies + k, frequencies[feature, k]
+            for row in range(len(gradient)):
+                sums[0, row] += frequency * grad_angles[angle, row]
+        for row in range(len(gradient)):
+            of_angles = cast_like(gradient, 2 * math.pi) * sums[0, row]
+            grad_inputs[row, feature] = gradient[row, feature * width] + of_angles

@@ -86,11 +86,12 @@ def norm_by_averages(control, operands, sizes):
         inverse[0, unit] = cast_like(inputs, 1) / cast_like(
             inputs, math.sqrt(variance[0, unit] + constants[0, 0])
         )
-    for row in range(len(inputs)):
-        for first in range(0, inputs.shape[1], features):
+    for first in range(0, inputs.shape[1], features):
+        given, normalized = inputs[:, first : first + features], outputs[:, first : first + features]
+        for row in range(len(inputs)):
             for unit in range(features):
-                n = (inputs[row, first + unit] - mean[0, unit]) * inverse[0, unit]
-                outputs[row, first + unit] = gamma[0, unit] * n + beta[0, unit]
+                n = (given[row, unit] - mean[0, unit]) * inverse[0, unit]
+                normalized[row, unit] = gamma[0, unit] * n + beta[0, unit]
 
 
 @kernel

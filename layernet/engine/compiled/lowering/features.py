@@ -99,26 +99,42 @@ def periodic_embedding(
     layer: PeriodicEmbedding, program: Program, inputs: np.ndarray
 ) -> tuple[np.ndarray, EmitBackward]:
     """Compute the cosines and their mixes; the backward pass reads the cosines and the sines."""
-    n_angles = layer.frequencies.size
-    cosines, sines = program.sample_buffer(n_angles), program.sample_buffer(n_angles)
+    n_rows, n_features = program.rows_per_worker, inputs.shape[1]
+    columns, cosines, sines = (
+        program.zeros(n_columns, n_rows)
+        for n_columns in (n_features, layer.frequencies.size, layer.frequencies.size)
+    )
+    sums = program.zeros(1 + layer.width, n_rows)
     outputs = program.sample_buffer(layer.output_shape[0])
     frequencies, phases, weights, bias = (
         program.as_matrix(values) for values in (layer.frequencies, layer.phases, layer.weights, layer.bias)
     )
     program.emit(
-        features.embed_periodically, inputs, frequencies, phases, weights, bias, cosines, sines, outputs
-    )
+        features.embed_periodically,
+        inputs, frequencies, phases, weights, bias, columns, cosines, sines, sums, outputs,
+    )  # fmt: skip
 
     def backward(grad_output: np.ndarray, needs_grad_inputs: bool) -> np.ndarray | None:
-        grad_inputs = program.sample_buffer(inputs.shape[1])
         gradients = (
             program.gradient(values)
             for values in (layer.grad_frequencies, layer.grad_phases, layer.grad_weights, layer.grad_bias)
         )
         program.emit(
-            features.embed_periodically_backward, inputs, frequencies, weights, cosines, sines, grad_output,
-            *gradients, grad_inputs,
-        )  # fmt: skip
+            features.embed_periodically_backward,
+            columns,
+            weights,
+            cosines,
+            sines,
+            sums,
+            grad_output,
+            *gradients,
+        )
+        if not needs_grad_inputs:
+            return None
+        grad_inputs = program.sample_buffer(n_features)
+        program.emit(
+            features.embed_periodically_grad_inputs, frequencies, sines, sums, grad_output, grad_inputs
+        )
         return grad_inputs
 
     return outputs, backward

@@ -340,8 +340,10 @@ def concat(layer: Concat, program: Program, inputs: np.ndarray) -> tuple[np.ndar
 
     def backward(grad_output: np.ndarray, needs_grad_inputs: bool) -> np.ndarray | None:
         total = program.sample_buffer(inputs.shape[1]) if needs_grad_inputs else None
-        branches = zip(widths, first_columns, backwards, strict=True)
-        for index, (width, first_column, backward_of_layer) in enumerate(branches):
+        branches = zip(layer.layers, widths, first_columns, backwards, strict=True)
+        for index, (inner, width, first_column, backward_of_layer) in enumerate(branches):
+            if not needs_grad_inputs and not inner.has_parameters:
+                continue
             part = program.sample_buffer(width)
             program.emit(structure.copy_from_columns, part, grad_output, first_column)
             grad_inputs = backward_of_layer(part, needs_grad_inputs)
