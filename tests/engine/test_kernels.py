@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy import special
 from test_equivalence import ACTIVATIONS, LOSSES
 
 from layernet import BatchNorm, Dense, Dropout, LayerNorm, LogSoftmax, RMSNorm, Softmax
@@ -12,7 +13,7 @@ pytest.importorskip("numba", reason="kernels need Numba, which is not installed"
 
 from engine.comparing import filled, passes_by_kernels, run
 
-from layernet.engine.compiled.intrinsics import GRADIENT_NOT_FINITE, LOSS_NOT_FINITE, vectors
+from layernet.engine.compiled.intrinsics import GRADIENT_NOT_FINITE, LOSS_NOT_FINITE, inline, vectors
 from layernet.engine.compiled.kernel import Kernel
 from layernet.engine.compiled.kernels import elementary, losses, optimizers, products
 from layernet.engine.compiled.lowering.losses import emit_loss
@@ -43,6 +44,21 @@ def softplus(x):
     return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
 
 
+def normal_tail(x):
+    """The normal distribution function at -x; erfc alone would enlarge the rounding error of its argument."""
+    return np.exp(-x * x / 2) * special.erfcx((x * np.sqrt(np.longdouble(0.5))).astype(float)) / 2
+
+
+@inline
+def bell(x):
+    return elementary.bell_and_tail(x)[0]
+
+
+@inline
+def tail(x):
+    return elementary.bell_and_tail(x)[1]
+
+
 # What each is in NumPy, the range of its arguments, and how many units in the last place it may be wrong.
 FUNCTIONS = {
     elementary.exponential: (np.exp, -800, 800, 2),
@@ -51,6 +67,8 @@ FUNCTIONS = {
     elementary.logistic: (lambda x: 1 / (1 + np.exp(-x)), -800, 800, 4),
     elementary.softplus: (softplus, -800, 800, 4),
     elementary.logarithm_of_one_plus: (np.log1p, 0, 1, 4),
+    bell: (lambda x: np.exp(-x * x / 2), 0, 800, 4),
+    tail: (normal_tail, 0, 800, 12),
 }
 KERNELS = {function: of_each_entry(function) for function in FUNCTIONS}
 

@@ -17,13 +17,11 @@ pytestmark = pytest.mark.skipif(
     reason="LLVM may find scalar loops faster on other processors",
 )
 DTYPES = [np.float32, np.float64]
-CALLS_C = (activations.gelu.forward,)  # erfc of C's library, for one number at a time
 OF_ACTIVATIONS = [
     kernel
     for kernels in vars(activations).values()
     if isinstance(kernels, ActivationKernels)
     for kernel in (kernels.forward, kernels.backward)
-    if kernel not in CALLS_C
 ]
 OF_LOSSES = [
     losses.squared, losses.huber_term, losses.quantile_term, losses.poisson_term,

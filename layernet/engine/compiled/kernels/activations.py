@@ -15,6 +15,7 @@ from typing import NamedTuple
 from layernet.engine.compiled.intrinsics import IN_ORDER, cast_like, inline, matrices
 from layernet.engine.compiled.kernel import Kernel, kernel
 from layernet.engine.compiled.kernels.elementary import (
+    bell_and_tail,
     exponential,
     exponential_minus_one,
     hyperbolic_tangent,
@@ -184,9 +185,9 @@ def mish_and_slope(x, c):
 @inline(fastmath=IN_ORDER)
 def gelu_and_slope(x, c):
     """Value x P and slope P + x p, where P is the normal distribution function at x, and p its density."""
-    below = cast_like(x, 0.5) * cast_like(x, math.erfc(-cast_like(x, math.sqrt(0.5)) * x))
-    near = cast_like(x, 50) if x > cast_like(x, 50) else (cast_like(x, -50) if x < cast_like(x, -50) else x)
-    density = cast_like(x, 1 / math.sqrt(2 * math.pi)) * exponential(cast_like(x, -0.5) * near * near)
+    bell, tail = bell_and_tail(abs(x))
+    below = cast_like(x, 1) - tail if x > cast_like(x, 0) else tail
+    density = cast_like(x, 1 / math.sqrt(2 * math.pi)) * bell
     return x * below, below + x * density
 
 
