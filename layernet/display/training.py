@@ -78,15 +78,31 @@ def training_svg(history: History) -> str | None:
     names = " (solid) and ".join(lines) + (" (dashed)" if len(lines) > 1 else "")
     scale = ", logarithmic" if is_positive(lines) else ""
     drawing = curves(lines, history["epoch"], f"Losses over the epochs. {description_of(lines)}", scale != "")
+    return as_document(drawing, names + scale)
+
+
+def as_document(drawing: str, caption: str) -> str:
+    """Return curves as an SVG document of its own, with a caption below.
+
+    Parameters
+    ----------
+    drawing : str
+        Of `curves`.
+    caption : str
+
+    Returns
+    -------
+    str
+    """
     opening, _, rest = drawing.partition(">")
-    caption = f'<text x="{WIDTH / 2}" y="{HEIGHT + 16}" text-anchor="middle">{names}{scale}</text>'
+    text = f'<text x="{WIDTH / 2}" y="{HEIGHT + 16}" text-anchor="middle">{caption}</text>'
     box = f'viewBox="0 0 {WIDTH} {HEIGHT}"'
     opening = opening.replace(
         box,
         f'xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT + 26}" '
         f'viewBox="0 0 {WIDTH} {HEIGHT + 26}"',
     )
-    return f"{opening}>{OWN_STYLE}{rest.removesuffix('</svg>')}{caption}</svg>"
+    return f"{opening}>{OWN_STYLE}{rest.removesuffix('</svg>')}{text}</svg>"
 
 
 def losses_over_epochs(history: History) -> dict[str, list[float]]:

@@ -24,6 +24,8 @@ from layernet import (
     Reshape,
     Residual,
     Sequential,
+    TabularClassifier,
+    TabularRegressor,
     Tanh,
     computation_graph,
     diagnose,
@@ -55,6 +57,17 @@ def fitted(estimator):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return estimator.fit(*load_iris(return_X_y=True))._repr_html_()
+
+
+def of_tables(estimator):
+    """How an estimator for tables shows itself, with columns of each kind and a long name."""
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    X = X.assign(
+        kind=np.where(y > 1, "one", "two"),
+        sold=np.datetime64("2024-01-01") + np.arange(len(y)).astype("timedelta64[D]"),
+        empty=np.nan,
+    ).rename(columns={"kind": "kind of the flower as the collector has noted it down in the field"})
+    return estimator.fit(X, y)
 
 
 @functools.cache
@@ -104,6 +117,10 @@ REPRESENTATIONS = {
     "history of nothing": lambda: History()._repr_html_(),
     "estimator": lambda: fitted(MLPClassifier((7,), max_iter=30, early_stopping=True, random_state=0)),
     "estimator of a network": lambda: fitted(NetworkClassifier(network()[3:], max_iter=9, random_state=0)),
+    "estimator for tables": lambda: of_tables(TabularClassifier("best", cv=3, random_state=0))._repr_html_(),
+    "report of a table": lambda: of_tables(
+        TabularRegressor("fast", time_limit=1e-3, random_state=0)
+    ).report_._repr_html_(),
     "graph": lambda: lecture_graph(target=1)._repr_html_(),
     "graph, large": lambda: large_graph()._repr_html_(),
     "graph, layer by layer": lambda: computation_graph(network(), [[0.5, 1.0], [2.0, -1.0]])._repr_html_(),

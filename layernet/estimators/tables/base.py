@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -14,19 +17,29 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, _check_y, check_consistent_length, check_is_fitted
 
 from layernet.engine.choice import ENGINES, check_engine
+from layernet.engine.threads import only_one_thread
+from layernet.estimators.numeric_data import NotNumericError, require_numbers
 from layernet.estimators.samples import as_dense_targets, refuse_ragged_labels
 from layernet.estimators.tables.budget import TimeLimit
+from layernet.estimators.tables.columns import MISSING_CLASSES, WHO
 from layernet.estimators.tables.encoder import TableEncoder
 from layernet.estimators.tables.ensemble import Ensemble, train_members
 from layernet.estimators.tables.equal_rows import find_distinct_rows
-from layernet.estimators.tables.folds import Fold, make_folds
+from layernet.estimators.tables.folds import (
+    Fold,
+    folds_of_distinct_rows,
+    given_folds,
+    keys_of_folds,
+    random_folds,
+)
 from layernet.estimators.tables.importance import HeldOutSample
 from layernet.estimators.tables.links import Link
-from layernet.estimators.tables.member import EncodedTable
+from layernet.estimators.tables.member import EncodedTable, Member
 from layernet.estimators.tables.progress import progress_of
 from layernet.estimators.tables.recipe import PRESETS, choose_recipe
 from layernet.estimators.tables.report import ComponentReport, FitReport, NetworkReport
 from layernet.estimators.targets import Targets
+from layernet.losses.loss import bounded
 from layernet.training.callback import Callback, as_callbacks
 
 
@@ -109,9 +122,10 @@ class TabularEstimator(CallbackSupportMixin, BaseEstimator):
         context = self._init_callback_context(max_subtasks=None)
         before = dict(vars(self))
         try:
-            context.call_on_fit_task_begin(estimator=self, X=X, y=y)
             self._fit(X, y, sample_weight, groups, start, context)
-            context.call_on_fit_task_end(estimator=self, X=X, y=y)
+            context.call_on_fit_task_end(
+                estimator=self, X=X, y=y, reconstruction_attributes=lambda: {"ensemble_": self.ensemble_}
+            )
         except BaseException:
             vars(self).clear()
             vars(self).update(before)
@@ -123,11 +137,15 @@ class TabularEstimator(CallbackSupportMixin, BaseEstimator):
         check_engine(self.engine)
         callbacks = as_callbacks(self.callbacks)
         who = type(self).__name__
-        y = self._checked_y(y)
+        y_given, y = y, self._checked_y(y)
+        if getattr(X, "ndim", 2) == 2 and hasattr(X, "shape"):
+            check_consistent_length(X, y, sample_weight, groups)
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
-        self.encoder_ = TableEncoder(self.categories).fit(X, sample_weight=sample_weight)
-        inputs = self.encoder_.transform(X)
+            sample_weight = bounded(sample_weight)[0]
+        with errors_of(who):
+            self.encoder_ = TableEncoder(self.categories).fit(X, sample_weight=sample_weight)
+            inputs = self.encoder_.transform(X)
         check_consistent_length(inputs, y, groups)
         self.n_features_in_ = self.encoder_.n_features_in_
         vars(self).pop("feature_names_in_", None)
@@ -135,13 +153,19 @@ class TabularEstimator(CallbackSupportMixin, BaseEstimator):
             self.feature_names_in_ = self.encoder_.feature_names_in_
         self._targets = self._make_targets(y)
         weights = self._targets.sample_weights(y, sample_weight)
-        self._targets.fit_scale(y, weights)
-        targets = self._targets.encode(y, np.dtype(np.float32))
-        inverse = None
-        if self.cv is None and groups is None:
-            distinct = find_distinct_rows(inputs, targets, weights)
-            inputs, targets, weights = inputs[distinct.rows], targets[distinct.rows], distinct.weights
-            inverse = distinct.inverse
+        folds: list[Fold] | None = None
+        keys = None if groups is None else np.unique(groups, return_inverse=True)[1]
+        is_random = self.cv is None or isinstance(self.cv, Integral)
+        if not is_random:
+            folds = given_folds(self.cv, X, y, groups, who)
+            keys = keys_of_folds(folds, len(y))
+        # The scale of the targets is computed from the distinct rows, in their order: sums in another order
+        # would have other last digits.
+        numbers = y if self._y_is_numeric else self._targets.encode(y, np.dtype(np.float32))
+        distinct = find_distinct_rows(inputs, numbers, weights, keys)
+        inputs, labels, weights = inputs[distinct.rows], y[distinct.rows], distinct.weights
+        self._targets.fit_scale(labels, weights)
+        targets = self._targets.encode(labels, np.dtype(np.float32))
         layout, has_classes = self.encoder_.layout_, not self._y_is_numeric
         table = EncodedTable(
             inputs, layout, targets, weights, self._targets.loss, self._targets.n_outputs, has_classes
@@ -151,12 +175,23 @@ class TabularEstimator(CallbackSupportMixin, BaseEstimator):
         # Train a network for each fold and representation.
         recipe = choose_recipe(self.preset, len(inputs), layout.n_numbers, has_classes)
         seed = int(check_random_state(self.random_state).randint(2**31))
-        is_stratified = has_classes and targets.ndim == 1
-        folds = make_folds(self.cv, recipe.n_folds, inputs, targets, groups, is_stratified, seed, who)
+        if folds is None:
+            is_stratified = has_classes and targets.ndim == 1
+            keys = None if keys is None else keys[distinct.rows]
+            folds = random_folds(self.cv, recipe.n_folds, labels, keys, is_stratified, seed, who)
+        else:
+            folds = folds_of_distinct_rows(folds, distinct.inverse, self.cv, who)
+        if recipe.n_trained_folds > 1:
+            recipe = replace(recipe, n_trained_folds=len(folds))
         limit = TimeLimit(self.time_limit, start)
-        recipe, folds = limit.reduced(recipe, table, folds, self.n_jobs)
+        recipe, folds = limit.reduced(recipe, table, folds, self.n_jobs, self.engine)
         n_networks = len(recipe.representations) * min(recipe.n_trained_folds, len(folds))
-        with progress_of(n_networks, context, self.verbose) as on_member:
+        link = self._make_link(targets)
+
+        def fitted_attributes(members: list[Member]) -> dict[str, Any]:
+            return {"ensemble_": Ensemble(table, link, folds, members, with_linear=False)}
+
+        with progress_of(n_networks, self.verbose, self, context, X, y_given, fitted_attributes) as on_member:
             members = train_members(
                 table,
                 recipe,
@@ -174,25 +209,37 @@ class TabularEstimator(CallbackSupportMixin, BaseEstimator):
 
         # Mix them with a linear model.
         has_linear = self._takes_linear(targets) and not limit.is_over()
-        self.ensemble_ = Ensemble(table, self._make_link(targets), folds, members, has_linear)
+        with only_one_thread():  # sums over rows have the same last digits in every process
+            self.ensemble_ = Ensemble(table, link, folds, members, has_linear)
         out_of_fold = self.ensemble_.out_of_fold
-        if inverse is not None:
-            out_of_fold = np.where(inverse[:, None] >= 0, out_of_fold[inverse], np.nan)
+        out_of_fold = np.where(distinct.inverse[:, None] >= 0, out_of_fold[distinct.inverse], np.nan)
         self._keep_out_of_fold(out_of_fold, y, sample_weight)
         self._keep_residuals(table)
-        self._sample = HeldOutSample(table, folds[: recipe.n_trained_folds], seed)
+        self._sample = HeldOutSample(table, folds, self.ensemble_, seed)
         self._importances: np.ndarray | None = None
         seconds["mixture"] = time.monotonic() - start - sum(seconds.values())
         self.report_ = self._make_report(len(y), table, folds, seconds, limit.left_out)
 
     def _checked_y(self, y: Any) -> np.ndarray:
+        who = type(self).__name__
         refuse_ragged_labels(y)
         if y is None:
-            raise ValueError(
-                f"This {type(self).__name__} estimator requires y to be passed, but the target y is None."
-            )
+            raise ValueError(f"This {who} estimator requires y to be passed, but the target y is None.")
+        if self._y_is_numeric:
+            try:
+                y = require_numbers(y, "y")
+            except NotNumericError as error:
+                raise NotNumericError(f"{who}: {error} For labels, use TabularClassifier.") from None
+        entries = np.asarray(y)
+        if entries.dtype == object and entries.ndim and len(entries):
+            is_missing = [type(each).__name__ in MISSING_CLASSES or each != each for each in entries.ravel()]
+            if any(is_missing):
+                raise ValueError(
+                    f"{who}: Input y contains NaN or None: {sum(is_missing)} missing values, the first in row "
+                    f"{is_missing.index(True) // (entries.size // len(entries))}. Drop these rows."
+                )
         y = _check_y(y, multi_output=True, y_numeric=self._y_is_numeric, estimator=self)
-        return as_dense_targets(y, type(self).__name__, accept_sparse=not self._y_is_numeric)
+        return as_dense_targets(y, who, accept_sparse=not self._y_is_numeric)
 
     def _keep_out_of_fold(self, predictions: np.ndarray, y: np.ndarray, sample_weight: Any) -> None:
         """Store `oof_predictions_` and `oof_score_`."""
@@ -204,7 +251,11 @@ class TabularEstimator(CallbackSupportMixin, BaseEstimator):
     def _predictions(self, X: Any) -> np.ndarray:
         """Return the mixture's predictions, before they are decoded."""
         check_is_fitted(self)
-        return self.ensemble_.predict(self.encoder_.transform(X))
+        return self.ensemble_.predict(self._encoded(X))
+
+    def _encoded(self, X: Any) -> np.ndarray:
+        with errors_of(type(self).__name__):
+            return self.encoder_.transform(X)
 
     def _make_report(
         self,
@@ -261,6 +312,13 @@ class TabularEstimator(CallbackSupportMixin, BaseEstimator):
         parameters = super()._html_repr()
         return parameters + self.report_._repr_html_() if self.__sklearn_is_fitted__() else parameters
 
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, str]:
+        bundle = super()._repr_mimebundle_(**kwargs)
+        if "text/html" in bundle and self.__sklearn_is_fitted__():
+            svg = self.report_.svg()
+            bundle |= {"image/svg+xml": svg} if svg else {}
+        return bundle
+
     def __sklearn_is_fitted__(self) -> bool:
         return "ensemble_" in vars(self)
 
@@ -271,3 +329,13 @@ class TabularEstimator(CallbackSupportMixin, BaseEstimator):
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         return tags
+
+
+@contextmanager
+def errors_of(who: str) -> Iterator[None]:
+    """Let errors of the encoder name the estimator that the user has called."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        error.args = tuple(each.replace(WHO, who) if isinstance(each, str) else each for each in error.args)
+        raise

@@ -15,8 +15,12 @@ from layernet.estimators.tables.folds import Fold
 from layernet.estimators.tables.member import EncodedTable, train_member
 from layernet.estimators.tables.recipe import Recipe
 
-# Epochs are measured on at most so many rows.
-N_ROWS_OF_TRIAL = 20_000
+# An epoch is measured on more and more rows, until it takes this share of the limit or has the last number of
+# rows.
+SHARE_OF_TRIAL = 0.02
+FIRST_ROWS_OF_TRIAL, MOST_ROWS_OF_TRIAL = 1000, 20_000
+# For so many epochs kernels are worth their loading, as they are for the networks. The trial ends after one.
+EPOCHS_OF_TRIAL = 10_000
 # Share of the limit that networks may take; the rest is for the mixture.
 SHARE_OF_NETWORKS = 0.9
 # Fewer epochs than the first are worth it before folds are left out, fewer than the second before rows are.
@@ -51,7 +55,7 @@ class TimeLimit:
         return self.end_of_networks is not None and time.monotonic() > self.end_of_networks
 
     def reduced(
-        self, recipe: Recipe, table: EncodedTable, folds: list[Fold], n_jobs: int | None
+        self, recipe: Recipe, table: EncodedTable, folds: list[Fold], n_jobs: int | None, engine: str
     ) -> tuple[Recipe, list[Fold]]:
         """Return a recipe and folds whose networks take no longer than the time that is left.
 
@@ -63,16 +67,17 @@ class TimeLimit:
         table : EncodedTable
         folds : list of Fold
         n_jobs : int or None
+        engine : {"auto", "compiled", "formulas"}
 
         Returns
         -------
         recipe : Recipe
         folds : list of Fold
-            With fewer training rows if not even one short training fits.
+            With fewer rows if not even one short training for each job fits.
         """
         if self.end_of_networks is None:
             return recipe, folds
-        seconds_per_row = self._measure(recipe, table, folds[0])
+        seconds_per_row = self._measure(recipe, table, folds[0], engine)
         left = self.end_of_networks - time.monotonic()
         n_workers = joblib.effective_n_jobs(n_jobs)
         n_rows = max(len(fold.training_rows) for fold in folds)
@@ -90,7 +95,7 @@ class TimeLimit:
         before = recipe = replace(recipe, n_trained_folds=min(recipe.n_trained_folds, len(folds)))
         reduce_while(lambda r: len(r.representations) > 1, representations=lambda r: r.representations[-1:])
         reduce_while(lambda r: r.n_epochs > FEW_EPOCHS, n_epochs=lambda r: fewer(r.n_epochs, FEW_EPOCHS))
-        reduce_while(lambda r: r.n_trained_folds > 1, n_trained_folds=lambda r: r.n_trained_folds - 1)
+        reduce_while(lambda r: r.n_trained_folds > n_workers, n_trained_folds=lambda r: r.n_trained_folds - 1)
         reduce_while(lambda r: r.n_epochs > FEWEST_EPOCHS, n_epochs=lambda r: fewer(r.n_epochs, FEWEST_EPOCHS))
         self._note(before, recipe)
         if not fits(recipe):
@@ -98,20 +103,40 @@ class TimeLimit:
             n_kept = max(2 * recipe.batch_size, int(n_rows * max(share, 0.0)))
             if n_kept < n_rows:
                 random = np.random.default_rng(0)
-                folds = [Fold(random.permutation(training)[:n_kept], held_out) for training, held_out in folds]
+                share = n_kept / n_rows
+                folds = [
+                    Fold(*(random.permutation(rows)[: math.ceil(share * len(rows))] for rows in fold))
+                    for fold in folds
+                ]
                 self.left_out.append(f"Each network is trained on {n_kept} of {n_rows} rows.")
         return recipe, folds
 
-    def _measure(self, recipe: Recipe, table: EncodedTable, fold: Fold) -> float:
-        """Return the seconds that an epoch takes for each row, measured by two epochs of some rows."""
-        rows = fold.training_rows[:N_ROWS_OF_TRIAL]
-        held_out = fold.held_out_rows[: max(1, len(rows) * len(fold.held_out_rows) // len(fold.training_rows))]
-        trial = replace(recipe, n_epochs=2)
-        seed = np.random.SeedSequence(0)
-        train_member(table, trial, recipe.representations[-1], 0, rows, held_out, seed)  # loads kernels
-        start = time.monotonic()
-        train_member(table, trial, recipe.representations[-1], 0, rows, held_out, seed)
-        return (time.monotonic() - start) / 2 / len(rows)
+    def _measure(self, recipe: Recipe, table: EncodedTable, fold: Fold, engine: str) -> float:
+        """Return the seconds that an epoch takes for each training row, with the held-out rows' share of it."""
+        trial = replace(recipe, n_epochs=EPOCHS_OF_TRIAL)
+        n_rows, has_kernels = FIRST_ROWS_OF_TRIAL, False
+        while True:
+            rows = fold.training_rows[:n_rows]
+            n_held_out = math.ceil(len(rows) / len(fold.training_rows) * len(fold.held_out_rows))
+            start = time.monotonic()
+            train_member(
+                table,
+                trial,
+                recipe.representations[-1],
+                0,
+                rows,
+                fold.held_out_rows[:n_held_out],
+                np.random.SeedSequence(0),
+                engine=engine,
+                deadline=start,
+            )
+            seconds = time.monotonic() - start
+            if has_kernels:
+                is_long = self.seconds is not None and seconds > SHARE_OF_TRIAL * self.seconds
+                if is_long or len(rows) < n_rows or n_rows == MOST_ROWS_OF_TRIAL:
+                    return seconds / len(rows)
+                n_rows = min(4 * n_rows, MOST_ROWS_OF_TRIAL)
+            has_kernels = True  # the first trial has loaded them
 
     def _note(self, before: Recipe, after: Recipe) -> None:
         """Add what was reduced to `left_out`."""

@@ -125,12 +125,13 @@ class Ensemble:
     def loss_of_fold(
         self, fold: int, inputs: np.ndarray, targets: np.ndarray, weights: np.ndarray | None
     ) -> float:
-        """Return the mean loss of the networks that were not trained on a fold, for encoded rows.
+        """Return the mean loss of the networks that were not trained on a fold, and of the linear model.
 
         Parameters
         ----------
         fold : int
         inputs : ndarray of shape (n_rows, n_columns)
+            Encoded rows.
         targets : ndarray of shape (n_rows, ...)
         weights : ndarray of shape (n_rows,) or None
 
@@ -139,6 +140,9 @@ class Ensemble:
         float
         """
         shares, predictions = [], []
+        if self.linear is not None:
+            shares.append(self.linear_weight)
+            predictions.append(self.linear.predictions(inputs))
         for component in self.components:
             members = [member for member in component.members if member.fold == fold]
             if members and component.weight:
@@ -180,7 +184,7 @@ def train_members(
     callbacks: Sequence[Callback] = (),
     engine: str = "auto",
     deadline: float | None = None,
-    on_member: Callable[[Member], None] = lambda member: None,
+    on_member: Callable[[Member], bool] = lambda member: False,
 ) -> list[Member]:
     """Train a network for each representation and fold.
 
@@ -201,7 +205,7 @@ def train_members(
         Value of `time.monotonic()` at which networks stop training; those that have not begun by then are left
         out, but for the first.
     on_member : callable
-        Called with each network in turn.
+        Called with each network in turn. The networks after it are left out if it returns True.
 
     Returns
     -------
@@ -213,15 +217,17 @@ def train_members(
         for index in range(min(recipe.n_trained_folds, len(folds)))
     ]
     seeds = np.random.SeedSequence(seed).spawn(len(tasks))
-    members = []
+    members: list[Member] = []
+    is_stopped = False
     with joblib.Parallel(n_jobs, prefer="threads", return_as="generator", pre_dispatch="n_jobs") as parallel:
         for member in parallel(
             joblib.delayed(train_member)(
                 table, recipe, name, index, *folds[index], own_seed, callbacks, engine, deadline
             )
             for (name, index), own_seed in zip(tasks, seeds, strict=True)
-            if deadline is None or (name, index) == tasks[0] or time.monotonic() < deadline
+            if not is_stopped and (deadline is None or (name, index) == tasks[0] or time.monotonic() < deadline)
         ):
-            members.append(member)
-            on_member(member)
+            if not is_stopped:  # other jobs may have begun by then
+                members.append(member)
+                is_stopped = on_member(member)
     return members

@@ -27,7 +27,9 @@ class DistinctRows(NamedTuple):
     inverse: np.ndarray
 
 
-def find_distinct_rows(inputs: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> DistinctRows:
+def find_distinct_rows(
+    inputs: np.ndarray, targets: np.ndarray, weights: np.ndarray | None, keys: np.ndarray | None = None
+) -> DistinctRows:
     """Merge equal rows, leave out rows of weight 0, and sort the rest.
 
     So a row with weight 2 is the same as two equal rows, and the order of the rows does not matter. No network
@@ -38,6 +40,8 @@ def find_distinct_rows(inputs: np.ndarray, targets: np.ndarray, weights: np.ndar
     inputs : ndarray of shape (n_rows, n_columns)
     targets : ndarray of shape (n_rows,) or (n_rows, n_outputs)
     weights : ndarray of shape (n_rows,) or None
+    keys : ndarray of int, of shape (n_rows,), default=None
+        Only rows with the same key are merged.
 
     Returns
     -------
@@ -52,12 +56,16 @@ def find_distinct_rows(inputs: np.ndarray, targets: np.ndarray, weights: np.ndar
     """
     targets = targets.reshape(len(targets), -1).astype(np.float64)
     hashes = hash_rows_64(inputs) ^ (hash_rows_64(targets) * np.uint64(0xD6E8FEB86659FD93))
+    if keys is not None:
+        hashes ^= keys.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     used = np.arange(len(inputs)) if weights is None else np.flatnonzero(weights)
     order = used[np.argsort(hashes[used], kind="stable")]
     is_new = np.ones(len(order), bool)
     repeats = 1 + np.flatnonzero(hashes[order[1:]] == hashes[order[:-1]])
     this, before = order[repeats], order[repeats - 1]
     is_equal = (inputs[this] == inputs[before]).all(axis=1) & (targets[this] == targets[before]).all(axis=1)
+    if keys is not None:
+        is_equal &= keys[this] == keys[before]
     is_new[repeats[is_equal]] = False
     position = np.cumsum(is_new) - 1
     inverse = np.full(len(inputs), -1)

@@ -21,17 +21,19 @@ class HeldOutSample:
     ----------
     table : EncodedTable
     folds : sequence of Fold
-        Those that networks were trained on.
+    ensemble : Ensemble
+        Only folds that its networks were not trained on are used.
     seed : int
     """
 
-    def __init__(self, table: EncodedTable, folds: Sequence[Fold], seed: int) -> None:
-        self.random = np.random.default_rng(seed)
-        n_of_fold = -(-N_ROWS // len(folds))
-        self.rows_of_folds = []
-        for fold in folds:
-            rows = self.random.permutation(fold.held_out_rows)[:n_of_fold]
-            self.rows_of_folds.append((table.inputs[rows], table.targets[rows], table.weights_of(rows)))
+    def __init__(self, table: EncodedTable, folds: Sequence[Fold], ensemble: Ensemble, seed: int) -> None:
+        random = np.random.default_rng(seed)
+        used = sorted({member.fold for each in ensemble.components for member in each.members})
+        n_of_fold = -(-N_ROWS // len(used))
+        self.rows_of_folds = {}
+        for fold in used:
+            rows = random.permutation(folds[fold].held_out_rows)[:n_of_fold]
+            self.rows_of_folds[fold] = (table.inputs[rows], table.targets[rows], table.weights_of(rows))
 
     def importances(self, ensemble: Ensemble, outputs_of_columns: Sequence[np.ndarray]) -> np.ndarray:
         """Return how much the loss increases if the values of a column are permuted.
@@ -49,15 +51,15 @@ class HeldOutSample:
         """
         random = np.random.default_rng(0)
         increases = np.zeros(len(outputs_of_columns))
-        for index, (inputs, targets, weights) in enumerate(self.rows_of_folds):
-            before = ensemble.loss_of_fold(index, inputs, targets, weights)
+        for fold, (inputs, targets, weights) in self.rows_of_folds.items():
+            before = ensemble.loss_of_fold(fold, inputs, targets, weights)
             for column, outputs in enumerate(outputs_of_columns):
                 if not len(outputs):
                     continue
                 for _ in range(N_PERMUTATIONS):
                     changed = inputs.copy()
                     changed[:, outputs] = inputs[random.permutation(len(inputs))][:, outputs]
-                    increase = ensemble.loss_of_fold(index, changed, targets, weights) - before
+                    increase = ensemble.loss_of_fold(fold, changed, targets, weights) - before
                     increases[column] += increase * len(inputs)
         increases = np.maximum(increases, 0)
         total = increases.sum()

@@ -50,7 +50,8 @@ class LinearModel:
             return self.model.predict(inputs).reshape(len(inputs), self.n_outputs)
         probabilities = np.zeros((len(inputs), self.n_outputs))
         probabilities[:, self.model.classes_] = self.model.predict_proba(inputs)
-        return probabilities
+        # They have the inputs' type, in which sums are 1 to fewer digits than metrics ask for.
+        return probabilities / probabilities.sum(axis=1, keepdims=True)
 
 
 def out_of_fold_predictions(

@@ -30,7 +30,7 @@ class Link:
         raise NotImplementedError
 
     def losses(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
-        """Return the loss of each row's predictions."""
+        """Return the loss of each row's predictions, of shape (n_rows,)."""
         raise NotImplementedError
 
     def mean_loss(self, predictions: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> float:

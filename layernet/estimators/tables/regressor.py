@@ -24,6 +24,88 @@ from layernet.losses.deviance import HalfSquaredError
 class TabularRegressor(RegressorMixin, MultiOutputMixin, TabularEstimator):
     """Regressor for tables with columns of any type, which needs no scaling, encoding or tuning.
 
+    An ensemble of small networks, each trained on all folds but one, is mixed with a ridge regression by the
+    loss of out-of-fold predictions.
+
+    Parameters
+    ----------
+    preset : {"best", "balanced", "fast"}, default="best"
+        "best": every representation of numbers is trained on every fold. "balanced": one representation.
+        "fast": one network.
+    loss : str or Loss, default="squared_error"
+        "squared_error", "absolute_error", "huber", "quantile" (the median), "poisson" (for counts), or a loss
+        object: `QuantileLoss(0.9)` predicts the number below which nine tenths lie.
+    categories : sequence of names or of int, default=None
+        Columns that are categories although their type is another, such as numbers of postal codes.
+    cv : int, splitter, iterable or None, default=None
+        Folds: each network is trained on the rows outside of a fold, and judged by those of the fold. None and
+        an int split at random. A splitter of scikit-learn gets X, y and `groups`; an iterable gives pairs of
+        training rows and held-out rows. Each of its folds is trained, with "fast" only that with the most
+        training rows. For rows in the order of time, `TimeSeriesSplit(5)` holds out later rows than those
+        trained on.
+    time_limit : float or None, default=None
+        Seconds that a fit may take. Networks, epochs and training rows that do not fit into them are left out,
+        and `report_.left_out` says which. Results then depend on the speed of the machine.
+    n_jobs : int or None, default=-1
+        Networks trained at a time, as in joblib; -1 for all cores. Threads, unless `joblib.parallel_config`
+        asks for processes. The results are the same to the last bit.
+    callbacks : sequence of Callback, default=()
+        Callbacks of this package. Each network gets copies. `set_callbacks` takes those of scikit-learn, for
+        which each network is a task.
+    engine : {"auto", "compiled", "formulas"}, default="auto"
+        As in `MLPRegressor`.
+    random_state : int, numpy.random.RandomState or None, default=None
+        Seed or source of random numbers for folds, initial parameters and the order of the rows.
+    verbose : bool, default=False
+        Whether to show a progress bar.
+
+    Attributes
+    ----------
+    oof_predictions_ : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Predictions for each training row, by networks that were not trained on it. NaN where there are none:
+        for rows of weight 0, and for rows in no fold (with "fast", in no fold but the first).
+    oof_score_ : float
+        R2, as by `score`, of `oof_predictions_`: an estimate of the score for new rows.
+    report_ : FitReport
+        Columns and their kinds, networks and their learning curves, weights of the mixture, times, what a time
+        limit left out.
+    feature_importances_ : ndarray of shape (n_features_in_,)
+        Increase of the out-of-fold loss if the values of a column are permuted, with sum 1. Computed when first
+        read.
+    ensemble_ : Ensemble
+        The networks, and the linear model.
+    encoder_ : TableEncoder
+        Its `columns_` tell the kind of each column, the reason, and its encoding.
+    n_features_in_ : int
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Only where X has column names that are strings. In predictions, columns are found by their names.
+
+    Raises
+    ------
+    ValueError, TypeError
+        By all methods, if an argument is not valid; an earlier fit stays usable.
+
+    Notes
+    -----
+    The table is encoded by `TableEncoder`: scaled numbers, one-hot or embedded categories, parts of dates,
+    flags of missing values. A network embeds numbers by learned cosines (`PeriodicEmbedding`) and, in a second
+    representation, also by piecewise linear pieces; a factor for each feature and three hidden layers follow.
+    Adam with a cyclic learning rate trains it, and the epoch that is best for the held-out fold is kept.
+    Targets are standardized, except for "poisson"; the losses in `report_` are those of standardized targets.
+    Predictions are averaged over the networks, and limited to the range of the training targets. One network
+    predicts all outputs. The ridge regression is only for the squared error.
+
+    Equal rows that are in the same folds or groups are merged into one row with the sum of their weights. So a
+    weight of 2 counts as two equal rows, and random folds never hold out a row whose equal is trained on.
+
+    There is no warm start and no `partial_fit`: scales, folds and epochs are chosen from all rows.
+
+    References
+    ----------
+    Holzmüller, Grinsztajn and Steinwart (2024), Better by default: strong pre-tuned MLPs and boosted trees on
+    tabular data. Gorishniy, Rubachev and Babenko (2022), On embeddings for numerical features in tabular deep
+    learning.
+
     Examples
     --------
     >>> import numpy as np
@@ -33,6 +115,8 @@ class TabularRegressor(RegressorMixin, MultiOutputMixin, TabularEstimator):
     >>> regressor = TabularRegressor(preset="fast", random_state=0).fit(X, X[:, 0] * X[:, 1])
     >>> regressor.score(X, X[:, 0] * X[:, 1]) > 0.8
     True
+    >>> regressor.predict_interval(X[:2], coverage=0.8).shape
+    (2, 2)
     """
 
     _y_is_numeric = True
@@ -83,7 +167,13 @@ class TabularRegressor(RegressorMixin, MultiOutputMixin, TabularEstimator):
         return self._decode(predictions)
 
     def _score(self, y: np.ndarray, predictions: np.ndarray, weights: np.ndarray | None) -> float:
-        return float(r2_score(y, self._decode(predictions), sample_weight=weights)) if len(y) > 1 else np.nan
+        if len(y) < 2:
+            return np.nan
+        targets = self._targets
+        numbers = y.reshape(len(y), -1)
+        if targets.mean is not None:  # so that no square overflows; R2 is the same
+            numbers = (numbers - targets.mean) / targets.standard_deviation
+        return float(r2_score(numbers, predictions, sample_weight=weights))
 
     def _decode(self, predictions: np.ndarray) -> np.ndarray:
         targets = self._targets
@@ -120,14 +210,19 @@ class TabularRegressor(RegressorMixin, MultiOutputMixin, TabularEstimator):
         Returns
         -------
         ndarray of shape (n_samples, 2), or (n_samples, n_outputs, 2)
-            Lower and upper ends.
+            Lower and upper ends; of counts, at least 0.
+
+        References
+        ----------
+        Lei, G'Sell, Rinaldo, Tibshirani and Wasserman (2018), Distribution-free predictive inference for
+        regression.
         """
         check_is_fitted(self)
         if not isinstance(coverage, Real) or not 0 < coverage < 1:
             raise ValueError(
                 f"TabularRegressor.predict_interval: coverage must be between 0 and 1, got {coverage!r}."
             )
-        inputs = self.encoder_.transform(X)
+        inputs = self._encoded(X)
         predictions = self.ensemble_.predict(inputs)
         half_widths = np.column_stack(
             [
@@ -135,7 +230,10 @@ class TabularRegressor(RegressorMixin, MultiOutputMixin, TabularEstimator):
                 for output, scale in enumerate(self._residual_scales)
             ]
         )
-        ends = [self._decode(predictions - half_widths), self._decode(predictions + half_widths)]
+        lower, upper = predictions - half_widths, predictions + half_widths
+        if self._targets.out_activation == "exp":
+            lower = np.maximum(lower, 0)
+        ends = [self._decode(lower), self._decode(upper)]
         return np.stack(ends, axis=-1)
 
     def _keep_residuals(self, table: EncodedTable) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any
 
 import numpy as np
 
-from layernet.display.drawing import curves, swatch
+from layernet.display.drawing import as_image, curves, swatch
 from layernet.display.table import html_table
-from layernet.display.training import STYLE
+from layernet.display.training import STYLE, as_document
 from layernet.estimators.tables.encoder import Column
 
 
@@ -113,14 +114,14 @@ class FitReport:
                 f"<div>Out-of-fold score {self.score:.4g}, loss {self.loss:.4g}; "
                 f"{sum(self.seconds.values()):.1f} seconds.</div>",
                 html_table(self._component_rows(), COMPONENT_TITLES, numeric={1, 2, 3, 4}),
-                self._learning_curves(),
+                self._learning_curves_html(),
                 f"<details><summary>{len(self.networks)} networks</summary>",
                 html_table(self._network_rows(), NETWORK_TITLES, numeric={1, 2, 3, 4, 5}),
                 "</details>",
                 f"<details><summary>{len(self.columns)} columns</summary>",
                 html_table(self._column_rows(), COLUMN_TITLES, numeric={2}),
                 "</details>",
-                *(f"<div>Left out: {sentence}</div>" for sentence in self.left_out),
+                *(f"<div>Left out: {escape(sentence)}</div>" for sentence in self.left_out),
                 "</div>",
             ]
         )
@@ -159,8 +160,8 @@ class FitReport:
             for each in self.columns
         ]
 
-    def _learning_curves(self) -> str:
-        """Return the median of the networks' learning curves for each representation, as SVG."""
+    def learning_curves(self) -> dict[str, list[float]]:
+        """Return the median of the networks' learning curves for each representation, of the same length."""
         lines = {}
         for name in dict.fromkeys(each.representation for each in self.networks):
             own = [each.criterion for each in self.networks if each.representation == name]
@@ -169,16 +170,31 @@ class FitReport:
                 for epoch in range(max(map(len, own)))
             ]
         n_epochs = min(map(len, lines.values()), default=0)
+        return {name: line[:n_epochs] for name, line in lines.items()}
+
+    def svg(self) -> str | None:
+        """Return the learning curves as an SVG document; None if there are fewer than two epochs."""
+        drawing, names = self._drawing(), " (solid) and ".join(self.learning_curves())
+        return None if drawing is None else as_document(drawing, f"criterion of the epoch: {names}")
+
+    def _drawing(self) -> str | None:
+        lines = self.learning_curves()
+        n_epochs = len(next(iter(lines.values()), []))
         if n_epochs < 2:
-            return ""
-        lines = {name: line[:n_epochs] for name, line in lines.items()}
-        names = " and ".join(f"{swatch(number)}{name}" for number, name in enumerate(lines, start=1))
-        title = "Criterion of the choice of the epoch, median of the networks"
+            return None
         is_positive = all(value > 0 for line in lines.values() for value in line)
-        drawing = curves(lines, list(range(1, n_epochs + 1)), title, is_positive)
-        return f"{drawing}<div>{title}: {names}</div>"
+        return curves(lines, list(range(1, n_epochs + 1)), CURVES_TITLE, is_positive)
+
+    def _learning_curves_html(self) -> str:
+        drawing, svg = self._drawing(), self.svg()
+        if drawing is None or svg is None:
+            return ""
+        lines = self.learning_curves()
+        names = " and ".join(f"{swatch(number)}{name}" for number, name in enumerate(lines, start=1))
+        return f"{drawing}{as_image(svg, CURVES_TITLE)}<div>{CURVES_TITLE}: {names}</div>"
 
 
+CURVES_TITLE = "Criterion of the choice of the epoch, median of the networks"
 COMPONENT_TITLES = ("component", "weight", "loss", "models", "temperature")
 NETWORK_TITLES = ("representation", "fold", "loss", "best epoch", "epochs", "seconds")
 COLUMN_TITLES = ("column", "kind", "missing", "encoding", "reason")
