@@ -120,15 +120,15 @@ class TabularEstimator(CallbackSupportMixin, BaseEstimator):
         start = time.monotonic()
         self._validate_params()
         context = self._init_callback_context(max_subtasks=None)
-        before = dict(vars(self))
+        before = dict(self.__dict__)
         try:
             self._fit(X, y, sample_weight, groups, start, context)
             context.call_on_fit_task_end(
                 estimator=self, X=X, y=y, reconstruction_attributes=lambda: {"ensemble_": self.ensemble_}
             )
         except BaseException:
-            vars(self).clear()
-            vars(self).update(before)
+            self.__dict__.clear()
+            self.__dict__.update(before)
             raise
         return self
 
@@ -148,7 +148,7 @@ class TabularEstimator(CallbackSupportMixin, BaseEstimator):
             inputs = self.encoder_.transform(X)
         check_consistent_length(inputs, y, groups)
         self.n_features_in_ = self.encoder_.n_features_in_
-        vars(self).pop("feature_names_in_", None)
+        self.__dict__.pop("feature_names_in_", None)
         if hasattr(self.encoder_, "feature_names_in_"):
             self.feature_names_in_ = self.encoder_.feature_names_in_
         self._targets = self._make_targets(y)
@@ -164,6 +164,8 @@ class TabularEstimator(CallbackSupportMixin, BaseEstimator):
         numbers = y if self._y_is_numeric else self._targets.encode(y, np.dtype(np.float32))
         distinct = find_distinct_rows(inputs, numbers, weights, keys)
         inputs, labels, weights = inputs[distinct.rows], y[distinct.rows], distinct.weights
+        if weights is not None and len(weights):
+            weights = weights / weights.mean()  # linear models compare weights with their penalty
         self._targets.fit_scale(labels, weights)
         targets = self._targets.encode(labels, np.dtype(np.float32))
         layout, has_classes = self.encoder_.layout_, not self._y_is_numeric

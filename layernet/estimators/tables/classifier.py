@@ -18,7 +18,6 @@ from layernet.estimators.tables.links import (
     LabelProbabilities,
     Link,
 )
-from layernet.estimators.targets import Targets
 from layernet.losses import CrossEntropy, LogLoss
 
 LABEL_SMOOTHING = 0.1
@@ -44,7 +43,8 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):
         an int split at random. A splitter of scikit-learn gets X, y and `groups`; an iterable gives pairs of
         training rows and held-out rows. Each of its folds is trained, with "fast" only that with the most
         training rows. For rows in the order of time, `TimeSeriesSplit(5)` holds out later rows than those
-        trained on.
+        trained on. New rows are predicted by the networks that were trained on at least three quarters of the
+        rows of the largest training part.
     time_limit : float or None, default=None
         Seconds that a fit may take. Networks, epochs and training rows that do not fit into them are left out,
         and `report_.left_out` says which. Results then depend on the speed of the machine.
@@ -125,6 +125,7 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):
     (2, 2)
     """
 
+    _targets: ClassTargets
     _y_is_numeric = False
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **TabularEstimator._parameter_constraints,
@@ -156,7 +157,7 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _make_targets(self, y: np.ndarray) -> Targets:
+    def _make_targets(self, y: np.ndarray) -> ClassTargets:
         is_multilabel = type_of_target(y).startswith("multilabel")
         loss = (LogLoss if is_multilabel else CrossEntropy)(label_smoothing=LABEL_SMOOTHING)
         targets = ClassTargets(y, loss, who=type(self).__name__).with_class_weight(self.class_weight, y)

@@ -16,7 +16,6 @@ from layernet.estimators.tables.base import TabularEstimator
 from layernet.estimators.tables.intervals import ResidualScale
 from layernet.estimators.tables.links import Link, LogNumbers, Numbers
 from layernet.estimators.tables.member import EncodedTable
-from layernet.estimators.targets import Targets
 from layernet.losses import Loss, MeanSquaredError
 from layernet.losses.deviance import HalfSquaredError
 
@@ -42,7 +41,8 @@ class TabularRegressor(RegressorMixin, MultiOutputMixin, TabularEstimator):
         an int split at random. A splitter of scikit-learn gets X, y and `groups`; an iterable gives pairs of
         training rows and held-out rows. Each of its folds is trained, with "fast" only that with the most
         training rows. For rows in the order of time, `TimeSeriesSplit(5)` holds out later rows than those
-        trained on.
+        trained on. New rows are predicted by the networks that were trained on at least three quarters of the
+        rows of the largest training part.
     time_limit : float or None, default=None
         Seconds that a fit may take. Networks, epochs and training rows that do not fit into them are left out,
         and `report_.left_out` says which. Results then depend on the speed of the machine.
@@ -119,6 +119,7 @@ class TabularRegressor(RegressorMixin, MultiOutputMixin, TabularEstimator):
     (2, 2)
     """
 
+    _targets: NumberTargets
     _y_is_numeric = True
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **TabularEstimator._parameter_constraints,
@@ -150,7 +151,7 @@ class TabularRegressor(RegressorMixin, MultiOutputMixin, TabularEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _make_targets(self, y: np.ndarray) -> Targets:
+    def _make_targets(self, y: np.ndarray) -> NumberTargets:
         targets = NumberTargets(y, self.loss)
         if targets.out_activation == "identity":
             targets.target_scale = "standard"
@@ -171,13 +172,14 @@ class TabularRegressor(RegressorMixin, MultiOutputMixin, TabularEstimator):
             return np.nan
         targets = self._targets
         numbers = y.reshape(len(y), -1)
-        if targets.mean is not None:  # so that no square overflows; R2 is the same
+        if targets.mean is not None and targets.standard_deviation is not None:
+            # R2 is the same, and no square overflows.
             numbers = (numbers - targets.mean) / targets.standard_deviation
         return float(r2_score(numbers, predictions, sample_weight=weights))
 
     def _decode(self, predictions: np.ndarray) -> np.ndarray:
         targets = self._targets
-        if targets.mean is not None:
+        if targets.mean is not None and targets.standard_deviation is not None:
             predictions = predictions * targets.standard_deviation + targets.mean
         return predictions.ravel() if targets.n_outputs == 1 else predictions
 

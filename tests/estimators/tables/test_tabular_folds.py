@@ -137,6 +137,21 @@ def test_fast_trains_on_the_largest_part(table):
     assert last.min() > 60
 
 
+def test_networks_of_early_splits_predict_no_new_rows(table):
+    X, _, y = table
+    regressor = TabularRegressor("balanced", cv=TimeSeriesSplit(5), loss="huber", n_jobs=1, random_state=0)
+    regressor.fit(X, y)
+    (component,) = regressor.ensemble_.components
+    assert len(component.members) == 5
+    assert component.predictors == component.members[:2]  # trained on 75 and 60 rows
+    inputs = regressor.encoder_.transform(X)
+    low, high = regressor.ensemble_.link.low, regressor.ensemble_.link.high
+    outputs = [np.clip(member.predict(inputs), low, high) for member in component.members[:2]]
+    np.testing.assert_allclose(
+        regressor.predict(X), regressor._decode(np.mean(outputs, axis=0)), rtol=1e-6, atol=1e-6
+    )
+
+
 def test_a_splitter_sees_the_table_as_it_was_given(table):
     class ByYear:
         def split(self, X, y=None, groups=None):
