@@ -183,7 +183,7 @@ class TabularEstimator(CallbackSupportMixin, BaseEstimator):
             folds = random_folds(self.cv, recipe.n_folds, labels, keys, is_stratified, seed, who)
         else:
             folds = folds_of_distinct_rows(folds, distinct.inverse, self.cv, who)
-        if recipe.n_trained_folds > 1:
+        if recipe.n_trained_folds == recipe.n_folds:
             recipe = replace(recipe, n_trained_folds=len(folds))
         limit = TimeLimit(self.time_limit, start)
         recipe, folds = limit.reduced(recipe, table, folds, self.n_jobs, self.engine)
