@@ -144,7 +144,10 @@ class TabularEstimator(CallbackSupportMixin, BaseEstimator):
             sample_weight = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
             sample_weight = bounded(sample_weight)[0]
         with errors_of(who):
-            self.encoder_ = TableEncoder(self.categories).fit(X, sample_weight=sample_weight)
+            encoder = TableEncoder(self.categories).set_output(
+                transform="default"
+            )  # whatever the user's setting
+            self.encoder_ = encoder.fit(X, sample_weight=sample_weight)
             inputs = self.encoder_.transform(X)
         check_consistent_length(inputs, y, groups)
         self.n_features_in_ = self.encoder_.n_features_in_
@@ -183,7 +186,7 @@ class TabularEstimator(CallbackSupportMixin, BaseEstimator):
             folds = random_folds(self.cv, recipe.n_folds, labels, keys, is_stratified, seed, who)
         else:
             folds = folds_of_distinct_rows(folds, distinct.inverse, self.cv, who)
-        if recipe.n_trained_folds == recipe.n_folds:
+        if self.cv is not None and self.preset != "fast":
             recipe = replace(recipe, n_trained_folds=len(folds))
         limit = TimeLimit(self.time_limit, start)
         recipe, folds = limit.reduced(recipe, table, folds, self.n_jobs, self.engine)

@@ -32,8 +32,8 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):
     Parameters
     ----------
     preset : {"best", "balanced", "fast"}, default="best"
-        "best": every representation of numbers is trained on every fold. "balanced": one representation.
-        "fast": one network.
+        "best": a network for each fold, and on small tables for each of two representations of numbers.
+        "balanced": fewer networks. "fast": one or two.
     categories : sequence of names or of int, default=None
         Columns that are categories although their type is another, such as numbers of postal codes.
     class_weight : dict, list of dict, "balanced" or None, default=None
@@ -41,7 +41,7 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):
     cv : int, splitter, iterable or None, default=None
         Folds: each network is trained on the rows outside of a fold, and judged by those of the fold. None and
         an int split at random. A splitter of scikit-learn gets X, y and `groups`; an iterable gives pairs of
-        training rows and held-out rows. Each of its folds is trained, with "fast" only that with the most
+        training rows and held-out rows. Each fold is trained, with "fast" only one or two with the most
         training rows. For rows in the order of time, `TimeSeriesSplit(5)` holds out later rows than those
         trained on. New rows are predicted by the networks that were trained on at least three quarters of the
         rows of the largest training part.
@@ -67,7 +67,7 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):
         For several labels a sample: the numbers of the labels.
     oof_predictions_ : ndarray of shape (n_samples, n_classes)
         Probabilities for each training row, by networks that were not trained on it. NaN where there are none:
-        for rows of weight 0, and for rows in no fold (with "fast", in no fold but the first).
+        for rows of weight 0, and for rows that no network was held out from ("fast" trains one or two folds).
     oof_score_ : float
         Accuracy of `oof_predictions_`: an estimate of the score for new rows.
     report_ : FitReport

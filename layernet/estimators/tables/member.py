@@ -95,10 +95,18 @@ class Member:
     def __post_init__(self) -> None:
         # Kernels wherever Numba is installed: what other trainings have loaded must not change the last digits.
         self._predict = InferencePlan(self.network, self.engine)
+        self._predict_in_double: InferencePlan | None = None
 
     def predict(self, inputs: np.ndarray) -> np.ndarray:
-        """Return the raw outputs for encoded rows; of shape (n_rows, n_outputs)."""
-        return self._predict(inputs)
+        """Return the raw outputs for encoded rows, in the precision of these; of shape (n_rows, n_outputs)."""
+        if inputs.dtype == np.float32:
+            return self._predict(inputs)
+        if self._predict_in_double is None:
+            self._predict_in_double = InferencePlan(self.network.astype(np.float64), self.engine)
+        return self._predict_in_double(inputs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_predict_in_double": None}
 
 
 def train_member(

@@ -29,8 +29,8 @@ class TabularRegressor(RegressorMixin, MultiOutputMixin, TabularEstimator):
     Parameters
     ----------
     preset : {"best", "balanced", "fast"}, default="best"
-        "best": every representation of numbers is trained on every fold. "balanced": one representation.
-        "fast": one network.
+        "best": a network for each fold, and on small tables for each of two representations of numbers.
+        "balanced": fewer networks. "fast": one or two.
     loss : str or Loss, default="squared_error"
         "squared_error", "absolute_error", "huber", "quantile" (the median), "poisson" (for counts), or a loss
         object: `QuantileLoss(0.9)` predicts the number below which nine tenths lie.
@@ -39,7 +39,7 @@ class TabularRegressor(RegressorMixin, MultiOutputMixin, TabularEstimator):
     cv : int, splitter, iterable or None, default=None
         Folds: each network is trained on the rows outside of a fold, and judged by those of the fold. None and
         an int split at random. A splitter of scikit-learn gets X, y and `groups`; an iterable gives pairs of
-        training rows and held-out rows. Each of its folds is trained, with "fast" only that with the most
+        training rows and held-out rows. Each fold is trained, with "fast" only one or two with the most
         training rows. For rows in the order of time, `TimeSeriesSplit(5)` holds out later rows than those
         trained on. New rows are predicted by the networks that were trained on at least three quarters of the
         rows of the largest training part.
@@ -63,7 +63,7 @@ class TabularRegressor(RegressorMixin, MultiOutputMixin, TabularEstimator):
     ----------
     oof_predictions_ : ndarray of shape (n_samples,) or (n_samples, n_outputs)
         Predictions for each training row, by networks that were not trained on it. NaN where there are none:
-        for rows of weight 0, and for rows in no fold (with "fast", in no fold but the first).
+        for rows of weight 0, and for rows that no network was held out from ("fast" trains one or two folds).
     oof_score_ : float
         R2, as by `score`, of `oof_predictions_`: an estimate of the score for new rows.
     report_ : FitReport

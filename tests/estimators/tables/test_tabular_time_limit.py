@@ -8,6 +8,7 @@ import pytest
 
 from layernet import TabularClassifier, TabularRegressor
 from layernet.estimators.tables.member import KeepBestEpoch
+from layernet.estimators.tables.recipe import choose_recipe
 
 START = 1000.0
 KINDS = [TabularClassifier, TabularRegressor]
@@ -58,18 +59,19 @@ def test_a_limit_that_is_long_enough_changes_nothing(table, clock):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("limit", [600, 150, 40, 12])
+@pytest.mark.parametrize("limit", [300, 100, 30, 12])
 def test_what_is_left_out_is_reported_and_the_limit_kept(kind, limit, table, clock):
     report = fit(kind, table, time_limit=limit).report_
     assert clock.now - START <= 1.1 * limit
     assert report.networks
     left_out = " ".join(report.left_out)
+    recipe = choose_recipe("best", 90, 2, kind is TabularClassifier)
     n_folds = len({network.fold for network in report.networks})
     assert len({network.representation for network in report.networks}) == 1
-    assert "The representation 'periodic' of numbers is left out." in left_out
-    assert (n_folds < 8) == ("folds" in left_out or "networks are left out" in left_out)
+    assert f"The representation {recipe.representations[0]!r} of numbers is left out." in left_out
+    assert (n_folds < recipe.n_folds) == ("folds" in left_out or "networks are left out" in left_out)
+    assert max(network.n_epochs for network in report.networks) < recipe.n_epochs
     assert "epochs" in left_out
-    assert max(network.n_epochs for network in report.networks) < 128
     assert all(sentence in repr(report) for sentence in report.left_out)
     assert all(html.escape(sentence) in report._repr_html_() for sentence in report.left_out)
 

@@ -39,14 +39,15 @@ def test_a_weight_is_a_number_of_equal_rows(kind, groups, table):
     np.testing.assert_array_equal(out_of_fold[rows], repeated.oof_predictions_.reshape(len(rows), -1)[:, 0])
 
 
-@pytest.mark.parametrize("factor", [1e-300, 1e-30, 1e30, 1e300])
+@pytest.mark.parametrize("exponent", [-1000, -100, 100, 900])
 @pytest.mark.parametrize("kind", KINDS)
-def test_only_ratios_of_weights_matter(kind, factor, table):
+def test_only_ratios_of_weights_matter(kind, exponent, table):
+    """To the last bit for powers of 2; other factors round, and a quartile may move to the next row."""
     X, y = table[0], target_of(kind, table)
     weights = 1.0 + np.arange(len(y)) % 3
     expected = predict(quick(kind).fit(X, y, sample_weight=weights), X)
-    result = predict(quick(kind).fit(X, y, sample_weight=factor * weights), X)
-    np.testing.assert_allclose(result, expected, rtol=1e-3, atol=1e-3)  # the weights differ by rounding
+    result = predict(quick(kind).fit(X, y, sample_weight=2.0**exponent * weights), X)
+    np.testing.assert_array_equal(result, expected)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -70,9 +71,6 @@ def test_class_weights():
     assert shares[1] > shares[0]
     assert shares[2] > shares[1]
     assert shares[3] <= 0.02
-    as_weights = quick(TabularClassifier).fit(X, y, sample_weight=np.where(y, 3.0, 1.0))
-    as_classes = quick(TabularClassifier, class_weight={1: 3.0}).fit(X, y)
-    np.testing.assert_array_equal(as_weights.predict_proba(X), as_classes.predict_proba(X))
 
 
 def test_one_percent_of_positives():
