@@ -189,7 +189,7 @@ class Ensemble:
                 total = total + share * self.link.predictions(outputs, component.temperature)
         if self.linear is not None:
             total = total + self.linear_weight * self.linear.predictions(inputs)
-        return total
+        return self.link.limited(total)
 
 
 def train_members(

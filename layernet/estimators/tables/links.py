@@ -33,6 +33,10 @@ class Link:
         """Return the loss of each row's predictions, of shape (n_rows,)."""
         raise NotImplementedError
 
+    def limited(self, predictions: np.ndarray) -> np.ndarray:
+        """Return predictions of a mixture, limited to those that are possible."""
+        return predictions
+
     def mean_loss(self, predictions: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> float:
         """Return the weighted mean of `losses`."""
         return float(np.average(self.losses(predictions, targets), weights=weights))
@@ -86,7 +90,10 @@ class Numbers(Link):
         return targets.min(axis=0).astype(np.float64), targets.max(axis=0).astype(np.float64)
 
     def predictions(self, outputs: np.ndarray, temperature: float) -> np.ndarray:
-        return np.clip(outputs.astype(np.float64), self.low, self.high)
+        return self.limited(outputs.astype(np.float64))
+
+    def limited(self, predictions: np.ndarray) -> np.ndarray:
+        return np.clip(predictions, self.low, self.high)
 
     def losses(self, predictions: np.ndarray, targets: np.ndarray) -> np.ndarray:
         return self.loss.losses(predictions, targets.astype(np.float64))

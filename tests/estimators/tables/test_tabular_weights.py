@@ -150,9 +150,9 @@ def test_targets_of_any_size(scale):
     X = random.normal(size=(80, 2))
     y = scale * (X[:, 0] + 3)
     regressor = quick(TabularRegressor).fit(X, y)
-    expected = quick(TabularRegressor).fit(X, y / scale)
-    np.testing.assert_allclose(regressor.predict(X) / scale, expected.predict(X), rtol=1e-3)
-    assert regressor.oof_score_ == pytest.approx(expected.oof_score_, abs=1e-3)
+    assert regressor.oof_score_ > 0.9
+    np.testing.assert_allclose(regressor.predict(X) / scale, X[:, 0] + 3, atol=0.5)
+    assert np.isfinite(regressor.predict_interval(X) / scale).all()
 
 
 def test_targets_with_outliers():
