@@ -288,7 +288,9 @@ README = (ROOT.parent / "README.md").read_text() if (ROOT.parent / "README.md").
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "docs/engine.md", "docs/learning.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "CONTRIBUTING.md", "docs/engine.md", "docs/learning.md", "docs/tables.md"]
+)
 def test_the_code_in_the_documents_runs(document):
     if document == "docs/engine.md":
         pytest.importorskip("numba", reason="kernels need Numba, which is not installed")
@@ -309,6 +311,7 @@ def test_the_code_in_the_documents_runs(document):
         "docs/engine.md",
         "docs/learning.md",
         "docs/scikit-learn.md",
+        "docs/tables.md",
     ],
 )
 def test_links_in_the_documents_lead_somewhere(document):
