@@ -93,7 +93,7 @@ class FitReport:
 
     def __repr__(self) -> str:
         lines = [
-            f"{self.n_rows} rows ({self.n_distinct_rows} distinct), {len(self.columns)} columns; "
+            f"{self.n_rows} rows ({self.n_distinct_rows} distinct), {counted(self.columns, 'column')}; "
             f"preset {self.preset!r}",
             f"out of fold: score {self.score:.4g}, loss {self.loss:.4g}",
             "",
@@ -115,11 +115,11 @@ class FitReport:
                 f"{sum(self.seconds.values()):.1f} seconds.</div>",
                 html_table(self._component_rows(), COMPONENT_TITLES, numeric={1, 2, 3, 4}),
                 self._learning_curves_html(),
-                f"<details><summary>{len(self.networks)} networks</summary>",
+                f"<details><summary>{counted(self.networks, 'network')}</summary>",
                 html_table(self._network_rows(), NETWORK_TITLES, numeric={1, 2, 3, 4, 5}),
                 "</details>",
-                f"<details><summary>{len(self.columns)} columns</summary>",
-                html_table(self._column_rows(), COLUMN_TITLES, numeric={2}),
+                f"<details><summary>{counted(self.columns, 'column')}</summary>",
+                html_table(self._column_rows(), COLUMN_TITLES, numeric={4}),
                 "</details>",
                 *(f"<div>Left out: {escape(sentence)}</div>" for sentence in self.left_out),
                 "</div>",
@@ -156,7 +156,7 @@ class FitReport:
 
     def _column_rows(self) -> list[tuple[str, ...]]:
         return [
-            (str(each.name), each.kind, str(each.n_missing), each.encoding, each.reason)
+            (str(each.name), each.kind, each.encoding, each.reason, str(each.n_missing))
             for each in self.columns
         ]
 
@@ -197,7 +197,12 @@ class FitReport:
 CURVES_TITLE = "Criterion of the choice of the epoch, median of the networks"
 COMPONENT_TITLES = ("component", "weight", "loss", "models", "temperature")
 NETWORK_TITLES = ("representation", "fold", "loss", "best epoch", "epochs", "seconds")
-COLUMN_TITLES = ("column", "kind", "missing", "encoding", "reason")
+COLUMN_TITLES = ("column", "kind", "encoding", "reason", "missing")
+
+
+def counted(entries: Sequence[Any], name: str) -> str:
+    """Return a number of entries with their name in the singular or the plural."""
+    return f"{len(entries)} {name}" + ("" if len(entries) == 1 else "s")
 
 
 def text_table(titles: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:

@@ -112,7 +112,7 @@ def test_every_fold_of_a_splitter_is_trained(kind, name, table):
     y = np.where(classes == "low", "low", "high") if kind is TabularClassifier else numbers
     if name.startswith("Stratified") and kind is TabularRegressor:
         pytest.skip("needs classes")
-    groups = np.arange(len(y)) // 10 if "Group" in name else None
+    groups = np.arange(len(y)) // 30 if "Group" in name else None
     estimator = kind("balanced", cv=CV[name], n_jobs=1, random_state=0)
     estimator.fit(X, y, groups=groups)
     splitter = CV[name] if hasattr(CV[name], "split") else KFold(4 if name == "int" else 3)
