@@ -143,7 +143,22 @@ class _Limiter:
     def _set(self, counts: list[tuple[Any, int]]) -> None:
         for (library, count), (_, before) in zip(counts, self._threads_before, strict=True):
             if before != 1:
-                library.set_num_threads(count)
+                set_threads_of(library, count)
+
+
+def set_threads_of(library: Any, count: int) -> None:
+    """Set the number of threads of a BLAS library, from any thread.
+
+    From threadpoolctl 3.7 on, only the first Python thread that sets the number for OpenBLAS may do so again;
+    the calls of other threads have no effect. `_limiter` coordinates threads by itself, so each of them takes
+    that right, and gives it back at once.
+    """
+    release = getattr(library, "clear_controlling_thread", None)
+    if release is not None:
+        release(force=True)
+    library.set_num_threads(count)
+    if release is not None:
+        release(force=True)
 
 
 def blas_threads() -> int:

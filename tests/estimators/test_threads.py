@@ -1,10 +1,13 @@
 """Small matrix products run on one thread, large ones on as many as before."""
 
+import threading
+
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
 from layernet import Callback, MLPRegressor
+from layernet.engine.threads import blas_on_one_thread
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -26,4 +29,23 @@ def test_threads_while_training(units, is_small):
     options = {"max_iter": 1, "callbacks": [watch], "random_state": 0, "engine": "formulas"}
     MLPRegressor(hidden_layer_sizes=(units,), **options).fit(X, X[:, 0])
     assert watch.seen == ({1} if is_small else before)
+    assert blas_threads() == before
+
+
+@pytest.mark.skipif(blas_threads() == {1}, reason="BLAS has one thread here, so no context limits it")
+def test_every_thread_can_limit_blas_after_another_did():
+    # From threadpoolctl 3.7 on, only the first thread that limits OpenBLAS may do so again.
+    before, found = blas_threads(), []
+
+    def limit():
+        with blas_on_one_thread():
+            found.append(blas_threads())
+
+    limit()
+    for _ in range(2):
+        thread = threading.Thread(target=limit)
+        thread.start()
+        thread.join()
+    limit()
+    assert found == [{1}] * 4
     assert blas_threads() == before
