@@ -35,6 +35,9 @@ def find_distinct_rows(
     So a row with weight 2 is the same as two equal rows, and the order of the rows does not matter. No network
     is judged by a row that it was trained on.
 
+    Rows whose inputs have several targets stay as they are. Merged, each target would be in one fold with all
+    its rows, and the networks that judge it would have seen the other targets alone.
+
     Parameters
     ----------
     inputs : ndarray of shape (n_rows, n_columns)
@@ -53,9 +56,12 @@ def find_distinct_rows(
     >>> distinct = find_distinct_rows(inputs, np.zeros(4), np.array([1.0, 1.0, 1.0, 0.0]))
     >>> dict(zip(inputs[distinct.rows, 0].tolist(), distinct.weights.tolist())) == {1.0: 2.0, 2.0: 1.0}
     True
+    >>> len(find_distinct_rows(inputs, np.array([0.0, 0.0, 1.0, 0.0]), None).rows)  # 1.0 has two targets
+    4
     """
     targets = targets.reshape(len(targets), -1).astype(np.float64)
-    hashes = hash_rows_64(inputs) ^ (hash_rows_64(targets) * np.uint64(0xD6E8FEB86659FD93))
+    input_hashes, target_hashes = hash_rows_64(inputs), hash_rows_64(targets)
+    hashes = input_hashes ^ (target_hashes * np.uint64(0xD6E8FEB86659FD93))
     if keys is not None:
         hashes ^= keys.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     used = np.arange(len(inputs)) if weights is None else np.flatnonzero(weights)
@@ -66,6 +72,7 @@ def find_distinct_rows(
     is_equal = (inputs[this] == inputs[before]).all(axis=1) & (targets[this] == targets[before]).all(axis=1)
     if keys is not None:
         is_equal &= keys[this] == keys[before]
+    is_equal &= ~has_several_targets(input_hashes[used], target_hashes[used], len(inputs), used)[this]
     is_new[repeats[is_equal]] = False
     position = np.cumsum(is_new) - 1
     inverse = np.full(len(inputs), -1)
@@ -74,3 +81,27 @@ def find_distinct_rows(
         return DistinctRows(order, None, inverse)
     sums = np.bincount(position, weights=None if weights is None else weights[order])
     return DistinctRows(order[is_new], sums.astype(np.float64), inverse)
+
+
+def has_several_targets(
+    input_hashes: np.ndarray, target_hashes: np.ndarray, n_rows: int, used: np.ndarray
+) -> np.ndarray:
+    """Return for each row of the table whether rows with the same inputs have other targets.
+
+    Parameters
+    ----------
+    input_hashes, target_hashes : ndarray of uint64, of shape (n_used,)
+    n_rows : int
+        Rows of the table.
+    used : ndarray of int, of shape (n_used,)
+        Numbers of the rows that have these hashes.
+
+    Returns
+    -------
+    ndarray of bool, of shape (n_rows,)
+    """
+    _, first, group = np.unique(input_hashes, return_index=True, return_inverse=True)
+    differs = target_hashes != target_hashes[first][group]
+    several = np.zeros(n_rows, bool)
+    several[used] = np.bincount(group, weights=differs)[group] > 0
+    return several

@@ -82,7 +82,7 @@ def choose_recipe(preset: str, n_rows: int, n_numbers: int, is_classification: b
         representations=representations_for(n_numbers, is_small),
         n_folds=n_folds,
         n_trained_folds=n_folds,
-        n_epochs=epochs_for(n_training_rows),
+        n_epochs=64 if is_small else epochs_for(n_training_rows),
         batch_size=batch_size,
         width=64 if is_small else 128,
         n_pieces=min(16, max(4, MAX_ENCODED // max(n_numbers, 1) - 4)),
@@ -120,9 +120,7 @@ def batch_size_for(n_rows: int) -> int:
 
 
 def epochs_for(n_rows: int) -> int:
-    """Return the number of epochs for a number of training rows: fewer for larger tables."""
-    if n_rows < SMALL:
-        return 64
+    """Return the number of epochs for the training rows of a table that is not small: fewer for more rows."""
     if n_rows < 40_000:
-        return int(max(48, 128 * math.sqrt(2000 / n_rows)))
+        return int(min(128, max(48, 128 * math.sqrt(2000 / n_rows))))
     return int(max(16, 48 * math.sqrt(40_000 / n_rows)))

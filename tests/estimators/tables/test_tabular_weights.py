@@ -251,3 +251,15 @@ def test_the_linear_model_alone(kind, table):
     ensemble.linear_weight = 1.0
     assert estimator.feature_importances_.sum() == pytest.approx(1)
     assert np.isfinite(predict(estimator, X)).all()
+
+
+def test_few_distinct_inputs_are_predicted_out_of_fold_as_well_as_new_rows():
+    # With all rows of one target in one fold, networks would be judged by inputs of which they saw only the
+    # other target.
+    random = np.random.default_rng(0)
+    X = random.integers(0, 2, (1400, 2)).astype(float)
+    y = random.random(1400) < np.where(X[:, 0] > 0, 0.8, 0.3)
+    train, new = slice(0, 400), slice(400, None)
+    classifier = TabularClassifier("fast", random_state=0).fit(X[train], y[train])
+    assert abs(classifier.oof_score_ - classifier.score(X[new], y[new])) < 0.08
+    assert classifier.score(X[new], y[new]) > 0.7
