@@ -124,7 +124,7 @@ class RobustScale(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
 
 
 def robust_center_and_factor(
-    X: np.ndarray, method: str = "linear", weights: np.ndarray | None = None
+    X: np.ndarray, method: Any = "linear", weights: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the median of each feature, and the factor that scales it.
 

@@ -214,17 +214,12 @@ class ProgressBar(Callback):
         self._shown = 0
 
     def on_train_begin(self, run: Run) -> None:
-        with warnings.catch_warnings():
-            # Without ipywidgets tqdm warns and falls back to text, which is fine.
-            warnings.simplefilter("ignore")
-            from tqdm.auto import tqdm
-
-            self._bar = tqdm(
-                total=run.epochs * run.steps_per_epoch,
-                unit="step",
-                file=self.file,
-                **{"leave": True, **self.options},
-            )
+        self._bar = progress_bar(
+            total=run.epochs * run.steps_per_epoch,
+            unit="step",
+            file=self.file,
+            **{"leave": True, **self.options},
+        )
 
     def on_batch_end(self, run: Run) -> None:
         self._bar.update(run.batch - self._shown)
@@ -242,6 +237,22 @@ class ProgressBar(Callback):
         if self._bar is not None:  # another callback may have failed before this one began
             self._bar.close()
             self._bar = None
+
+
+def progress_bar(**options: Any) -> Any:
+    """Return a bar of tqdm, for a terminal or a notebook.
+
+    Parameters
+    ----------
+    **options
+        As of `tqdm.tqdm`.
+    """
+    with warnings.catch_warnings():
+        # Without ipywidgets tqdm warns and falls back to text, which is fine.
+        warnings.simplefilter("ignore")
+        from tqdm.auto import tqdm
+
+        return tqdm(**options)
 
 
 def refuse_unknown_options(options: dict[str, Any]) -> None:

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tqdm.auto import tqdm
-
 from layernet.estimators.tables.member import Member
+from layernet.training.callbacks import progress_bar
 
 
 @contextmanager
@@ -69,5 +68,5 @@ def progress_of(
     context.call_on_fit_task_begin(estimator=estimator, X=X, y=y)
     if has_callbacks:
         begin_task()
-    with tqdm(total=n_networks, desc="networks", disable=not verbose) as bar:
+    with progress_bar(total=n_networks, desc="networks", disable=not verbose) as bar:
         yield on_member
