@@ -26,6 +26,7 @@ NAMES = [
     "07-optimizers",
     "08-schedules-and-regularization",
     "09-your-own-layer",
+    "10-tables",
 ]
 
 
