@@ -65,7 +65,7 @@ def without_margin(weights: np.ndarray, n_networks: int) -> np.ndarray:
     return np.append(networks / networks.sum() * (1 - linear), linear)
 
 
-def mix(weights: Sequence[float], predictions: Sequence[np.ndarray]) -> np.ndarray:
+def mix(weights: Sequence[float] | np.ndarray, predictions: Sequence[np.ndarray]) -> np.ndarray:
     """Return the weighted sum of predictions, without those of weight 0."""
     parts = [weight * predicted for weight, predicted in zip(weights, predictions, strict=True) if weight > 0]
     return np.sum(parts, axis=0)

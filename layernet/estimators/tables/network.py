@@ -97,8 +97,8 @@ def make_encodings(recipe: Recipe, representation: str, layout: Layout, rows: np
     if end_of_flags > n_numbers:
         branches.append(SelectFeatures(n_numbers, end_of_flags))
     if layout.n_levels:
-        embedding = CategoryEmbedding(layout.n_levels, recipe.category_width)
-        branches.append(Sequential([SelectFeatures(end_of_flags), embedding]))
+        vectors = CategoryEmbedding(layout.n_levels, recipe.category_width)
+        branches.append(Sequential([SelectFeatures(end_of_flags), vectors]))
     if not n_numbers and not layout.n_levels:
         return None
     return branches[0] if len(branches) == 1 else Concat(branches)
