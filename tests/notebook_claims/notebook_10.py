@@ -20,7 +20,7 @@ loss_of_numbers = log_loss(is_ordii, classifier.oof_predictions_[:, 1])
 kinds = {column.name: column.kind for column in classifier.report_.columns}
 assert kinds["plot_id"] == "category"
 loss_of_levels = log_loss(is_ordii, classifier.oof_predictions_[:, 1])
-assert 0 < loss_of_numbers - loss_of_levels < 0.02
+assert 0 < loss_of_numbers - loss_of_levels < 0.04
 oof_accuracy = classifier.oof_score_
 
 # %% comparison-code
