@@ -19,6 +19,7 @@ from sklearn.utils.validation import _check_sample_weight, _check_y, check_consi
 from layernet.engine.choice import ENGINES, check_engine
 from layernet.engine.threads import only_one_thread
 from layernet.estimators.numeric_data import NotNumericError, require_numbers
+from layernet.estimators.rollback import restored_on_error
 from layernet.estimators.samples import as_dense_targets, refuse_ragged_labels
 from layernet.estimators.tables.budget import TimeLimit
 from layernet.estimators.tables.columns import MISSING_CLASSES, WHO
@@ -120,16 +121,11 @@ class TabularEstimator(CallbackSupportMixin, BaseEstimator):
         start = time.monotonic()
         self._validate_params()
         context = self._init_callback_context(max_subtasks=None)
-        before = dict(self.__dict__)
-        try:
+        with restored_on_error(self):
             self._fit(X, y, sample_weight, groups, start, context)
             context.call_on_fit_task_end(
                 estimator=self, X=X, y=y, reconstruction_attributes=lambda: {"ensemble_": self.ensemble_}
             )
-        except BaseException:
-            self.__dict__.clear()
-            self.__dict__.update(before)
-            raise
         return self
 
     def _fit(self, X: Any, y: Any, sample_weight: Any, groups: Any, start: float, context: Any) -> None:
@@ -144,9 +140,7 @@ class TabularEstimator(CallbackSupportMixin, BaseEstimator):
             sample_weight = _check_sample_weight(sample_weight, y, dtype=np.float64, ensure_non_negative=True)
             sample_weight = bounded(sample_weight)[0]
         with errors_of(who):
-            encoder = TableEncoder(self.categories).set_output(
-                transform="default"
-            )  # whatever the user's setting
+            encoder = TableEncoder(self.categories).set_output(transform="default")  # an array, in any setting
             self.encoder_ = encoder.fit(X, sample_weight=sample_weight)
             inputs = self.encoder_.transform(X)
         check_consistent_length(inputs, y, groups)
@@ -307,10 +301,11 @@ class TabularEstimator(CallbackSupportMixin, BaseEstimator):
 
     @property
     def partial_fit(self) -> Any:
-        """Not available: scalers, folds and epochs are chosen from all rows."""
+        """Not available: scales, folds and epochs are chosen from all rows."""
+        other = "NetworkRegressor" if self._y_is_numeric else "NetworkClassifier"
         raise AttributeError(
             f"{type(self).__name__} has no partial_fit: its scales, folds and epochs are chosen from all rows. "
-            "Fit it anew on all of them, or use NetworkClassifier.partial_fit with a network of your own."
+            f"Fit it anew on all of them, or use {other}.partial_fit with a network of your own."
         )
 
     def _html_repr(self) -> str:

@@ -82,10 +82,10 @@ class TimeLimit:
         n_workers = joblib.effective_n_jobs(n_jobs)
         n_rows = max(len(fold.training_rows) for fold in folds)
 
-        def fits(recipe: Recipe, share_of_rows: float = 1.0) -> bool:
+        def fits(recipe: Recipe) -> bool:
             n_networks = len(recipe.representations) * recipe.n_trained_folds
             rounds = math.ceil(n_networks / n_workers)
-            return rounds * recipe.n_epochs * n_rows * share_of_rows * seconds_per_row <= left
+            return rounds * recipe.n_epochs * n_rows * seconds_per_row <= left
 
         def reduce_while(is_possible: Callable[[Recipe], bool], **changes: Callable[[Recipe], Any]) -> None:
             nonlocal recipe

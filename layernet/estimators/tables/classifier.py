@@ -101,7 +101,8 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):
     small probability from its network.
 
     Equal rows that are in the same folds or groups are merged into one row with the sum of their weights. So a
-    weight of 2 counts as two equal rows, and random folds never hold out a row whose equal is trained on.
+    weight of 2 counts as two equal rows, and random folds never hold out a row whose equal is trained on. Rows
+    whose inputs have several targets are not merged.
 
     There is no warm start and no `partial_fit`: scales, folds and epochs are chosen from all rows.
 

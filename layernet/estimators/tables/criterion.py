@@ -15,8 +15,6 @@ Criterion = Callable[[np.ndarray], float]
 
 # Temperatures that are tried at every epoch, in the order of their size.
 TEMPERATURES = (0.35, 0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0, 3.0)
-
-
 # On fewer held-out rows, the number of errors differs by chance more than it tells.
 MIN_ROWS_OF_ERROR_RATE = 500
 
@@ -60,7 +58,7 @@ def lowest(value: Callable[[int], float], start: int) -> tuple[float, int]:
     ----------
     value : callable
     start : int
-        Index from which the search goes downhill.
+        Index at which the search starts.
 
     Returns
     -------

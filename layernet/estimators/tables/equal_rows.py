@@ -65,14 +65,15 @@ def find_distinct_rows(
     if keys is not None:
         hashes ^= keys.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     used = np.arange(len(inputs)) if weights is None else np.flatnonzero(weights)
-    order = used[np.argsort(hashes[used], kind="stable")]
+    sorting = np.argsort(hashes[used], kind="stable")
+    order = used[sorting]
     is_new = np.ones(len(order), bool)
     repeats = 1 + np.flatnonzero(hashes[order[1:]] == hashes[order[:-1]])
     this, before = order[repeats], order[repeats - 1]
     is_equal = (inputs[this] == inputs[before]).all(axis=1) & (targets[this] == targets[before]).all(axis=1)
     if keys is not None:
         is_equal &= keys[this] == keys[before]
-    is_equal &= ~has_several_targets(input_hashes[used], target_hashes[used], len(inputs), used)[this]
+    is_equal &= ~has_several_targets(input_hashes[used], target_hashes[used])[sorting[repeats]]
     is_new[repeats[is_equal]] = False
     position = np.cumsum(is_new) - 1
     inverse = np.full(len(inputs), -1)
@@ -83,25 +84,23 @@ def find_distinct_rows(
     return DistinctRows(order[is_new], sums.astype(np.float64), inverse)
 
 
-def has_several_targets(
-    input_hashes: np.ndarray, target_hashes: np.ndarray, n_rows: int, used: np.ndarray
-) -> np.ndarray:
-    """Return for each row of the table whether rows with the same inputs have other targets.
+def has_several_targets(input_hashes: np.ndarray, target_hashes: np.ndarray) -> np.ndarray:
+    """Return for each row whether a row with the same inputs has another target.
 
     Parameters
     ----------
-    input_hashes, target_hashes : ndarray of uint64, of shape (n_used,)
-    n_rows : int
-        Rows of the table.
-    used : ndarray of int, of shape (n_used,)
-        Numbers of the rows that have these hashes.
+    input_hashes, target_hashes : ndarray of uint64, of shape (n_rows,)
 
     Returns
     -------
     ndarray of bool, of shape (n_rows,)
+
+    Examples
+    --------
+    >>> inputs, targets = np.array([7, 8, 7, 8], np.uint64), np.array([1, 1, 2, 1], np.uint64)
+    >>> has_several_targets(inputs, targets)
+    array([ True, False,  True, False])
     """
     _, first, group = np.unique(input_hashes, return_index=True, return_inverse=True)
     differs = target_hashes != target_hashes[first][group]
-    several = np.zeros(n_rows, bool)
-    several[used] = np.bincount(group, weights=differs)[group] > 0
-    return several
+    return np.bincount(group, weights=differs)[group] > 0

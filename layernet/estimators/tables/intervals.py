@@ -18,8 +18,9 @@ class ResidualScale:
     ----------
     inputs : ndarray of shape (n_rows, n_columns)
         Encoded rows.
-    predictions, targets : ndarray of shape (n_rows,)
-        Out-of-fold predictions.
+    predictions : ndarray of shape (n_rows,)
+        By networks that were not trained on the row.
+    targets : ndarray of shape (n_rows,)
 
     References
     ----------

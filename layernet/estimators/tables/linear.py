@@ -15,8 +15,8 @@ from layernet.estimators.tables.links import Link
 from layernet.estimators.tables.member import EncodedTable
 
 MAX_ITERATIONS = 200
-# A linear model whose loss on the first fold is so many times that of the networks is left out. With the weight
-# w of the linear model, the mixture's squared error would be at best smaller by a few percent.
+# A linear model whose loss on the first fold exceeds this multiple of the networks' loss is left out. Its
+# weight would be about 0, and fits to the other folds would cost time.
 HOPELESS = 2.0
 
 

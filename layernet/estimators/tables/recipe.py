@@ -11,6 +11,8 @@ PRESETS = ("best", "balanced", "fast")
 SMALL = 2000
 # Features that the encodings of all numbers may have together; a first layer of more takes most of the time.
 MAX_ENCODED = 2048
+# A number and its periodic embedding are so many features, and it has at least so many pieces.
+N_EMBEDDED, MIN_PIECES = 4, 4
 
 # Epochs at the ends of the cycles of `LogCosineSchedule`, as parts of all epochs: (2**k - 1) / 15.
 CYCLE_ENDS = (1 / 15, 3 / 15, 7 / 15, 1.0)
@@ -35,7 +37,6 @@ class Recipe:
         Of the encodings of numbers and categories.
     activation : {"selu", "mish"}
     learning_rate : float
-    label_smoothing : float
     """
 
     representations: tuple[str, ...]
@@ -51,7 +52,6 @@ class Recipe:
     category_width: int = 8
     activation: str = "selu"
     learning_rate: float = 0.05
-    label_smoothing: float = 0.1
 
 
 def choose_recipe(preset: str, n_rows: int, n_numbers: int, is_classification: bool) -> Recipe:
@@ -85,10 +85,9 @@ def choose_recipe(preset: str, n_rows: int, n_numbers: int, is_classification: b
         n_epochs=64 if is_small else epochs_for(n_training_rows),
         batch_size=batch_size,
         width=64 if is_small else 128,
-        n_pieces=min(16, max(4, MAX_ENCODED // max(n_numbers, 1) - 4)),
+        n_pieces=min(16, max(MIN_PIECES, MAX_ENCODED // max(n_numbers, 1) - N_EMBEDDED)),
         activation="selu" if is_classification else "mish",
         learning_rate=0.05 * math.sqrt(batch_size / 256),
-        label_smoothing=0.1 if is_classification else 0.0,
     )
     if preset == "best":
         return recipe
@@ -105,7 +104,7 @@ def representations_for(n_numbers: int, is_small: bool) -> tuple[str, ...]:
 
     Where hundreds of columns make wide networks of a few numbers each, encodings cost more than they bring.
     """
-    if n_numbers == 0 or 8 * n_numbers > MAX_ENCODED:
+    if n_numbers == 0 or (N_EMBEDDED + MIN_PIECES) * n_numbers > MAX_ENCODED:
         return ("plain",)
     return ("pieces", "periodic") if is_small else ("pieces",)
 

@@ -265,7 +265,8 @@ def test_parameters_are_checked(kind, table, name, value):
 @pytest.mark.parametrize("kind", KINDS)
 def test_refitting_is_the_only_way_to_go_on(kind):
     assert not hasattr(quick(kind), "partial_fit")
-    with pytest.raises(AttributeError, match="Fit it anew on all of them"):
+    other = "NetworkRegressor" if kind is TabularRegressor else "NetworkClassifier"
+    with pytest.raises(AttributeError, match=f"Fit it anew on all of them, or use {other}.partial_fit"):
         _ = quick(kind).partial_fit
     assert "warm_start" not in quick(kind).get_params()
 
