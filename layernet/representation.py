@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -93,9 +94,14 @@ class Configurable:
     def _arguments(self) -> list[tuple[str, inspect.Parameter, Any]]:
         if type(self).__init__ is object.__init__:
             return []
-        parameters = inspect.signature(type(self)).parameters
+        parameters = _parameters_of(type(self), type(self).__init__)
         values = {name: getattr(self, name, _ABSENT) for name in parameters}
         return [(n, p, values[n]) for n, p in parameters.items() if values[n] is not _ABSENT]
+
+
+@functools.lru_cache(maxsize=256)
+def _parameters_of(cls: type, constructor: Callable[..., None]) -> Mapping[str, inspect.Parameter]:
+    return inspect.signature(cls).parameters
 
 
 def is_of_the_package(cls: type) -> bool:

@@ -89,6 +89,7 @@ CASES = [
     (CategoryEmbedding([3, 2, 5], width=2), 3),
     (PeriodicEmbedding(4, width=2), 3),
     (PiecewiseLinearEncoding([[-1, 0, 1], [0, 2], [-2, -1, 0.5, 3]]), 3),
+    (PiecewiseLinearEncoding([[-1, 0, 1], [0, 2]], lowest=-1), 2),
     (Flatten(), (2, 3)),
     (Flatten(), 4),
     (Reshape((3, 2)), (2, 3)),

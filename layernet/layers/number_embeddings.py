@@ -117,27 +117,32 @@ class PeriodicEmbedding(Layer):
 class PiecewiseLinearEncoding(Layer):
     """Replace each feature by how far it has come in each of some intervals.
 
-    With edges e_0 < e_1 < ... < e_m of a feature x, its outputs are min(max((x - e_i) / (e_{i+1} - e_i), 0), 1)
-    for i = 0, ..., m - 1: 1 for the intervals below x, a number between 0 and 1 for that of x, and 0 for those
-    above. grad_inputs is the sum of grad_output / (e_{i+1} - e_i) over the intervals that x lies in. A linear
-    function of the outputs is a continuous, piecewise linear function of x.
+    With edges e_0 < e_1 < ... < e_m of a feature x, its outputs for i = 0, ..., m - 1 are
+
+        min(max(lowest + slope_i (x - e_i), lowest), 1) with slope_i = (1 - lowest) / (e_{i+1} - e_i):
+
+    1 for the intervals below x, a number between `lowest` and 1 for that of x, and `lowest` for those above.
+    grad_inputs is the sum of slope_i * grad_output over the intervals that x lies in. A linear function of the
+    outputs is a continuous, piecewise linear function of x.
 
     Parameters
     ----------
     edges : sequence of sequences of float
         For each feature, at least two increasing numbers; `quantile_edges` computes them from rows.
+    lowest : float, default=0.0
+        Output of an interval above x, less than 1. With -1, the outputs at the median sum to about 0.
 
     Attributes
     ----------
     features : ndarray of int, of shape (outputs,)
         The feature of each output.
-    starts, inverse_lengths : ndarray of shape (outputs,)
-        e_i and 1 / (e_{i+1} - e_i) of each output.
+    starts, slopes : ndarray of shape (outputs,)
+        e_i and slope_i of each output.
 
     Raises
     ------
     ValueError
-        If edges do not increase, or inputs have another number of features.
+        If edges do not increase, `lowest` is 1 or more, or inputs have another number of features.
 
     Examples
     --------
@@ -151,7 +156,7 @@ class PiecewiseLinearEncoding(Layer):
     Gorishniy, Rubachev and Babenko (2022), On embeddings for numerical features in tabular deep learning.
     """
 
-    def __init__(self, edges: Sequence[Sequence[float]]) -> None:
+    def __init__(self, edges: Sequence[Sequence[float]], lowest: float = 0.0) -> None:
         self.edges = tuple(tuple(float(edge) for edge in of_feature) for of_feature in edges)
         if not self.edges:
             raise ValueError(
@@ -163,9 +168,10 @@ class PiecewiseLinearEncoding(Layer):
                     f"PiecewiseLinearEncoding: edges[{index}] must be two or more increasing finite numbers, "
                     f"got {of_feature}. Leave out a constant feature."
                 )
+        self.lowest = require_number(self, "lowest", lowest, below=1)
 
     @classmethod
-    def from_rows(cls, rows: np.ndarray, n_pieces: int = 16) -> Self:
+    def from_rows(cls, rows: np.ndarray, n_pieces: int = 16, lowest: float = 0.0) -> Self:
         """Return an encoding whose edges are quantiles of the rows; see `quantile_edges`.
 
         Parameters
@@ -174,13 +180,14 @@ class PiecewiseLinearEncoding(Layer):
             NaN is left out.
         n_pieces : int, default=16
             The largest number of intervals of a feature.
+        lowest : float, default=0.0
 
         Returns
         -------
         PiecewiseLinearEncoding
         """
         rows = np.asarray(rows, float)
-        return cls([quantile_edges(column, n_pieces).tolist() for column in rows.T])
+        return cls([quantile_edges(column, n_pieces).tolist() for column in rows.T], lowest)
 
     def create_parameters(self, input_shape: tuple[int, ...]) -> None:
         require_features(self, input_shape)
@@ -192,14 +199,14 @@ class PiecewiseLinearEncoding(Layer):
         numbers = [len(of_feature) - 1 for of_feature in self.edges]
         self.add_state("features", np.repeat(np.arange(len(self.edges)), numbers))
         self.add_state("starts", np.concatenate([of_feature[:-1] for of_feature in self.edges]))
-        self.add_state("inverse_lengths", 1 / lengths)
+        self.add_state("slopes", (1 - self.lowest) / lengths)
 
     def forward_pass(self, inputs: np.ndarray) -> np.ndarray:
-        return np.clip((inputs[:, self.features] - self.starts) * self.inverse_lengths, 0, 1)
+        return np.clip((inputs[:, self.features] - self.starts) * self.slopes + self.lowest, self.lowest, 1)
 
     def backward_pass(self, inputs: np.ndarray, grad_output: np.ndarray) -> np.ndarray:
         outputs = self.forward_pass(inputs)
-        gradients = grad_output * self.inverse_lengths * ((outputs > 0) & (outputs < 1))
+        gradients = grad_output * self.slopes * ((outputs > self.lowest) & (outputs < 1))
         first_outputs = np.searchsorted(self.features, np.arange(len(self.edges)))
         return np.add.reduceat(gradients, first_outputs, axis=1)
 

@@ -53,7 +53,11 @@ def test_pieces_sum_to_the_share_of_the_range_that_is_below(random):
     layer = PiecewiseLinearEncoding([edges]).build(1)
     x = random.uniform(-3, 5, (200, 1))
     lengths = np.diff(edges)
-    assert_allclose((layer.forward_pass(x) * lengths).sum(axis=1), np.clip(x[:, 0], -2, 4) + 2)
+    parts = layer.forward_pass(x)
+    assert_allclose((parts * lengths).sum(axis=1), np.clip(x[:, 0], -2, 4) + 2)
+    for lowest in (-1, 0.5):
+        shifted = PiecewiseLinearEncoding([edges], lowest).build(1)
+        assert_allclose(shifted.forward_pass(x), lowest + (1 - lowest) * parts)
 
 
 @given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=40), st.integers(1, 16))
@@ -166,6 +170,7 @@ def test_a_table_of_numbers_and_categories_trains(engine, random):
         (lambda: PiecewiseLinearEncoding([[0, 1], [2]]), ValueError, r"edges\[1\] .* got \(2.0,\)"),
         (lambda: PiecewiseLinearEncoding([[0, 1, 1]]), ValueError, "increasing"),
         (lambda: PiecewiseLinearEncoding([[0, np.nan]]), ValueError, "finite"),
+        (lambda: PiecewiseLinearEncoding([[0, 1]], lowest=1), ValueError, "lowest must be .*, got 1"),
         (lambda: PiecewiseLinearEncoding([[0, 1]]).build(2), ValueError, "edges of 1 features, got 2"),
     ],
 )

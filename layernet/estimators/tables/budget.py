@@ -13,7 +13,7 @@ import numpy as np
 
 from layernet.estimators.tables.folds import Fold
 from layernet.estimators.tables.member import EncodedTable, train_member
-from layernet.estimators.tables.recipe import Recipe
+from layernet.estimators.tables.recipe import CYCLE_ENDS, Recipe
 
 # An epoch is measured on more and more rows, until it takes this share of the limit or has the last number of
 # rows.
@@ -24,7 +24,7 @@ EPOCHS_OF_TRIAL = 10_000
 # Share of the limit that networks may take; the rest is for the mixture.
 SHARE_OF_NETWORKS = 0.9
 # Fewer epochs than the first are worth it before folds are left out, fewer than the second before rows are.
-FEW_EPOCHS, FEWEST_EPOCHS = 32, 8
+FEW_EPOCHS, FEWEST_EPOCHS = 2 * CYCLE_ENDS[-1], CYCLE_ENDS[-1]
 
 
 class TimeLimit:
@@ -94,9 +94,9 @@ class TimeLimit:
 
         before = recipe = replace(recipe, n_trained_folds=min(recipe.n_trained_folds, len(folds)))
         reduce_while(lambda r: len(r.representations) > 1, representations=lambda r: r.representations[-1:])
-        reduce_while(lambda r: r.n_epochs > FEW_EPOCHS, n_epochs=lambda r: fewer(r.n_epochs, FEW_EPOCHS))
+        reduce_while(lambda r: r.n_epochs > FEW_EPOCHS, n_epochs=lambda r: r.n_epochs - CYCLE_ENDS[-1])
         reduce_while(lambda r: r.n_trained_folds > n_workers, n_trained_folds=lambda r: r.n_trained_folds - 1)
-        reduce_while(lambda r: r.n_epochs > FEWEST_EPOCHS, n_epochs=lambda r: fewer(r.n_epochs, FEWEST_EPOCHS))
+        reduce_while(lambda r: r.n_epochs > FEWEST_EPOCHS, n_epochs=lambda r: r.n_epochs - CYCLE_ENDS[-1])
         self._note(before, recipe)
         if not fits(recipe):
             share = left / (recipe.n_epochs * n_rows * seconds_per_row)
@@ -147,8 +147,3 @@ class TimeLimit:
             self.left_out.append(f"Networks are trained on {counts} folds.")
         if after.n_epochs < before.n_epochs:
             self.left_out.append(f"Networks are trained for {after.n_epochs} of {before.n_epochs} epochs.")
-
-
-def fewer(n_epochs: int, least: int) -> int:
-    """Return a tenth fewer epochs, but no fewer than `least`."""
-    return max(least, min(n_epochs - 1, round(0.9 * n_epochs)))

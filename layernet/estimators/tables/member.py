@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -145,7 +146,7 @@ def train_member(
     random = np.random.default_rng(seed)
     with only_one_thread():
         network = make_network(
-            recipe, representation, table.layout, table.n_outputs, table.inputs[training_rows], random
+            recipe, representation, table.layout, table.n_outputs, table.inputs, training_rows, random
         )
         batch_size = min(recipe.batch_size, len(training_rows))
         n_steps = recipe.n_epochs * -(-len(training_rows) // batch_size)
@@ -173,7 +174,7 @@ def train_member(
 
 
 class KeepBestEpoch(EarlyStopping):
-    """Keep the last of the best epochs, and leave out the last cycle if the third one brought nothing.
+    """Keep the last of the best epochs, and stop after a cycle of the learning rate that brought nothing.
 
     Parameters
     ----------
@@ -216,8 +217,8 @@ class KeepBestEpoch(EarlyStopping):
 
     def on_epoch_end(self, run: Run) -> None:
         super().on_epoch_end(run)
-        _, second, third, _ = (math.ceil(end * run.epochs) for end in CYCLE_ENDS)
-        if run.epoch == third and self.best_epoch <= second:
-            run.stop("The third cycle of the learning rate brought nothing.")
+        ends = [math.ceil(end / CYCLE_ENDS[-1] * run.epochs) for end in CYCLE_ENDS]
+        if any(run.epoch == end and self.best_epoch <= start < end for start, end in pairwise(ends[:-1])):
+            run.stop("A cycle of the learning rate brought nothing.")
         elif self.deadline is not None and time.monotonic() + run.history["seconds"][-1] > self.deadline:
             run.stop("The time limit was reached.")

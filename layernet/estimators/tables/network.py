@@ -32,6 +32,9 @@ EMBEDDING_RATE = 0.1
 # Rows from which the initial biases and the scales of the initial weights are computed.
 N_ROWS_OF_INITIAL_VALUES = 1024
 
+# Of the pieces: at the median of a feature their sum is about 0, as that of the other features is.
+LOWEST = -1.0
+
 ACTIVATIONS = {"selu": SELU, "mish": Mish}
 
 
@@ -40,7 +43,8 @@ def make_network(
     representation: str,
     layout: Layout,
     n_outputs: int,
-    rows: np.ndarray,
+    inputs: np.ndarray,
+    training_rows: np.ndarray,
     random: np.random.Generator,
 ) -> Sequential:
     """Return a built network for encoded rows.
@@ -52,8 +56,9 @@ def make_network(
     layout : Layout
         What the columns of the rows are.
     n_outputs : int
-    rows : ndarray of shape (n_rows, n_columns), float32
-        Training rows, from which initial values and the edges of pieces are computed.
+    inputs : ndarray of shape (n_rows, n_columns), float32
+    training_rows : ndarray of int
+        Row numbers. Initial values and the edges of pieces are computed from at most 1,024 of these rows.
     random : numpy.random.Generator
 
     Returns
@@ -61,8 +66,9 @@ def make_network(
     Sequential
         Embeddings, a scale for each feature, hidden layers, and an output layer that is zero at first.
     """
-    if len(rows) > N_ROWS_OF_INITIAL_VALUES:
-        rows = rows[random.choice(len(rows), N_ROWS_OF_INITIAL_VALUES, replace=False)]
+    if len(training_rows) > N_ROWS_OF_INITIAL_VALUES:
+        training_rows = random.choice(training_rows, N_ROWS_OF_INITIAL_VALUES, replace=False)
+    rows = inputs[training_rows]
     encodings = make_encodings(recipe, representation, layout, rows)
     n_inputs = number_of_outputs(encodings, rows)
     layers: list[Layer] = [] if encodings is None else [encodings]
@@ -92,7 +98,7 @@ def make_encodings(recipe: Recipe, representation: str, layout: Layout, rows: np
         branches.append(Sequential([SelectFeatures(0, n_numbers), embedding]))
         if representation == "pieces":
             edges = [edges_of(column, recipe.n_pieces) for column in rows.T[:n_numbers]]
-            pieces = PiecewiseLinearEncoding(edges)
+            pieces = PiecewiseLinearEncoding(edges, LOWEST)
             branches.append(Sequential([SelectFeatures(0, n_numbers), pieces]))
     if end_of_flags > n_numbers:
         branches.append(SelectFeatures(n_numbers, end_of_flags))

@@ -14,8 +14,15 @@ MAX_ENCODED = 2048
 # A number and its periodic embedding are so many features, and it has at least so many pieces.
 N_EMBEDDED, MIN_PIECES = 4, 4
 
-# Epochs at the ends of the cycles of `LogCosineSchedule`, as parts of all epochs: (2**k - 1) / 15.
-CYCLE_ENDS = (1 / 15, 3 / 15, 7 / 15, 1.0)
+# The cycles of `LogCosineSchedule` end at 1, 3, 7 and 15 parts of all epochs, where the learning rate is 0. The
+# number of epochs is a multiple of 15, so a cycle ends with an epoch, and that epoch can be kept.
+CYCLE_ENDS = (1, 3, 7, 15)
+EPOCHS_OF_FIRST_CYCLE, EPOCHS_OF_FIRST_CYCLE_SMALL = 4, 3
+# Above so many rows, the first cycle has fewer epochs.
+MANY_ROWS = 40_000
+# Below so many rows, regressions are trained on 8 folds: squared errors gain more from a larger mean than
+# log losses do.
+FEW_ROWS_OF_REGRESSION = 10_000
 
 
 @dataclass(frozen=True)
@@ -32,7 +39,9 @@ class Recipe:
         The number of folds if the user gives no `cv`.
     n_trained_folds : int
         The number of folds on which networks are trained.
-    n_epochs, batch_size, width, n_hidden_layers : int
+    n_epochs : int
+        A multiple of 15; see `CYCLE_ENDS`.
+    batch_size, width, n_hidden_layers : int
     n_pieces, n_frequencies, embedding_width, category_width : int
         Of the encodings of numbers and categories.
     activation : {"selu", "mish"}
@@ -57,9 +66,8 @@ class Recipe:
 def choose_recipe(preset: str, n_rows: int, n_numbers: int, is_classification: bool) -> Recipe:
     """Return the settings for a table.
 
-    Small tables get two representations of numbers, because neither is better for all of them, and narrow
-    networks, which are no worse there. Larger tables get wider networks and fewer epochs, each of which has
-    more steps.
+    Small tables get two representations of numbers, because neither is better for all of them. Larger tables
+    get a lower learning rate and more epochs, each of which has more steps.
 
     Parameters
     ----------
@@ -75,28 +83,28 @@ def choose_recipe(preset: str, n_rows: int, n_numbers: int, is_classification: b
     Recipe
     """
     is_small = n_rows < SMALL
-    n_folds = 8 if is_small and preset == "best" else 5
-    n_training_rows = n_rows - n_rows // n_folds
-    batch_size = batch_size_for(n_training_rows)
+    has_8_folds = is_small or (n_rows < FEW_ROWS_OF_REGRESSION and not is_classification)
+    n_folds = 8 if has_8_folds and preset == "best" else 5
+    batch_size = batch_size_for(n_rows - n_rows // n_folds)
+    first_cycle = first_cycle_for(n_rows)
     recipe = Recipe(
         representations=representations_for(n_numbers, is_small),
         n_folds=n_folds,
         n_trained_folds=n_folds,
-        n_epochs=64 if is_small else epochs_for(n_training_rows),
+        n_epochs=CYCLE_ENDS[-1] * first_cycle,
         batch_size=batch_size,
-        width=64 if is_small else 128,
         n_pieces=min(16, max(MIN_PIECES, MAX_ENCODED // max(n_numbers, 1) - N_EMBEDDED)),
         activation="selu" if is_classification else "mish",
-        learning_rate=0.05 * math.sqrt(batch_size / 256),
+        learning_rate=(0.05 if is_small else 0.03) * math.sqrt(batch_size / 256),
     )
     if preset == "best":
         return recipe
     one = replace(recipe, representations=recipe.representations[-1:])
-    if preset == "balanced":
-        return one if is_small else replace(one, n_trained_folds=3, n_epochs=round(0.8 * one.n_epochs))
     if is_small:
-        return replace(one, n_trained_folds=2)
-    return replace(one, n_trained_folds=1, n_epochs=round(0.5 * one.n_epochs))
+        return one if preset == "balanced" else replace(one, n_trained_folds=2)
+    n_trained_folds, share = (3, 0.75) if preset == "balanced" else (1, 0.5)
+    n_epochs = CYCLE_ENDS[-1] * max(1, round(share * first_cycle))
+    return replace(one, n_trained_folds=n_trained_folds, n_epochs=n_epochs)
 
 
 def representations_for(n_numbers: int, is_small: bool) -> tuple[str, ...]:
@@ -118,8 +126,8 @@ def batch_size_for(n_rows: int) -> int:
     return 128 if n_rows < 8000 else 256
 
 
-def epochs_for(n_rows: int) -> int:
-    """Return the number of epochs for the training rows of a table that is not small: fewer for more rows."""
-    if n_rows < 40_000:
-        return int(min(128, max(48, 128 * math.sqrt(2000 / n_rows))))
-    return int(max(16, 48 * math.sqrt(40_000 / n_rows)))
+def first_cycle_for(n_rows: int) -> int:
+    """Return the epochs of the first cycle for the rows of a table: fewer for very many rows."""
+    if n_rows < SMALL:
+        return EPOCHS_OF_FIRST_CYCLE_SMALL
+    return max(1, round(EPOCHS_OF_FIRST_CYCLE * min(1.0, math.sqrt(MANY_ROWS / n_rows))))

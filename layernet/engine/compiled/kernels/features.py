@@ -71,27 +71,28 @@ def embed_categories_backward(control, operands, sizes):
 
 @kernel
 def encode_pieces(control, operands, sizes):
-    """outputs = min(max((x - start) * inverse_length, 0), 1), with x the feature of each output."""
-    inputs, starts, inverse_lengths, outputs = matrices(control, operands, sizes, 4)
-    features = int64_matrix(control, operands, sizes, 4)
+    """outputs = min(max(lowest + slope * (x - start), lowest), 1), with x the feature of each output."""
+    inputs, starts, slopes, lowest, outputs = matrices(control, operands, sizes, 5)
+    features = int64_matrix(control, operands, sizes, 5)
+    low, high = lowest[0, 0], cast_like(inputs, 1)
     for row in range(len(inputs)):
         for piece in range(outputs.shape[1]):
-            part = (inputs[row, features[0, piece]] - starts[0, piece]) * inverse_lengths[0, piece]
-            above = part if part > cast_like(part, 0) else cast_like(part, 0)
-            outputs[row, piece] = above if above < cast_like(part, 1) else cast_like(part, 1)
+            part = (inputs[row, features[0, piece]] - starts[0, piece]) * slopes[0, piece] + low
+            above = part if part > low else low
+            outputs[row, piece] = above if above < high else high
 
 
 @kernel
 def encode_pieces_backward(control, operands, sizes):
-    """grad_inputs = sum of grad_output * inverse_length over the pieces that x lies in."""
-    outputs, inverse_lengths, gradient, grad_inputs = matrices(control, operands, sizes, 4)
-    features = int64_matrix(control, operands, sizes, 4)
+    """grad_inputs = sum of slope * grad_output over the pieces that x lies in."""
+    outputs, slopes, lowest, gradient, grad_inputs = matrices(control, operands, sizes, 5)
+    features = int64_matrix(control, operands, sizes, 5)
     for row in range(len(outputs)):
         for feature in range(grad_inputs.shape[1]):
             grad_inputs[row, feature] = cast_like(outputs, 0)
         for piece in range(outputs.shape[1]):
-            if cast_like(outputs, 0) < outputs[row, piece] < cast_like(outputs, 1):
-                grad_inputs[row, features[0, piece]] += gradient[row, piece] * inverse_lengths[0, piece]
+            if lowest[0, 0] < outputs[row, piece] < cast_like(outputs, 1):
+                grad_inputs[row, features[0, piece]] += gradient[row, piece] * slopes[0, piece]
 
 
 @kernel

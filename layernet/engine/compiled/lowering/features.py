@@ -76,18 +76,17 @@ def piecewise_linear_encoding(
     layer: PiecewiseLinearEncoding, program: Program, inputs: np.ndarray
 ) -> tuple[np.ndarray, EmitBackward]:
     """Compute how far each feature has come in its intervals."""
-    indices, starts, inverse_lengths = (
-        program.state(layer, name) for name in ("features", "starts", "inverse_lengths")
-    )
+    indices, starts, slopes = (program.state(layer, name) for name in ("features", "starts", "slopes"))
+    lowest = program.constants(program.setting(layer, "lowest"))
     outputs = program.sample_buffer(starts.shape[1])
-    program.emit(features.encode_pieces, inputs, starts, inverse_lengths, outputs, indices)
+    program.emit(features.encode_pieces, inputs, starts, slopes, lowest, outputs, indices)
 
     def backward(grad_output: np.ndarray, needs_grad_inputs: bool) -> np.ndarray | None:
         if not needs_grad_inputs:
             return None
         grad_inputs = program.sample_buffer(inputs.shape[1])
         program.emit(
-            features.encode_pieces_backward, outputs, inverse_lengths, grad_output, grad_inputs, indices
+            features.encode_pieces_backward, outputs, slopes, lowest, grad_output, grad_inputs, indices
         )
         return grad_inputs
 
