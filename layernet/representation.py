@@ -94,7 +94,8 @@ class Configurable:
     def _arguments(self) -> list[tuple[str, inspect.Parameter, Any]]:
         if type(self).__init__ is object.__init__:
             return []
-        parameters = _parameters_of(type(self), type(self).__init__)
+        cls: Any = type(self)
+        parameters = _parameters_of(cls, cls.__init__)
         values = {name: getattr(self, name, _ABSENT) for name in parameters}
         return [(n, p, values[n]) for n, p in parameters.items() if values[n] is not _ABSENT]
 
