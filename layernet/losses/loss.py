@@ -343,8 +343,8 @@ def count_outputs(values: np.ndarray) -> int:
     return math.prod(values.shape[1:])
 
 
-def as_weights(sample_weight: Any, n_samples: int) -> np.ndarray:
-    """Convert sample weights to float64 and check them.
+def as_weights(sample_weight: Any, n_samples: int, name: str = "sample_weight") -> np.ndarray:
+    """Convert sample weights to float64 and check them; `name` is the argument's, for errors.
 
     Raises
     ------
@@ -352,14 +352,14 @@ def as_weights(sample_weight: Any, n_samples: int) -> np.ndarray:
         If there is not one weight for each sample, or a weight is negative or not finite.
     """
     # In double precision, so that sums of weights are exact enough and do not overflow.
-    weights = as_float_array(sample_weight, np.dtype(np.float64), True, "sample_weight")
+    weights = as_float_array(sample_weight, np.dtype(np.float64), True, name)
     if weights.shape != (n_samples,):
         raise ValueError(
-            f"sample_weight must have the shape ({n_samples},), one for each sample, got {weights.shape}."
+            f"{name} must have the shape ({n_samples},), one for each sample, got {weights.shape}."
         )
-    require_finite(weights, "sample_weight")
+    require_finite(weights, name)
     if (weights < 0).any():
-        raise ValueError(f"sample_weight must not be negative, got {weights.min()}.")
+        raise ValueError(f"{name} must not be negative, got {weights.min()}.")
     return weights
 
 
