@@ -22,7 +22,7 @@ def few_epochs(monkeypatch):
 
 @pytest.fixture(scope="session")
 def table():
-    """A frame with numbers, gaps, a category, and a date; classes; numbers."""
+    """A frame with numbers, categories, a date, a flag, and gaps; classes; numbers."""
     random = np.random.default_rng(0)
     n_rows = 90
     X = pd.DataFrame(
@@ -31,9 +31,11 @@ def table():
             "age": random.integers(1, 90, n_rows),
             "city": random.choice(["Rome", "Oslo", "Bonn"], n_rows),
             "sold": pd.Timestamp("2024-01-01") + pd.to_timedelta(random.integers(0, 700, n_rows), unit="D"),
+            "new": random.random(n_rows) < 0.5,
         }
     )
     numbers = 2 * (X["city"] == "Rome") + X["size"] + X["age"] / 45
     X.loc[::7, "size"] = np.nan
+    X.loc[::11, "city"] = None
     classes = np.array(["low", "middle", "high"])[np.digitize(numbers, [1, 2])]
     return X, classes, numbers.to_numpy()

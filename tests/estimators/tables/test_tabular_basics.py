@@ -3,7 +3,6 @@
 import pickle
 
 import numpy as np
-import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris
@@ -11,28 +10,8 @@ from sklearn.datasets import load_diabetes, load_iris
 from layernet import TabularClassifier, TabularRegressor
 
 
-@pytest.fixture(scope="module")
-def mixed():
-    """A table with numbers, categories, dates and gaps, classes and numbers that follow from it."""
-    random = np.random.default_rng(0)
-    n_rows = 240
-    frame = pd.DataFrame(
-        {
-            "size": random.normal(size=n_rows),
-            "age": random.integers(1, 90, n_rows),
-            "city": random.choice(["Rome", "Oslo", "Bonn"], n_rows),
-            "sold": pd.Timestamp("2024-01-01") + pd.to_timedelta(random.integers(0, 700, n_rows), unit="D"),
-            "new": random.random(n_rows) < 0.5,
-        }
-    )
-    y = 2 * (frame["city"] == "Rome") + frame["size"] + frame["age"] / 45
-    frame.loc[::7, "size"] = np.nan
-    frame.loc[::11, "city"] = None
-    return frame, y.to_numpy()
-
-
-def test_a_frame_with_columns_of_all_kinds(mixed):
-    X, y = mixed
+def test_a_frame_with_columns_of_all_kinds(table):
+    X, _, y = table
     classifier = TabularClassifier("fast", random_state=0).fit(X, y > 2)
     assert classifier.oof_score_ > 0.75
     assert [column.kind for column in classifier.report_.columns] == [

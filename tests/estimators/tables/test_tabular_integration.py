@@ -41,7 +41,8 @@ def target_of(kind, table):
 def test_pandas_and_polars_give_the_same(kind, table):
     X, y = table[0], target_of(kind, table)
     frame = pl.DataFrame({name: X[name].to_numpy() for name in ("age",)}).with_columns(
-        size=pl.Series(X["size"]).fill_nan(None), city=pl.Series(X["city"].tolist())
+        size=pl.Series(X["size"]).fill_nan(None),
+        city=pl.Series([None if pd.isna(city) else city for city in X["city"]]),
     )
     estimator = quick(kind).fit(X[["age", "size", "city"]], y)
     other = quick(kind).fit(frame, pl.Series(y.tolist()))
@@ -83,7 +84,7 @@ def test_names_of_features(kind, table):
     X, y = table[0], target_of(kind, table)
     estimator = quick(kind).fit(X, y)
     assert list(estimator.feature_names_in_) == list(X.columns)
-    assert estimator.n_features_in_ == 4
+    assert estimator.n_features_in_ == 5
     estimator.fit(X[["size", "age"]].to_numpy(), y)
     assert not hasattr(estimator, "feature_names_in_")
     assert estimator.n_features_in_ == 2
