@@ -227,7 +227,7 @@ def test_an_estimator_with_many_classes_needs_memory_for_a_few_batches(loss):
 def test_targets_of_one_against_the_rest_need_no_square_matrix():
     y = np.arange(5_000)
     model = NetworkClassifier(Dense(5_000), loss=BinaryCrossEntropy())
-    targets = model._make_targets(np.tile(y, 2), None, False, None)
+    targets = model._make_targets(np.tile(y, 2), None, None, False, None)
     wanted = [3, 4_999]
     encoded = targets.encode(wanted, np.dtype(np.float32))
     assert_array_equal(np.argwhere(encoded), [[0, 3], [1, 4_999]])

@@ -68,12 +68,21 @@ class NetworkEstimator(NestedParameters, CallbackSupportMixin, FittedNetwork):
         """Return a new optimizer without memory. Not called if `_uses_lbfgs`."""
         raise NotImplementedError
 
-    def _make_targets(self, y: np.ndarray, earlier: Targets | None, incremental: bool, classes: Any) -> Targets:
+    def _make_targets(
+        self,
+        y: np.ndarray,
+        sample_weight: np.ndarray | None,
+        earlier: Targets | None,
+        incremental: bool,
+        classes: Any,
+    ) -> Targets:
         """Return the conversion of y to the network's targets, and of outputs to predictions.
 
         Parameters
         ----------
         y : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : ndarray of shape (n_samples,) or None
+            Checked. Balanced weights of classes depend on it.
         earlier : Targets or None
             The targets of the fit that is resumed; None for a fit that starts anew.
         incremental : bool

@@ -161,7 +161,9 @@ class ClassTargets(Targets):
             is_correct = is_correct.all(axis=1)
         return float(np.average(is_correct, weights=sample_weight))
 
-    def with_class_weight(self, class_weight: Any, y: np.ndarray) -> ClassTargets:
+    def with_class_weight(
+        self, class_weight: Any, y: np.ndarray, sample_weight: np.ndarray | None
+    ) -> ClassTargets:
         """Return the same targets with other weights: of the classes, or of the labels inside the loss.
 
         Parameters
@@ -169,7 +171,9 @@ class ClassTargets(Targets):
         class_weight : dict, list of dict, "balanced" or None
             As `MLPClassifier` takes it.
         y : ndarray of shape (n_samples,) or (n_samples, n_labels)
-            Labels of the training data. "balanced" counts them.
+            Labels of the training data.
+        sample_weight : ndarray of shape (n_samples,) or None
+            Weights of the training data, which "balanced" sums; None if all are 1.
 
         Returns
         -------
@@ -179,9 +183,10 @@ class ClassTargets(Targets):
         weighted.class_weights, weighted.loss = None, self.loss_without_weights
         if class_weight is not None and self.is_multilabel:
             self._check_labels(y)
-            weighted.loss = loss_with_label_weights(weighted.loss, class_weight, y, self.who)
+            weighted.loss = loss_with_label_weights(weighted.loss, class_weight, y, self.who, sample_weight)
         elif class_weight is not None:
-            weighted.class_weights, _ = bounded(weights_of_classes(class_weight, self.classes, y, self.who))
+            weights = weights_of_classes(class_weight, self.classes, y, self.who, sample_weight)
+            weighted.class_weights, _ = bounded(weights)
         return weighted
 
     def sample_weights(self, y: Any, sample_weight: np.ndarray | None) -> np.ndarray | None:

@@ -111,7 +111,12 @@ class BaseClassifier(ClassifierMixin, NetworkEstimator):
         return self._outputs(X, self._fitted_targets().scores)
 
     def _make_targets(
-        self, y: np.ndarray, earlier: Targets | None, incremental: bool, classes: Any
+        self,
+        y: np.ndarray,
+        sample_weight: np.ndarray | None,
+        earlier: Targets | None,
+        incremental: bool,
+        classes: Any,
     ) -> ClassTargets:
         if incremental and not type_of_target(y).startswith("multilabel"):
             _check_partial_fit_first_call(self, classes)  # raises scikit-learn's errors
@@ -124,7 +129,8 @@ class BaseClassifier(ClassifierMixin, NetworkEstimator):
         if incremental and isinstance(self.class_weight, str):
             raise ValueError(
                 "class_weight='balanced' is not supported for partial_fit, which sees a part of the data. "
-                "Give a dict: compute_class_weight('balanced', classes=classes, y=y)."
+                "Give a dict (for several labels a sample, a list of dicts): dict(zip(classes, "
+                "compute_class_weight('balanced', classes=classes, y=y, sample_weight=sample_weight)))."
             )
         if earlier is not None and not incremental:
             found = unique_labels(y)
@@ -134,7 +140,7 @@ class BaseClassifier(ClassifierMixin, NetworkEstimator):
                     f"fit. Previously got {targets.classes}, `y` has {found}"
                 )
         self.classes_ = targets.classes
-        return targets.with_class_weight(self.class_weight, y)
+        return targets.with_class_weight(self.class_weight, y, sample_weight)
 
     def _loss_has_probabilities(self) -> bool:
         """Return whether the loss, before any fit, promises probabilities."""

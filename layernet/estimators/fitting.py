@@ -26,7 +26,6 @@ from layernet.estimators.row_hashes import hash_rows
 from layernet.estimators.row_order import RowShuffler
 from layernet.estimators.samples import Samples, as_dense_targets, refuse_ragged_labels
 from layernet.estimators.scoring import rows_for_scorer
-from layernet.estimators.targets import Targets
 from layernet.estimators.training_state import REFIT_HINT, TrainingState
 from layernet.estimators.validation_data import ValidationData, split_rows, validation_function
 from layernet.estimators.value_range import require_in_range
@@ -134,10 +133,12 @@ def checked_samples(
 ) -> Samples:
     """Return the checked training data, and store what they tell about the targets."""
     X, y = checked_data(estimator, X, y, reset=not resumes)
-    targets = estimator._make_targets(y, estimator._targets if resumes else None, incremental, classes)
+    weights = checked_weights(X, sample_weight)
+    earlier = estimator._targets if resumes else None
+    targets = estimator._make_targets(y, weights, earlier, incremental, classes)
     estimator._targets = targets
     estimator.n_outputs_, estimator.out_activation_ = targets.n_outputs, targets.out_activation
-    return Samples(X, y, checked_weights(targets, X, y, sample_weight))
+    return Samples(X, y, targets.sample_weights(y, weights))
 
 
 def checked_data(estimator: NetworkEstimator, X: Any, y: Any, reset: bool) -> tuple[Any, np.ndarray]:
@@ -161,13 +162,12 @@ def checked_data(estimator: NetworkEstimator, X: Any, y: Any, reset: bool) -> tu
     return X, as_dense_targets(y, type(estimator).__name__, accept_sparse=not estimator._y_is_numeric)
 
 
-def checked_weights(targets: Targets, X: Any, y: np.ndarray, sample_weight: Any) -> np.ndarray | None:
-    """Return the products of the samples' weights and their classes' weights; None if all are 1."""
-    if sample_weight is not None:
-        sample_weight = require_numbers(sample_weight, "sample_weight")
-        sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-        sample_weight = bounded(sample_weight)[0]
-    return targets.sample_weights(y, sample_weight)
+def checked_weights(X: Any, sample_weight: Any) -> np.ndarray | None:
+    """Return the samples' weights as float64, scaled down if they are very large; None if none were given."""
+    if sample_weight is None:
+        return None
+    sample_weight = require_numbers(sample_weight, "sample_weight")
+    return bounded(_check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True))[0]
 
 
 def checked_validation_data(
@@ -181,7 +181,8 @@ def checked_validation_data(
     if X_val is None or y_val is None:
         raise ValueError("X_val and y_val must be given together.")
     X, y = checked_data(estimator, X_val, y_val, reset=False)
-    samples = Samples(X, y, checked_weights(estimator._targets, X, y, sample_weight_val))
+    weights = estimator._targets.sample_weights(y, checked_weights(X, sample_weight_val))
+    samples = Samples(X, y, weights)
     return ValidationData(samples, rows_for_scorer(X_val, X), rows_for_scorer(y_val, y))
 
 

@@ -86,9 +86,10 @@ class NetworkClassifier(BaseClassifier, _CustomNetwork):
         routing: if it requests them).
     class_weight : dict, list of dict, "balanced" or None, default=None
         Weights of classes, by which the samples' weights are multiplied; a class that is not in the dict has
-        weight 1. "balanced" for n_samples / (n_classes * samples of the class) in the training data. For
-        several labels a sample: a list with a dict {0: weight, 1: weight} for each label, or "balanced" for
-        each label. They become the loss's `pos_weight` and `neg_weight`.
+        weight 1. "balanced" for (sum of weights) / (n_classes * sum of the class's weights), with the weights
+        of all samples given to `fit`; without weights they are numbers of samples. For several labels a
+        sample: a list with a dict {0: weight, 1: weight} for each label, or "balanced" for each label. They
+        become the loss's `pos_weight` and `neg_weight`.
     label_smoothing : float, default=0.0
         For the log loss; the targets are mixed with so much of the uniform distribution.
     weight_averaging : float or None, default=None

@@ -54,7 +54,12 @@ class BaseRegressor(RegressorMixin, MultiOutputMixin, NetworkEstimator):
         return self._outputs(X, self._fitted_targets().decode)
 
     def _make_targets(
-        self, y: np.ndarray, earlier: Targets | None, incremental: bool, classes: Any
+        self,
+        y: np.ndarray,
+        sample_weight: np.ndarray | None,
+        earlier: Targets | None,
+        incremental: bool,
+        classes: Any,
     ) -> NumberTargets:
         if not isinstance(earlier, NumberTargets):
             return NumberTargets(y, self.loss, self.exact_compatibility, self.target_scale)

@@ -6,7 +6,7 @@ import scipy.sparse
 from sklearn.base import clone
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV
-from sklearn.utils import compute_sample_weight
+from sklearn.utils import compute_class_weight, compute_sample_weight
 
 from layernet import (
     BinaryCrossEntropy,
@@ -18,6 +18,7 @@ from layernet import (
     ReLU,
     Sequential,
 )
+from layernet.estimators.class_targets import ClassTargets
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
 
@@ -277,3 +278,129 @@ def test_the_loss_as_scikit_learn_reports_it_has_the_weights_too():
         for exact in (True, False)
     )
     np.testing.assert_allclose(exact.loss_curve_, ours.loss_curve_, rtol=1e-9)
+
+
+# --- "balanced" counts the weights of samples ---
+
+TIMES = np.random.default_rng(1).integers(0, 5, 150)
+REAL = np.where(TIMES > 0, np.random.default_rng(2).uniform(0.1, 9, 150), 0)
+labels = pytest.mark.parametrize(
+    "y", [NUMBERS, LABELS, NUMBERS == 1, SEVERAL], ids=["numbers", "strings", "two classes", "several labels"]
+)
+
+
+def balanced_of(y, weights):
+    """The weights of classes, or those of ones and of zeros of each label."""
+    targets = ClassTargets(y, "log_loss").with_class_weight("balanced", y, weights)
+    if targets.class_weights is not None:
+        return targets.class_weights
+    return np.array([targets.loss.pos_weight, targets.loss.neg_weight])
+
+
+@labels
+def test_balanced_weights_of_repeated_samples(y):
+    repeated = balanced_of(y.repeat(TIMES, axis=0), None)
+    np.testing.assert_array_equal(balanced_of(y, TIMES.astype(float)), repeated)
+    assert not np.allclose(repeated, balanced_of(y, None))
+
+
+@labels
+def test_balanced_weights_without_the_samples_of_weight_0(y):
+    used = REAL > 0
+    np.testing.assert_allclose(balanced_of(y, REAL), balanced_of(y[used], REAL[used]), rtol=1e-12)
+    np.testing.assert_array_equal(balanced_of(y, used * 1.0), balanced_of(y[used], None))
+
+
+@labels
+@pytest.mark.parametrize("factor", [2.0**-900, 1.0, 2.0**400])
+def test_only_ratios_of_the_samples_weights_matter_for_balanced_weights(y, factor):
+    np.testing.assert_array_equal(balanced_of(y, factor * REAL), balanced_of(y, REAL))
+    np.testing.assert_array_equal(balanced_of(y, np.full(150, factor)), balanced_of(y, None))
+
+
+@labels
+def test_balanced_weights_are_those_of_scikit_learn(y):
+    def theirs(y, weights):
+        return compute_class_weight("balanced", classes=np.unique(y), y=y, sample_weight=weights)
+
+    for weights, rtol in ((None, 0), (REAL, 1e-12)):
+        if y.ndim == 1:
+            expected = theirs(y, weights)
+        else:
+            expected = np.array([theirs(column, weights) for column in y.T]).T[::-1]
+        np.testing.assert_allclose(balanced_of(y, weights), expected, rtol=rtol)
+
+
+@labels
+def test_balanced_classes_have_equal_sums_of_weights(y):
+    of_classes = balanced_of(y, REAL)
+    if y.ndim == 1:
+        sums = [REAL[y == label].sum() for label in np.unique(y)]
+    else:
+        sums = [REAL @ (y == 1), REAL @ (y == 0)]
+    totals = of_classes * np.array(sums)
+    np.testing.assert_allclose(totals, REAL.sum() / len(totals))
+
+
+def test_a_class_whose_samples_all_have_weight_0_does_not_count():
+    weights = np.where(NUMBERS == 1, 0, REAL)
+    used = NUMBERS != 1
+    expected = balanced_of(NUMBERS[used], REAL[used])
+    np.testing.assert_allclose(balanced_of(NUMBERS, weights), [expected[0], 1, expected[1]], rtol=1e-12)
+    weights = np.where(SEVERAL[:, 3] == 1, 0, REAL)
+    pos_weight, neg_weight = balanced_of(SEVERAL, weights)
+    assert pos_weight[3] == neg_weight[3] == 1
+    assert (pos_weight[:3] != 1).all()
+
+
+@labels
+def test_weights_too_far_apart_to_balance(y):
+    rare = y[:, 3] == 1 if y.ndim == 2 else y == y[0]
+    weights = np.where(rare, 1e-200, 1e130)
+    with pytest.raises(ValueError, match=r"MLPClassifier: class_weight='balanced' needs .*, got sums from"):
+        balanced_of(y, weights)
+
+
+def fitted_on_whole_data(name, X, y, weights=None, **options):
+    """One batch of all rows: a weight k promises to be k samples only if both are in one batch."""
+    options = {"alpha": 0.0, "shuffle": False, "tol": 0.0, "class_weight": "balanced", **options}
+    validation = {"X_val": X, "y_val": y, "sample_weight_val": weights}
+    return made(name, batch_size=len(y), **options).fit(X, y, weights, **validation)
+
+
+@estimators
+@labels
+@pytest.mark.parametrize("engine", ["formulas", "auto"])
+def test_a_fit_with_weights_is_the_fit_on_repeated_samples(name, y, engine):
+    weighted = fitted_on_whole_data(name, X, y, TIMES, engine=engine)
+    repeated = fitted_on_whole_data(name, X.repeat(TIMES, axis=0), y.repeat(TIMES, axis=0), engine=engine)
+    np.testing.assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), rtol=1e-9)
+    np.testing.assert_allclose(weighted.loss_curve_, repeated.loss_curve_, rtol=1e-9)
+    np.testing.assert_allclose(weighted.validation_loss_curve_, repeated.validation_loss_curve_, rtol=1e-9)
+    other = fitted_on_whole_data(name, X, y, TIMES, engine=engine, class_weight=None)
+    assert not np.allclose(weighted.loss_curve_, other.loss_curve_, rtol=1e-3)
+
+
+@labels
+def test_a_fit_by_lbfgs_with_weights_is_the_fit_on_repeated_samples(y):
+    options = {"solver": "lbfgs", "class_weight": "balanced"}
+    weighted = made("MLPClassifier", **options).fit(X, y, TIMES)
+    repeated = made("MLPClassifier", **options).fit(X.repeat(TIMES, axis=0), y.repeat(TIMES, axis=0))
+    np.testing.assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), rtol=1e-6)
+
+
+@estimators
+@labels
+def test_a_warm_start_balances_by_the_weights_that_are_given_now(name, y):
+    data = [(X, y, None), (X, y, REAL), (X, y, TIMES), (X[:120], y[:120], REAL[:120])]
+    balanced, given = (made(name, warm_start=True) for _ in range(2))
+    for inputs, targets, weights in data:
+        balanced.set_params(class_weight="balanced").fit(inputs, targets, weights)
+        if y.ndim == 1:
+            of_classes = balanced_of(targets, weights)
+            class_weight = dict(zip(np.unique(targets).tolist(), of_classes.tolist(), strict=True))
+        else:
+            positive, negative = balanced_of(targets, weights)
+            class_weight = [{1: one, 0: zero} for one, zero in zip(positive, negative, strict=True)]
+        given.set_params(class_weight=class_weight).fit(inputs, targets, weights)
+        assert same(balanced, given)

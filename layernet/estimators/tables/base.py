@@ -63,7 +63,7 @@ class TabularEstimator(CallbackSupportMixin, BaseEstimator):
 
     # --- defined by the two estimators ---
 
-    def _make_targets(self, y: np.ndarray) -> Targets:
+    def _make_targets(self, y: np.ndarray, sample_weight: np.ndarray | None) -> Targets:
         """Return the conversion of y to the networks' targets and back."""
         raise NotImplementedError
 
@@ -148,7 +148,7 @@ class TabularEstimator(CallbackSupportMixin, BaseEstimator):
         self.__dict__.pop("feature_names_in_", None)
         if hasattr(self.encoder_, "feature_names_in_"):
             self.feature_names_in_ = self.encoder_.feature_names_in_
-        self._targets = self._make_targets(y)
+        self._targets = self._make_targets(y, sample_weight)
         weights = self._targets.sample_weights(y, sample_weight)
         folds: list[Fold] | None = None
         keys = None if groups is None else np.unique(groups, return_inverse=True)[1]

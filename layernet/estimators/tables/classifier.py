@@ -37,7 +37,9 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):
     categories : sequence of names or of int, default=None
         Columns that are categories although their type is another, such as numbers of postal codes.
     class_weight : dict, list of dict, "balanced" or None, default=None
-        Weights of classes, as in `MLPClassifier`. Probabilities are then those of the weighted data.
+        Weights of classes, as in `MLPClassifier`: "balanced" for (sum of weights) / (n_classes * sum of the
+        class's weights), with the sample weights of all rows. Probabilities are then those of the weighted
+        data.
     cv : int, splitter, iterable or None, default=None
         Folds: each network is trained on the rows outside of a fold, and judged by those of the fold. None and
         an int split at random. A splitter of scikit-learn gets X, y and `groups`; an iterable gives pairs of
@@ -158,10 +160,11 @@ class TabularClassifier(ClassifierMixin, TabularEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _make_targets(self, y: np.ndarray) -> ClassTargets:
+    def _make_targets(self, y: np.ndarray, sample_weight: np.ndarray | None) -> ClassTargets:
         is_multilabel = type_of_target(y).startswith("multilabel")
         loss = (LogLoss if is_multilabel else CrossEntropy)(label_smoothing=LABEL_SMOOTHING)
-        targets = ClassTargets(y, loss, who=type(self).__name__).with_class_weight(self.class_weight, y)
+        targets = ClassTargets(y, loss, who=type(self).__name__)
+        targets = targets.with_class_weight(self.class_weight, y, sample_weight)
         self.classes_ = targets.classes
         return targets
 

@@ -152,7 +152,7 @@ class TabularRegressor(RegressorMixin, MultiOutputMixin, TabularEstimator):
         self.random_state = random_state
         self.verbose = verbose
 
-    def _make_targets(self, y: np.ndarray) -> NumberTargets:
+    def _make_targets(self, y: np.ndarray, sample_weight: np.ndarray | None) -> NumberTargets:
         targets = NumberTargets(y, self.loss)
         if targets.out_activation == "identity":
             targets.target_scale = "standard"

@@ -12,7 +12,7 @@ from layernet.estimators.tables.recipe import choose_recipe
 ESTIMATORS = [
     TabularClassifier("fast", n_jobs=1),
     TabularRegressor("fast", n_jobs=1),
-    TabularClassifier("fast", cv=2, n_jobs=1),
+    TabularClassifier("fast", class_weight="balanced", cv=2, n_jobs=1),
     TabularRegressor("fast", loss="absolute_error", n_jobs=1),
     TabularClassifier("balanced", engine="formulas", cv=2, n_jobs=1),
     TabularRegressor("best", engine="formulas", cv=2, n_jobs=1),

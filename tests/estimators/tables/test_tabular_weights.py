@@ -39,6 +39,25 @@ def test_a_weight_is_a_number_of_equal_rows(kind, groups, table):
     np.testing.assert_array_equal(out_of_fold[rows], repeated.oof_predictions_.reshape(len(rows), -1)[:, 0])
 
 
+@pytest.mark.parametrize("class_weight", ["balanced", "of_each_class"])
+@pytest.mark.parametrize("several_labels", [False, True])
+def test_a_weight_is_a_number_of_equal_rows_of_weighted_classes(class_weight, several_labels, table):
+    """To the last bit: a sum of up to 3 equal weights rounds as their product does."""
+    X, classes, _ = table
+    y = np.column_stack([classes == "low", classes == "high"]).astype(int) if several_labels else classes
+    if class_weight == "of_each_class":
+        class_weight = [{1: 0.3}, {0: 0.7}] if several_labels else {"low": 0.3, "high": 1.7}
+    counts = np.where(classes == "low", 3, np.arange(len(y)) % 3)
+    rows = np.repeat(np.arange(len(y)), counts)
+    weighted = quick(TabularClassifier, class_weight=class_weight).fit(X, y, sample_weight=counts)
+    repeated = quick(TabularClassifier, class_weight=class_weight).fit(X.iloc[rows], y[rows])
+    np.testing.assert_array_equal(weighted.predict_proba(X), repeated.predict_proba(X))
+    assert weighted.oof_score_ == pytest.approx(repeated.oof_score_, abs=1e-12)
+    used = counts > 0
+    without = quick(TabularClassifier, class_weight=class_weight).fit(X[used], y[used], counts[used])
+    np.testing.assert_array_equal(weighted.predict_proba(X), without.predict_proba(X))
+
+
 @pytest.mark.parametrize("exponent", [-1000, -100, 100, 900])
 @pytest.mark.parametrize("kind", KINDS)
 def test_only_ratios_of_weights_matter(kind, exponent, table):
