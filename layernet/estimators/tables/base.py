@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import pairwise
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin, with_callbacks
-from sklearn.utils import Tags, check_random_state
+from sklearn.utils import Tags, _safe_indexing, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import _check_sample_weight, _check_y, check_consistent_length, check_is_fitted
 
@@ -42,6 +45,9 @@ from layernet.estimators.tables.report import ComponentReport, FitReport, Networ
 from layernet.estimators.targets import Targets
 from layernet.losses.loss import bounded
 from layernet.training.callback import Callback, as_callbacks
+
+# Rows that are encoded and predicted at a time: their encoded columns take a few megabytes.
+ROWS_OF_BLOCK = 16_384
 
 
 class TabularEstimator(CallbackSupportMixin, BaseEstimator):
@@ -250,11 +256,12 @@ class TabularEstimator(CallbackSupportMixin, BaseEstimator):
     def _predictions(self, X: Any) -> np.ndarray:
         """Return the mixture's predictions, before they are decoded."""
         check_is_fitted(self)
-        return self.ensemble_.predict(self._encoded(X))
+        return self._compute(self.ensemble_.predict, X)
 
-    def _encoded(self, X: Any) -> np.ndarray:
+    def _compute(self, function: Callable[[np.ndarray], np.ndarray], X: Any) -> np.ndarray:
+        """Return a function of encoded rows, computed for some rows at a time to bound the memory."""
         with errors_of(type(self).__name__):
-            return self.encoder_.transform(X)
+            return np.concatenate([function(self.encoder_.transform(rows)) for rows in blocks_of_rows(X)])
 
     def _make_report(
         self,
@@ -339,3 +346,15 @@ def errors_of(who: str) -> Iterator[None]:
     except (TypeError, ValueError) as error:
         error.args = tuple(each.replace(WHO, who) if isinstance(each, str) else each for each in error.args)
         raise
+
+
+def blocks_of_rows(X: Any) -> Iterator[Any]:
+    """Yield the rows of a table in blocks of equal size, or the table itself if it has few rows."""
+    n_rows = X.shape[0] if len(getattr(X, "shape", ())) == 2 else 0
+    if n_rows <= ROWS_OF_BLOCK:
+        yield X
+        return
+    X = X.tocsr() if issparse(X) else X
+    ends = np.linspace(0, n_rows, 1 + math.ceil(n_rows / ROWS_OF_BLOCK)).astype(int).tolist()
+    for start, end in pairwise(ends):
+        yield _safe_indexing(X, slice(start, end))

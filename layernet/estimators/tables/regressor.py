@@ -225,7 +225,11 @@ class TabularRegressor(RegressorMixin, MultiOutputMixin, TabularEstimator):
             raise ValueError(
                 f"TabularRegressor.predict_interval: coverage must be between 0 and 1, got {coverage!r}."
             )
-        inputs = self._encoded(X)
+        ends = self._compute(lambda inputs: self._ends_of_intervals(inputs, coverage), X)
+        return np.stack([self._decode(ends[:, 0]), self._decode(ends[:, 1])], axis=-1)
+
+    def _ends_of_intervals(self, inputs: np.ndarray, coverage: float) -> np.ndarray:
+        """Return the lower and upper ends for encoded rows, of shape (n_rows, 2, n_outputs), not decoded."""
         predictions = self.ensemble_.predict(inputs)
         half_widths = np.column_stack(
             [
@@ -236,8 +240,7 @@ class TabularRegressor(RegressorMixin, MultiOutputMixin, TabularEstimator):
         lower, upper = predictions - half_widths, predictions + half_widths
         if self._targets.out_activation == "exp":
             lower = np.maximum(lower, 0)
-        ends = [self._decode(lower), self._decode(upper)]
-        return np.stack(ends, axis=-1)
+        return np.stack([lower, upper], axis=1)
 
     def _keep_residuals(self, table: EncodedTable) -> None:
         out_of_fold = self.ensemble_.out_of_fold

@@ -3,11 +3,16 @@
 import pickle
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
+from numpy.testing import assert_allclose
+from scipy.sparse import coo_array, csr_array
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris
 
 from layernet import TabularClassifier, TabularRegressor
+from layernet.estimators.tables import base
 
 
 def test_a_frame_with_columns_of_all_kinds(table):
@@ -41,3 +46,23 @@ def test_the_mixture_is_no_worse_than_its_components_out_of_fold():
     assert report.loss <= min(each.loss for each in report.components if each.weight) * (1 + 1e-3)
     assert sum(each.weight for each in report.components) == pytest.approx(1)
     assert {each.fold for each in report.networks} == set(range(5))
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, np.asarray, coo_array, csr_array])
+def test_many_rows_are_predicted_in_blocks(make, monkeypatch, random):
+    X, y = random.normal(size=(70, 3)), random.normal(size=(70, 2))
+    regressor = TabularRegressor("fast", random_state=0).fit(make(X), y)
+    rows = make(X)
+    expected, intervals = regressor.predict(rows), regressor.predict_interval(rows)
+    n_rows_of_blocks = []
+    transform = regressor.encoder_.transform
+
+    def counted(block):
+        n_rows_of_blocks.append(block.shape[0])
+        return transform(block)
+
+    monkeypatch.setattr(base, "ROWS_OF_BLOCK", 20)
+    monkeypatch.setattr(regressor.encoder_, "transform", counted)
+    assert_allclose(regressor.predict(rows), expected, rtol=1e-12)
+    assert_allclose(regressor.predict_interval(rows), intervals, rtol=1e-12)
+    assert n_rows_of_blocks == [17, 18, 17, 18] * 2
