@@ -143,7 +143,10 @@ class ParameterContainer(Configurable):
         """Iterate over this layer and all layers inside it, depth first."""
         yield self
         for layer in self.layers:
-            yield from layer.walk()
+            if layer.layers:
+                yield from layer.walk()
+            else:
+                yield layer
 
     @property
     def parameters(self) -> dict[str, np.ndarray]:

@@ -22,6 +22,9 @@ OPTIMIZER_METHODS = ("move", "step")
 # Attributes that a step or a callback changes, and that every step reads again.
 NOT_SETTINGS = frozenset({"training", "steps", "last_learning_rate", "learning_rate", *BATCH_INFO})
 
+IMMUTABLE = (int, float, str, type(None))
+_NO_CONSTANT = object()
+
 
 class NotASettingError(Exception):
     """Raised when a setting is no single number, bool, string or None, so that no kernel can use it."""
@@ -51,7 +54,7 @@ class Dependencies:
         self._owners_of_equals: list[Any] = []
         self._names_of_equals: list[str] = []
         self._equals: list[Any] = []
-        self._settings: list[tuple[Any, str, Callable[[Any], Any], Any]] = []
+        self._settings: list[tuple[Any, Any, str, Callable[[Any], Any], Any]] = []
 
     def add_object(self, owner: Any, name: str) -> Any:
         """Depend on an attribute that must stay the same object, such as an array; return it."""
@@ -79,8 +82,11 @@ class Dependencies:
             If the setting has no such value.
         """
         read = read or plain_value
-        value = read(getattr(owner, name))
-        self._settings.append((owner, name, read, value))
+        given = getattr(owner, name)
+        value = read(given)
+        # The same immutable object has the same value, which saves reading it.
+        constant = given if isinstance(given, IMMUTABLE) else _NO_CONSTANT
+        self._settings.append((constant, owner, name, read, value))
         return value
 
     def add_plain_settings(self, owner: Any) -> None:
@@ -116,7 +122,10 @@ class Dependencies:
         try:
             return (
                 all(map(is_, map(getattr, self._owners, self._names), self._objects))
-                and all(has_value(*setting) for setting in self._settings)
+                and all(
+                    getattr(setting[1], setting[2]) is setting[0] or has_value(*setting[1:])
+                    for setting in self._settings
+                )
                 and [*map(getattr, self._owners_of_equals, self._names_of_equals)] == self._equals
             )
         except AttributeError:  # an attribute was deleted

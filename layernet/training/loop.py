@@ -158,8 +158,10 @@ def train_epoch(
         raise divergence_error(
             "the square of a gradient is not finite, and the optimizer cannot go on", run, data
         )
-    with run.network.inference_mode():
-        values = epoch_metrics.values()
+    values = {}
+    if metrics:
+        with run.network.inference_mode():
+            values = epoch_metrics.values()
     return {
         "epoch": run.epoch,
         "loss": total / n_rows,

@@ -7,6 +7,7 @@ shares each batch with others.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from itertools import groupby
 from typing import Any, NamedTuple, TypeAlias
@@ -323,12 +324,16 @@ class Program:
     def _mark_gradient_used(self, array: np.ndarray) -> bool:
         """Return whether an operand is a gradient, and this is the first instruction that uses it."""
         address = array.ctypes.data
-        vectors = (self.worker_gradients, self.gradients)
-        is_gradient = any(each.ctypes.data <= address < each.ctypes.data + each.nbytes for each in vectors)
+        is_gradient = any(address in addresses for addresses in self._addresses_of_gradients)
         if not is_gradient or address in self._gradients_in_use:
             return False
         self._gradients_in_use.add(address)
         return True
+
+    @functools.cached_property
+    def _addresses_of_gradients(self) -> list[range]:
+        vectors = (self.worker_gradients, self.gradients)
+        return [range(each.ctypes.data, each.ctypes.data + each.nbytes) for each in vectors]
 
     def emit_python(self, function: Callable[[int], None], after_update: bool = False) -> None:
         """Append a call of a Python function, with the number of rows of the batch."""

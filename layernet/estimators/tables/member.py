@@ -72,6 +72,8 @@ class Member:
     Attributes
     ----------
     network : Sequential
+    plan : InferencePlan
+        Of the network.
     representation : str
     fold : int
         Its number; the network was trained on the rows outside of the fold.
@@ -85,25 +87,23 @@ class Member:
     """
 
     network: Sequential
+    plan: InferencePlan = field(repr=False)
     representation: str
     fold: int
     outputs: np.ndarray
     history: History = field(repr=False)
     best_epoch: int
     seconds: float
-    engine: str = "auto"
 
     def __post_init__(self) -> None:
-        # Kernels wherever Numba is installed: what other trainings have loaded must not change the last digits.
-        self._predict = InferencePlan(self.network, self.engine)
         self._predict_in_double: InferencePlan | None = None
 
     def predict(self, inputs: np.ndarray) -> np.ndarray:
         """Return the raw outputs for encoded rows, in the precision of these; of shape (n_rows, n_outputs)."""
         if inputs.dtype == np.float32:
-            return self._predict(inputs)
+            return self.plan(inputs)
         if self._predict_in_double is None:
-            self._predict_in_double = InferencePlan(self.network.astype(np.float64), self.engine)
+            self._predict_in_double = InferencePlan(self.network.astype(np.float64), self.plan.engine)
         return self._predict_in_double(inputs)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -151,8 +151,10 @@ def train_member(
         batch_size = min(recipe.batch_size, len(training_rows))
         n_steps = recipe.n_epochs * -(-len(training_rows) // batch_size)
         schedule = LogCosineSchedule(recipe.learning_rate, n_steps, cycles=len(CYCLE_ENDS))
+        # Kernels wherever Numba is installed: what other trainings have loaded must not change the last digits.
+        plan = InferencePlan(network, engine)
         best = KeepBestEpoch(
-            table.inputs[held_out_rows], table.criterion(held_out_rows), recipe.n_epochs, deadline, engine
+            plan, table.inputs[held_out_rows], table.criterion(held_out_rows), recipe.n_epochs, deadline
         )
         history = network.fit(
             table.inputs,
@@ -167,10 +169,10 @@ def train_member(
             random_state=random,
             engine=engine,
         )
-        outputs = best.outputs(network)
+        outputs = plan(table.inputs[held_out_rows])
     history["criterion"] = best.values
     seconds = time.perf_counter() - start
-    return Member(network, representation, fold, outputs, history, best.best_epoch, seconds, engine)
+    return Member(network, plan, representation, fold, outputs, history, best.best_epoch, seconds)
 
 
 class KeepBestEpoch(EarlyStopping):
@@ -178,41 +180,34 @@ class KeepBestEpoch(EarlyStopping):
 
     Parameters
     ----------
+    plan : InferencePlan
+        Computes the outputs of the network.
     inputs : ndarray of shape (n_rows, n_columns)
         Held-out rows.
     criterion : callable
     n_epochs : int
     deadline : float or None
         Value of `time.monotonic()` at which training stops.
-    engine : {"auto", "compiled", "formulas"}
-        Engine that computes the outputs.
     """
 
     def __init__(
         self,
+        plan: InferencePlan,
         inputs: np.ndarray,
         criterion: Criterion,
         n_epochs: int,
         deadline: float | None,
-        engine: str,
     ) -> None:
         super().__init__(self.judge, patience=n_epochs, keep_last=True)
+        self.plan = plan
         self.inputs = inputs
         self.criterion = criterion
         self.deadline = deadline
-        self.engine = engine
         self.values: list[float] = []
-        self._predict: Any = None
-
-    def outputs(self, network: Layer) -> np.ndarray:
-        """Return the outputs of the network for the held-out rows."""
-        if self._predict is None:
-            self._predict = InferencePlan(network, self.engine)
-        return self._predict(self.inputs)
 
     def judge(self, network: Layer) -> float:
         """Return the criterion for the network as it is now."""
-        self.values.append(self.criterion(self.outputs(network)))
+        self.values.append(self.criterion(self.plan(self.inputs)))
         return self.values[-1]
 
     def on_epoch_end(self, run: Run) -> None:

@@ -17,11 +17,11 @@ N_EMBEDDED, MIN_PIECES = 4, 4
 # The cycles of `LogCosineSchedule` end at 1, 3, 7 and 15 parts of all epochs, where the learning rate is 0. The
 # number of epochs is a multiple of 15, so a cycle ends with an epoch, and that epoch can be kept.
 CYCLE_ENDS = (1, 3, 7, 15)
-EPOCHS_OF_FIRST_CYCLE, EPOCHS_OF_FIRST_CYCLE_SMALL = 4, 3
+EPOCHS_OF_FIRST_CYCLE_SMALL, EPOCHS_OF_FIRST_CYCLE_CLASSES, EPOCHS_OF_FIRST_CYCLE_NUMBERS = 3, 4, 5
 # Above so many rows, the first cycle has fewer epochs.
 MANY_ROWS = 40_000
-# Below so many rows, regressions are trained on 8 folds: squared errors gain more from a larger mean than
-# log losses do.
+# From 2,000 rows to so many, regressions are trained on 8 folds. Squared errors gain from the mean of more
+# networks, and most of these stop after few epochs.
 FEW_ROWS_OF_REGRESSION = 10_000
 
 
@@ -83,10 +83,13 @@ def choose_recipe(preset: str, n_rows: int, n_numbers: int, is_classification: b
     Recipe
     """
     is_small = n_rows < SMALL
-    has_8_folds = is_small or (n_rows < FEW_ROWS_OF_REGRESSION and not is_classification)
-    n_folds = 8 if has_8_folds and preset == "best" else 5
+    n_folds = 5
+    if preset == "best" and is_small:
+        n_folds = 6
+    elif preset == "best" and n_rows < FEW_ROWS_OF_REGRESSION and not is_classification:
+        n_folds = 8
     batch_size = batch_size_for(n_rows - n_rows // n_folds)
-    first_cycle = first_cycle_for(n_rows)
+    first_cycle = first_cycle_for(n_rows, is_classification)
     recipe = Recipe(
         representations=representations_for(n_numbers, is_small),
         n_folds=n_folds,
@@ -126,8 +129,9 @@ def batch_size_for(n_rows: int) -> int:
     return 128 if n_rows < 8000 else 256
 
 
-def first_cycle_for(n_rows: int) -> int:
+def first_cycle_for(n_rows: int, is_classification: bool) -> int:
     """Return the epochs of the first cycle for the rows of a table: fewer for very many rows."""
     if n_rows < SMALL:
         return EPOCHS_OF_FIRST_CYCLE_SMALL
-    return max(1, round(EPOCHS_OF_FIRST_CYCLE * min(1.0, math.sqrt(MANY_ROWS / n_rows))))
+    most = EPOCHS_OF_FIRST_CYCLE_CLASSES if is_classification else EPOCHS_OF_FIRST_CYCLE_NUMBERS
+    return max(1, round(most * min(1.0, math.sqrt(MANY_ROWS / n_rows))))
