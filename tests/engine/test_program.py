@@ -44,11 +44,12 @@ pytest.importorskip("numba", reason="kernels need Numba, which is not installed"
 
 from engine.comparing import assert_same_training, run_python, train, workers
 
+from layernet.engine.compiled.buffers import aligned_zeros
 from layernet.engine.compiled.kernels import structure
 from layernet.engine.compiled.lowering.layers import lower
 from layernet.engine.compiled.machine import Machine
 from layernet.engine.compiled.plan import CompiledPlan, sections_of
-from layernet.engine.compiled.program import Instruction, Program, PythonCall, aligned_zeros
+from layernet.engine.compiled.program import Instruction, Program, PythonCall
 from layernet.engine.compiled.workers import WorkerGroup, WorkerProgram, intersections, merge_adjacent
 from layernet.training.data import TrainingData
 

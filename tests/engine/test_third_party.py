@@ -10,12 +10,13 @@ pytest.importorskip("numba", reason="kernels need Numba, which is not installed"
 
 from engine.comparing import assert_same_training, passes_by_kernels, run, train
 
+from layernet.engine.compiled.buffers import matrix_shape
 from layernet.engine.compiled.intrinsics import GEMM_ADDRESS
 from layernet.engine.compiled.kernel import inline, int64_matrix, kernel, matrices, matrix_product
 from layernet.engine.compiled.kernels import losses, products, structure
 from layernet.engine.compiled.lowering.layers import lowers
 from layernet.engine.compiled.lowering.registry import _lowerings
-from layernet.engine.compiled.program import Program, matrix_shape
+from layernet.engine.compiled.program import Program
 from layernet.engine.compiled.trial import try_kernel
 
 FLOAT = np.dtype(np.float64)

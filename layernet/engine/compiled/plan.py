@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from layernet.engine.compiled.buffers import aligned_zeros
 from layernet.engine.compiled.intrinsics import LOSS_NOT_FINITE, OK
 from layernet.engine.compiled.kernels import batches as batch_kernels
 from layernet.engine.compiled.kernels import losses as loss_kernels
@@ -22,7 +23,6 @@ from layernet.engine.compiled.program import (
     Program,
     PythonCall,
     Section,
-    aligned_zeros,
     sections_of,
     sections_of_parts,
 )

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike
 
+from layernet.engine.compiled.buffers import aligned_zeros, matrix_shape
 from layernet.engine.compiled.intrinsics import VARIABLE_BATCH_ROWS, VARIABLE_WORKER_ROWS
 from layernet.engine.compiled.kernel import Kernel
 from layernet.engine.compiled.kernels.batches import normalize_weights, sum_over_workers, sum_weights
@@ -421,22 +422,6 @@ def sections_of(operations: list[Operation], first: int = 0) -> list[Section]:
     return sections
 
 
-def matrix_shape(array: np.ndarray) -> tuple[int, int]:
-    """Return the shape in which kernels see an array: an array without two axes becomes one row.
-
-    Examples
-    --------
-    >>> [matrix_shape(np.zeros(shape)) for shape in [(2, 3), (4,), (2, 3, 4), ()]]
-    [(2, 3), (1, 4), (1, 24), (1, 1)]
-    """
-    return (array.shape[0], array.shape[1]) if array.ndim == 2 else (1, array.size)
-
-
-def copy_samples(buffer: np.ndarray, rows: int, shape: tuple[int, ...]) -> np.ndarray:
-    """Return a copy of the first rows of a buffer, in the shape of the samples."""
-    return buffer[:rows].reshape(rows, *shape).copy()
-
-
 def current_batch(program: Program) -> BatchArrays:
     """Return the arrays of the current batch, or raise an error if nobody has set them."""
     if program.batch is None:
@@ -444,12 +429,3 @@ def current_batch(program: Program) -> BatchArrays:
             "A program that calls Python needs the batch's arrays: set program.batch before a step."
         )
     return program.batch
-
-
-def aligned_zeros(shape: tuple[int, ...], dtype: DTypeLike) -> np.ndarray:
-    """Return an array of zeros that begins at the start of a cache line."""
-    size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-    memory = np.zeros(size + 64, np.uint8)
-    start = -memory.ctypes.data % 64
-    array: np.ndarray = memory[start : start + size].view(dtype).reshape(shape)
-    return array

@@ -14,10 +14,11 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import DTypeLike
 
+from layernet.engine.compiled.buffers import aligned_zeros
 from layernet.engine.compiled.kernels import losses as loss_kernels
 from layernet.engine.compiled.kernels import structure
 from layernet.engine.compiled.machine import Machine
-from layernet.engine.compiled.program import Program, aligned_zeros
+from layernet.engine.compiled.program import Program
 
 
 class WorkerGroup:

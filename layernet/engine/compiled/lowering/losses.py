@@ -9,9 +9,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from layernet.engine.compiled.buffers import copy_samples
 from layernet.engine.compiled.kernel import Kernel
 from layernet.engine.compiled.kernels import losses as kernels
-from layernet.engine.compiled.program import Program, copy_samples, current_batch
+from layernet.engine.compiled.program import Program, current_batch
 from layernet.engine.dependencies import LOSS_METHODS, NotASettingError, plain_values
 from layernet.losses import (
     BinaryCrossEntropy,

@@ -8,7 +8,8 @@ from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
-from layernet.engine.compiled.program import Program, copy_samples, current_batch
+from layernet.engine.compiled.buffers import copy_samples
+from layernet.engine.compiled.program import Program, current_batch
 from layernet.engine.compiled.sparse_rows import SparseRows
 from layernet.engine.formulas import set_batch_info
 from layernet.layer import Layer
