@@ -17,12 +17,15 @@ N_EMBEDDED, MIN_PIECES = 4, 4
 # The cycles of `LogCosineSchedule` end at 1, 3, 7 and 15 parts of all epochs, where the learning rate is 0. The
 # number of epochs is a multiple of 15, so a cycle ends with an epoch, and that epoch can be kept.
 CYCLE_ENDS = (1, 3, 7, 15)
-EPOCHS_OF_FIRST_CYCLE_SMALL, EPOCHS_OF_FIRST_CYCLE_CLASSES, EPOCHS_OF_FIRST_CYCLE_NUMBERS = 3, 4, 5
+EPOCHS_OF_FIRST_CYCLE = 3
+EPOCHS_OF_FIRST_CYCLE_LARGE, EPOCHS_OF_FIRST_CYCLE_NUMBERS = 4, 5
+# Tables of so many rows are large.
+LARGE = 10_000
 # Above so many rows, the first cycle has fewer epochs.
 MANY_ROWS = 40_000
-# From 2,000 rows to so many, regressions are trained on 8 folds. Squared errors gain from the mean of more
+# Regressions that are neither small nor large are trained on 8 folds. Squared errors gain from the mean of more
 # networks, and most of these stop after few epochs.
-FEW_ROWS_OF_REGRESSION = 10_000
+N_FOLDS, N_FOLDS_SMALL, N_FOLDS_OF_NUMBERS = 5, 6, 8
 
 
 @dataclass(frozen=True)
@@ -83,11 +86,9 @@ def choose_recipe(preset: str, n_rows: int, n_numbers: int, is_classification: b
     Recipe
     """
     is_small = n_rows < SMALL
-    n_folds = 5
-    if preset == "best" and is_small:
-        n_folds = 6
-    elif preset == "best" and n_rows < FEW_ROWS_OF_REGRESSION and not is_classification:
-        n_folds = 8
+    n_folds = N_FOLDS
+    if preset == "best" and n_rows < LARGE:
+        n_folds = N_FOLDS_SMALL if is_small else N_FOLDS if is_classification else N_FOLDS_OF_NUMBERS
     batch_size = batch_size_for(n_rows - n_rows // n_folds)
     first_cycle = first_cycle_for(n_rows, is_classification)
     recipe = Recipe(
@@ -130,8 +131,8 @@ def batch_size_for(n_rows: int) -> int:
 
 
 def first_cycle_for(n_rows: int, is_classification: bool) -> int:
-    """Return the epochs of the first cycle for the rows of a table: fewer for very many rows."""
-    if n_rows < SMALL:
-        return EPOCHS_OF_FIRST_CYCLE_SMALL
-    most = EPOCHS_OF_FIRST_CYCLE_CLASSES if is_classification else EPOCHS_OF_FIRST_CYCLE_NUMBERS
+    """Return the epochs of the first cycle by the rows of a table: more for large ones, fewer for very large."""
+    if n_rows < (LARGE if is_classification else SMALL):
+        return EPOCHS_OF_FIRST_CYCLE
+    most = EPOCHS_OF_FIRST_CYCLE_LARGE if is_classification else EPOCHS_OF_FIRST_CYCLE_NUMBERS
     return max(1, round(most * min(1.0, math.sqrt(MANY_ROWS / n_rows))))
