@@ -131,7 +131,7 @@ def batch_size_for(n_rows: int) -> int:
 
 
 def first_cycle_for(n_rows: int, is_classification: bool) -> int:
-    """Return the epochs of the first cycle by the rows of a table: more for large ones, fewer for very large."""
+    """Return the epochs of the first cycle: more for large tables, fewer for very large ones."""
     if n_rows < (LARGE if is_classification else SMALL):
         return EPOCHS_OF_FIRST_CYCLE
     most = EPOCHS_OF_FIRST_CYCLE_LARGE if is_classification else EPOCHS_OF_FIRST_CYCLE_NUMBERS
