@@ -34,6 +34,8 @@ _OTHERS = {
     "graph": ["computation_graph", "lecture_graph"],
     "monitoring": ["BoundaryRecorder", "Monitor", "diagnose", "draw_boundary"],
     "estimators": [
+        "FoldEnsembleClassifier",
+        "FoldEnsembleRegressor",
         "MLPClassifier",
         "MLPRegressor",
         "NetworkClassifier",

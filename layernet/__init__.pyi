@@ -18,6 +18,8 @@ from layernet.checking import check_gradients as check_gradients
 from layernet.checking import check_kernel as check_kernel
 from layernet.checking import check_layer as check_layer
 from layernet.containers import *
+from layernet.estimators import FoldEnsembleClassifier as FoldEnsembleClassifier
+from layernet.estimators import FoldEnsembleRegressor as FoldEnsembleRegressor
 from layernet.estimators import MLPClassifier as MLPClassifier
 from layernet.estimators import MLPRegressor as MLPRegressor
 from layernet.estimators import NetworkClassifier as NetworkClassifier

@@ -21,6 +21,13 @@ from sklearn.utils.validation import _check_sample_weight, _check_y, check_consi
 
 from layernet.engine.choice import ENGINES, check_engine
 from layernet.engine.threads import only_one_thread
+from layernet.estimators.folds import (
+    Fold,
+    folds_of_distinct_rows,
+    given_folds,
+    keys_of_folds,
+    random_folds,
+)
 from layernet.estimators.numeric_data import NotNumericError, require_numbers
 from layernet.estimators.rollback import restored_on_error
 from layernet.estimators.samples import as_dense_targets, refuse_ragged_labels
@@ -29,13 +36,6 @@ from layernet.estimators.tables.columns import MISSING_CLASSES, WHO
 from layernet.estimators.tables.encoder import TableEncoder
 from layernet.estimators.tables.ensemble import Ensemble, train_members
 from layernet.estimators.tables.equal_rows import find_distinct_rows
-from layernet.estimators.tables.folds import (
-    Fold,
-    folds_of_distinct_rows,
-    given_folds,
-    keys_of_folds,
-    random_folds,
-)
 from layernet.estimators.tables.importance import HeldOutSample
 from layernet.estimators.tables.links import Link
 from layernet.estimators.tables.member import EncodedTable, Member

@@ -11,7 +11,7 @@ from typing import Any
 import joblib
 import numpy as np
 
-from layernet.estimators.tables.folds import Fold
+from layernet.estimators.folds import Fold
 from layernet.estimators.tables.member import EncodedTable, train_member
 from layernet.estimators.tables.recipe import CYCLE_ENDS, Recipe
 

@@ -10,7 +10,7 @@ from typing import Any
 import joblib
 import numpy as np
 
-from layernet.estimators.tables.folds import Fold
+from layernet.estimators.folds import Fold
 from layernet.estimators.tables.linear import LinearModel, out_of_fold_predictions
 from layernet.estimators.tables.links import Link
 from layernet.estimators.tables.member import EncodedTable, Member, train_member

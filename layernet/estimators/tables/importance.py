@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from layernet.estimators.folds import Fold
 from layernet.estimators.tables.ensemble import Ensemble
-from layernet.estimators.tables.folds import Fold
 from layernet.estimators.tables.member import EncodedTable
 
 # Held-out rows that importances are computed from, and permutations of each column.

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from layernet.estimators.tables.folds import Fold
+from layernet.estimators.folds import Fold
 from layernet.estimators.tables.links import Link
 from layernet.estimators.tables.member import EncodedTable
 

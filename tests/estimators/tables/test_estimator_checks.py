@@ -18,7 +18,7 @@ ESTIMATORS = [
     TabularRegressor("best", engine="formulas", cv=2, n_jobs=1),
 ]
 # Nearly all time of the checks is epochs. These are enough for the scores that the checks ask for.
-N_EPOCHS = 16
+N_EPOCHS = 15
 
 
 def each_check():

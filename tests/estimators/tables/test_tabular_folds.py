@@ -16,7 +16,7 @@ from sklearn.model_selection import (
 )
 
 from layernet import TabularClassifier, TabularRegressor
-from layernet.estimators.tables.folds import (
+from layernet.estimators.folds import (
     Fold,
     folds_of_distinct_rows,
     given_folds,
