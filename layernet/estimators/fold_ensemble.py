@@ -209,9 +209,11 @@ class FoldEnsembleClassifier(ClassifierMixin, FoldEnsemble):
     Examples
     --------
     >>> from sklearn.datasets import load_iris
-    >>> from layernet import Dense, NetworkClassifier, Sequential
+    >>> from layernet import Adam, Dense, NetworkClassifier, Sequential
     >>> X, y = load_iris(return_X_y=True)
-    >>> network = NetworkClassifier(Sequential([Dense(16), "tanh", Dense(3)]), early_stopping=True)
+    >>> network = NetworkClassifier(
+    ...     Sequential([Dense(16), "tanh", Dense(3)]), optimizer=Adam(0.01), batch_size=16, early_stopping=True
+    ... )
     >>> ensemble = FoldEnsembleClassifier(network, random_state=0).fit(X, y)
     >>> len(ensemble.estimators_), ensemble.oof_score_ > 0.9
     (5, True)
@@ -339,10 +341,14 @@ class FoldEnsembleRegressor(RegressorMixin, FoldEnsemble):
     Examples
     --------
     >>> from sklearn.datasets import load_diabetes
-    >>> from layernet import Dense, NetworkRegressor, Sequential
+    >>> from layernet import Adam, Dense, NetworkRegressor, Sequential
     >>> X, y = load_diabetes(return_X_y=True)
     >>> network = NetworkRegressor(
-    ...     Sequential([Dense(16), "tanh", Dense(1)]), target_scale="standard", early_stopping=True
+    ...     Sequential([Dense(16), "tanh", Dense(1)]),
+    ...     optimizer=Adam(0.01),
+    ...     batch_size=16,
+    ...     target_scale="standard",
+    ...     early_stopping=True,
     ... )
     >>> ensemble = FoldEnsembleRegressor(network, random_state=0).fit(X, y)
     >>> len(ensemble.estimators_), ensemble.oof_score_ > 0.4

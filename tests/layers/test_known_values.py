@@ -10,8 +10,10 @@ from arguments import (
     AT_LEAST_0,
     CLOSED_UNIT,
     COUNT,
+    LARGE,
     POSITIVE,
     SWITCH,
+    TINY,
     UNIT,
     check_argument,
     numbers_and_switches,
@@ -39,6 +41,7 @@ from layernet import (
     LogSoftmax,
     Mish,
     PeriodicEmbedding,
+    PiecewiseLinearEncoding,
     ReLU,
     Reshape,
     RMSNorm,
@@ -681,12 +684,14 @@ ARGUMENTS = [
     (PeriodicEmbedding, "n_frequencies", *COUNT),
     (PeriodicEmbedding, "width", *COUNT),
     (CategoryEmbedding, "width", *COUNT),
+    (PiecewiseLinearEncoding, "lowest", [-LARGE, -1, 0, 1 - TINY], [1]),
     (SelectFeatures, "start", [0, 7], [-1, 1.5]),
     (SelectFeatures, "stop", [None, 3, 7], [2, 2.5]),
 ]
 REQUIRED_ARGUMENTS = {
     Dense: {"units": 2},
     CategoryEmbedding: {"n_levels": [2]},
+    PiecewiseLinearEncoding: {"edges": [[0, 1]]},
     SelectFeatures: {"start": 2},
 }
 
