@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import inspect
 import re
 from collections.abc import Mapping
 from typing import TypeVar
 
-from layernet.representation import Configurable
+from layernet.representation import Configurable, constructor_parameters
 
 Kind = TypeVar("Kind", bound="Configurable")
 
@@ -57,7 +56,7 @@ def find_by_name(kind: type[Kind], value: str | Kind, argument: str) -> Kind:
         raise ValueError(f"{argument}={value!r} is not known. {suggestion(value, known)}Known are: {names}.")
     needed = [
         name
-        for name, parameter in inspect.signature(found).parameters.items()
+        for name, parameter in constructor_parameters(found).items()
         if parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
     ]
     if needed:

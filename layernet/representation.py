@@ -95,9 +95,14 @@ class Configurable:
         if type(self).__init__ is object.__init__:
             return []
         cls: Any = type(self)
-        parameters = _parameters_of(cls, cls.__init__)
+        parameters = constructor_parameters(cls)
         values = {name: getattr(self, name, _ABSENT) for name in parameters}
         return [(n, p, values[n]) for n, p in parameters.items() if values[n] is not _ABSENT]
+
+
+def constructor_parameters(cls: Any) -> Mapping[str, inspect.Parameter]:
+    """Return the parameters of a class's constructor by name."""
+    return _parameters_of(cls, cls.__init__)
 
 
 @functools.lru_cache(maxsize=256)

@@ -15,6 +15,8 @@ from layernet.estimators.tables.links import Link
 from layernet.estimators.tables.member import EncodedTable
 
 MAX_ITERATIONS = 200
+# Of a gradient. Its weight in the mixture is coarser than what further iterations change.
+TOLERANCE = 1e-3
 # A linear model whose loss on the first fold exceeds this multiple of the networks' loss is left out. Its
 # weight would be about 0, and fits to the other folds would cost time.
 HOPELESS = 2.0
@@ -36,7 +38,7 @@ class LinearModel:
         weights = None if table.weights is None else table.weights[rows]
         inputs, targets = table.inputs[rows, : self.n_columns], table.targets[rows]
         if table.is_classification:
-            self.model = LogisticRegression(max_iter=MAX_ITERATIONS)
+            self.model = LogisticRegression(max_iter=MAX_ITERATIONS, tol=TOLERANCE)
         else:
             self.model = Ridge()
         with warnings.catch_warnings():

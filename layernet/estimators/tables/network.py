@@ -130,8 +130,9 @@ def set_initial_values(network: Sequential, rows: np.ndarray, random: np.random.
     a mixture of five rows, as in Steinwart (2019), A sober look at neural network initializations.
     """
     values = rows
-    for layer in network:
-        if isinstance(layer, Dense) and layer is not network[len(network) - 1]:
+    *layers_to_last_hidden, _, _ = network  # without the last activation and the output layer
+    for layer in layers_to_last_hidden:
+        if isinstance(layer, Dense):
             products = values @ layer.weights
             scale = 1 / np.maximum(products.std(axis=0), 1e-3)
             layer.weights = layer.weights * scale

@@ -106,7 +106,9 @@ def choose_recipe(preset: str, n_rows: int, n_numbers: int, is_classification: b
     one = replace(recipe, representations=recipe.representations[-1:])
     if is_small:
         return one if preset == "balanced" else replace(one, n_trained_folds=2)
-    n_trained_folds, share = (3, 0.75) if preset == "balanced" else (1, 0.5)
+    n_trained_folds, share = 1, 0.5
+    if preset == "balanced":
+        n_trained_folds, share = (4, 1.0) if n_rows < LARGE else (3, 0.75)
     n_epochs = CYCLE_ENDS[-1] * max(1, round(share * first_cycle))
     return replace(one, n_trained_folds=n_trained_folds, n_epochs=n_epochs)
 
