@@ -80,7 +80,7 @@ class Member:
     outputs : ndarray of shape (n_held_out_rows, n_outputs)
         Raw outputs for the rows of the fold.
     history : History
-        With a column "criterion", by which the epoch was chosen.
+        With a column "criterion", by which the epoch was chosen; NaN for epochs that were not judged.
     best_epoch : int
     seconds : float
         Time of the training.
@@ -172,11 +172,15 @@ def train_member(
         outputs = plan(table.inputs[held_out_rows])
     history["criterion"] = best.values
     seconds = time.perf_counter() - start
-    return Member(network, plan, representation, fold, outputs, history, best.best_epoch, seconds)
+    kept_epoch = best.best_epoch or len(history["loss"])  # an interrupted training may have judged none
+    return Member(network, plan, representation, fold, outputs, history, kept_epoch, seconds)
 
 
 class KeepBestEpoch(EarlyStopping):
     """Keep the last of the best epochs, and stop after a cycle of the learning rate that brought nothing.
+
+    Only epochs of the second half of a cycle are judged. In the first half the learning rate is high, and the
+    more epochs are judged, the more the best one owes to chance.
 
     Parameters
     ----------
@@ -211,9 +215,14 @@ class KeepBestEpoch(EarlyStopping):
         return self.values[-1]
 
     def on_epoch_end(self, run: Run) -> None:
-        super().on_epoch_end(run)
-        ends = [math.ceil(end / CYCLE_ENDS[-1] * run.epochs) for end in CYCLE_ENDS]
-        if any(run.epoch == end and self.best_epoch <= start < end for start, end in pairwise(ends[:-1])):
-            run.stop("A cycle of the learning rate brought nothing.")
-        elif self.deadline is not None and time.monotonic() + run.history["seconds"][-1] > self.deadline:
+        is_late = self.deadline is not None and time.monotonic() + run.history["seconds"][-1] > self.deadline
+        ends = [0, *(math.ceil(end / CYCLE_ENDS[-1] * run.epochs) for end in CYCLE_ENDS)]
+        start, end = next((start, end) for start, end in pairwise(ends) if run.epoch <= end)
+        if run.epoch > (start + end) / 2 or is_late:
+            super().on_epoch_end(run)
+        else:
+            self.values.append(math.nan)
+        if is_late:
             run.stop("The time limit was reached.")
+        elif run.epoch == end and end < run.epochs and 0 < self.best_epoch <= start:
+            run.stop("A cycle of the learning rate brought nothing.")

@@ -29,7 +29,7 @@ class NetworkReport:
         The epoch that was kept, and the number of epochs trained.
     seconds : float
     criterion : list of float
-        Learning curve: the criterion by which the epoch was chosen.
+        Learning curve: the criterion by which the epoch was chosen; NaN for epochs that were not judged.
     """
 
     representation: str
@@ -178,12 +178,12 @@ class FitReport:
         return None if drawing is None else as_document(drawing, f"criterion of the epoch: {names}")
 
     def _drawing(self) -> str | None:
-        lines = self.learning_curves()
-        n_epochs = len(next(iter(lines.values()), []))
-        if n_epochs < 2:
+        values = np.array(list(self.learning_curves().values()))
+        judged = np.flatnonzero(np.isfinite(values).all(axis=0)) if values.size else values
+        if len(judged) < 2:
             return None
-        is_positive = all(value > 0 for line in lines.values() for value in line)
-        return curves(lines, list(range(1, n_epochs + 1)), CURVES_TITLE, is_positive)
+        lines = dict(zip(self.learning_curves(), values[:, judged].tolist(), strict=True))
+        return curves(lines, (judged + 1).tolist(), CURVES_TITLE, bool((values[:, judged] > 0).all()))
 
     def _learning_curves_html(self) -> str:
         drawing, svg = self._drawing(), self.svg()

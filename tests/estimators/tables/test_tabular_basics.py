@@ -1,6 +1,7 @@
 """The estimators for tables on small tables: what they learn, report and repeat."""
 
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,8 +12,9 @@ from scipy.sparse import coo_array, csr_array
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris
 
-from layernet import TabularClassifier, TabularRegressor
+from layernet import Callback, TabularClassifier, TabularRegressor
 from layernet.estimators.tables import base
+from layernet.estimators.tables.recipe import choose_recipe
 
 
 def test_a_frame_with_columns_of_all_kinds(table):
@@ -46,6 +48,29 @@ def test_the_mixture_is_no_worse_than_its_components_out_of_fold():
     assert report.loss <= min(each.loss for each in report.components if each.weight) * (1 + 1e-3)
     assert sum(each.weight for each in report.components) == pytest.approx(1)
     assert {each.fold for each in report.networks} == set(range(5))
+
+
+def test_epochs_are_judged_in_the_second_half_of_each_cycle(monkeypatch, table):
+    monkeypatch.setattr(base, "choose_recipe", lambda *a: replace(choose_recipe(*a), n_epochs=30))
+    X, y, _ = table
+    networks = TabularClassifier("fast", random_state=0).fit(X, y).report_.networks
+    second_halves = [2, 5, 6, *range(11, 15), *range(23, 31)]  # cycles end with epochs 2, 6, 14 and 30
+    for network in networks:
+        judged = np.flatnonzero(np.isfinite(network.criterion)) + 1
+        assert judged.tolist() == [epoch for epoch in second_halves if epoch <= network.n_epochs]
+        best = min(network.criterion[epoch - 1] for epoch in judged)
+        assert network.criterion[network.best_epoch - 1] == best
+
+
+def test_the_last_epoch_is_kept_if_none_was_judged(table):
+    class StopAtOnce(Callback):
+        def on_epoch_end(self, run):
+            run.stop("enough")
+
+    X, _, y = table
+    report = TabularRegressor("fast", callbacks=[StopAtOnce()], random_state=0).fit(X, y).report_
+    assert [network.best_epoch for network in report.networks] == [1, 1]
+    assert np.isfinite(report.loss)
 
 
 @pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame, np.asarray, coo_array, csr_array])
