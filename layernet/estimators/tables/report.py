@@ -183,7 +183,7 @@ class FitReport:
         if len(judged) < 2:
             return None
         lines = dict(zip(self.learning_curves(), values[:, judged].tolist(), strict=True))
-        return curves(lines, (judged + 1).tolist(), CURVES_TITLE, bool((values[:, judged] > 0).all()))
+        return curves(lines, (judged + 1.0).tolist(), CURVES_TITLE, bool((values[:, judged] > 0).all()))
 
     def _learning_curves_html(self) -> str:
         drawing, svg = self._drawing(), self.svg()
