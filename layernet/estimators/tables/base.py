@@ -38,10 +38,10 @@ from layernet.estimators.tables.ensemble import Ensemble, train_members
 from layernet.estimators.tables.equal_rows import find_distinct_rows
 from layernet.estimators.tables.importance import HeldOutSample
 from layernet.estimators.tables.links import Link
-from layernet.estimators.tables.member import EncodedTable, Member
+from layernet.estimators.tables.member import STOPPED_BY_LIMIT, EncodedTable, Member
 from layernet.estimators.tables.progress import progress_of
 from layernet.estimators.tables.recipe import PRESETS, choose_recipe
-from layernet.estimators.tables.report import ComponentReport, FitReport, NetworkReport
+from layernet.estimators.tables.report import ComponentReport, FitReport, NetworkReport, counted
 from layernet.estimators.targets import Targets
 from layernet.losses.loss import bounded
 from layernet.training.callback import Callback, as_callbacks
@@ -208,18 +208,25 @@ class TabularEstimator(CallbackSupportMixin, BaseEstimator):
                 limit.end_of_networks,
                 on_member,
             )
-        if len(members) < n_networks:
-            limit.left_out.append(f"{n_networks - len(members)} of {n_networks} networks are left out.")
         seconds["networks"] = time.monotonic() - start - sum(seconds.values())
 
         # Mix them with a linear model.
         has_linear = self._takes_linear(targets) and not limit.is_over()
         with only_one_thread():  # sums over rows have the same last digits in every process
             self.ensemble_ = Ensemble(table, link, folds, members, has_linear)
+            self._keep_residuals(table)
+        n_used = sum(len(each.members) for each in self.ensemble_.components)
+        if n_used < n_networks:
+            limit.left_out.append(f"{n_networks - n_used} of {n_networks} networks are left out.")
+        if limit.is_over():
+            n_late = sum(member.history.stop_message == STOPPED_BY_LIMIT for member in members)
+            if n_late:
+                limit.left_out.append(f"The last epochs of {counted(range(n_late), 'network')} are left out.")
+        if self._takes_linear(targets) and not has_linear:
+            limit.left_out.append("The linear model is left out.")
         out_of_fold = self.ensemble_.out_of_fold
         out_of_fold = np.where(distinct.inverse[:, None] >= 0, out_of_fold[distinct.inverse], np.nan)
         self._keep_out_of_fold(out_of_fold, y, sample_weight)
-        self._keep_residuals(table)
         self._sample = HeldOutSample(table, folds, self.ensemble_, seed)
         self._importances: np.ndarray | None = None
         seconds["mixture"] = time.monotonic() - start - sum(seconds.values())
@@ -272,6 +279,7 @@ class TabularEstimator(CallbackSupportMixin, BaseEstimator):
         left_out: list[str],
     ) -> FitReport:
         ensemble = self.ensemble_
+        n_scored_rows = int(np.isfinite(self.oof_predictions_.reshape(n_rows, -1)[:, 0]).sum())
         components = [
             ComponentReport(each.name, each.weight, each.loss, each.temperature) for each in ensemble.components
         ]
@@ -289,8 +297,8 @@ class TabularEstimator(CallbackSupportMixin, BaseEstimator):
                     )
                 )  # fmt: skip
         return FitReport(
-            self.preset, n_rows, len(table.inputs), self.encoder_.columns_, components, networks,
-            self.oof_score_, ensemble.loss, seconds, left_out,
+            self.preset, n_rows, len(table.inputs), n_scored_rows, self.encoder_.columns_, components, networks,
+            "R2" if self._y_is_numeric else "accuracy", self.oof_score_, ensemble.loss, seconds, left_out,
         )  # fmt: skip
 
     @property

@@ -18,6 +18,7 @@ from layernet.estimators.tables.categories import BOOLEAN_TEXTS, Levels, levels_
 from layernet.estimators.tables.dates import (
     Dates,
     clock_times,
+    name_of_zone,
     objects_as_dates,
     parse_dates,
     zone_by_name,
@@ -241,7 +242,7 @@ def read_pandas(series: Any, label: Any, kind: str | None = None, zone: str | No
             series = series if wanted is None else series.dt.tz_convert(wanted)
             series = series.dt.tz_localize(None)
         values = series.astype("datetime64[us]").to_numpy()
-        return Dates(values, reason, None if own is None else str(own))
+        return Dates(values, reason, None if own is None else name_of_zone(own))
     if types.is_timedelta64_dtype(dtype):
         seconds = series.dt.total_seconds().to_numpy(dtype=np.float64, na_value=np.nan)
         return as_numbers(seconds, label, "durations, in seconds")
@@ -270,8 +271,12 @@ def read_polars(series: Any, label: Any, kind: str | None = None, zone: str | No
     if dtype in (pl.Date, pl.Datetime):
         own = getattr(dtype, "time_zone", None)
         if own is not None:
-            wanted = own if zone_by_name(zone) is None else zone
-            series = series.dt.convert_time_zone(wanted).dt.replace_time_zone(None)
+            wanted = zone_by_name(zone)
+            if isinstance(wanted, datetime.timezone):  # polars knows zones with names only
+                series = series.dt.convert_time_zone("UTC") + wanted.utcoffset(None)
+            else:
+                series = series.dt.convert_time_zone(own if wanted is None else zone)
+            series = series.dt.replace_time_zone(None)
         return Dates(series.cast(pl.Datetime("us")).to_numpy(), reason, own)
     if dtype == pl.Duration:
         seconds = series.dt.total_microseconds().cast(pl.Float64).to_numpy() / 1e6

@@ -19,6 +19,7 @@ ISO_DATE = re.compile(
     r"(\d{4}-\d{2}-\d{2})"
     r"(?:[T ](\d{2}:\d{2}(?::\d{2}(?:\.\d{1,6})?)?)(?:(?<=\.\d{6})\d+)?\s?(?:Z|[+-]\d{2}(?::?\d{2})?)?)?"
 )
+FIXED_ZONE = re.compile(r"UTC(?:([+-])(\d{2}):(\d{2}))?")
 PARTS = ("year", "month", "weekday", "hour", "days")
 
 
@@ -87,7 +88,8 @@ def dates_of_text(levels: Levels) -> Dates | None:
 def objects_as_dates(entries: list[Any], zone: str | None) -> Dates:
     """Return dates and times of Python, NumPy and pandas, and None, as dates.
 
-    Times with a zone are converted to one zone, the first that occurs or that of `fit`.
+    Times with a zone are converted to the clock of one zone: that of `fit`, or their own if all have the same,
+    else UTC.
 
     Parameters
     ----------
@@ -99,26 +101,46 @@ def objects_as_dates(entries: list[Any], zone: str | None) -> Dates:
     -------
     Dates
     """
-    zones = (entry.tzinfo for entry in entries if getattr(entry, "tzinfo", None) is not None)
-    first = next(zones, None)
-    if first is not None:
-        wanted = zone_by_name(zone) or first
-        entries = [
-            entry if getattr(entry, "tzinfo", None) is None else entry.astimezone(wanted).replace(tzinfo=None)
-            for entry in entries
-        ]
-    values = np.array(entries, dtype="datetime64[us]")
-    return Dates(values, "dates as objects", None if first is None else str(first))
+    zones = {name_of_zone(entry.tzinfo): entry.tzinfo for entry in entries if has_zone(entry)}
+    if not zones:
+        return Dates(np.array(entries, dtype="datetime64[us]"), "dates as objects")
+    name, own = zones.popitem() if len(zones) == 1 else ("UTC", datetime.UTC)
+    wanted = zone_by_name(zone) or own
+    values = [entry.astimezone(wanted).replace(tzinfo=None) if has_zone(entry) else entry for entry in entries]
+    return Dates(np.array(values, dtype="datetime64[us]"), "dates as objects", name)
 
 
-def zone_by_name(name: str | None) -> zoneinfo.ZoneInfo | None:
-    """Return a time zone; None if there is none of this name."""
+def has_zone(entry: Any) -> bool:
+    """Return whether a date or time has a time zone."""
+    return getattr(entry, "tzinfo", None) is not None
+
+
+def zone_by_name(name: str | None) -> datetime.tzinfo | None:
+    """Return the time zone of a name, such as Europe/Rome or UTC+02:00; None if there is none."""
     if name is None:
         return None
+    match = FIXED_ZONE.fullmatch(name)
+    if match is not None:
+        sign, hours, minutes = match.groups()
+        difference = datetime.timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
+        return datetime.timezone(-difference if sign == "-" else difference)
     try:
         return zoneinfo.ZoneInfo(name)
-    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):  # a fixed difference, such as UTC+02:00
+    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError):
         return None
+
+
+def name_of_zone(zone: datetime.tzinfo) -> str:
+    """Return a name that `zone_by_name` finds, or the zone as text if it has none.
+
+    Zones of other packages with a fixed difference from UTC get the name of this difference.
+    """
+    if zone_by_name(str(zone)) is not None:
+        return str(zone)
+    winter, summer = (zone.utcoffset(datetime.datetime(2001, month, 1)) for month in (1, 7))
+    if winter is None or winter != summer:
+        return str(zone)
+    return str(datetime.timezone(winter))
 
 
 def clock_times(time: datetime.time) -> float:

@@ -11,7 +11,7 @@ import joblib
 import numpy as np
 
 from layernet.estimators.folds import Fold
-from layernet.estimators.tables.linear import LinearModel, out_of_fold_predictions
+from layernet.estimators.tables.linear import LinearModel, fit_to_folds
 from layernet.estimators.tables.links import Link
 from layernet.estimators.tables.member import EncodedTable, Member, train_member
 from layernet.estimators.tables.mixture import best_weights, mix, without_margin
@@ -60,6 +60,9 @@ class Component:
 class Ensemble:
     """Mixture of networks' predictions and a linear model's.
 
+    A representation that a time limit or a callback has left without a network for some fold of the first
+    representation is left out: the mixture's weights need predictions of the same rows.
+
     Attributes
     ----------
     components : list of Component
@@ -81,7 +84,9 @@ class Ensemble:
         self.link = link
         names = list(dict.fromkeys(member.representation for member in members))
         by_name = {name: [each for each in members if each.representation == name] for name in names}
-        self.components = [self._make_component(name, by_name[name], table, folds) for name in names]
+        needed = {member.fold for member in by_name[names[0]]}
+        complete = [name for name in names if needed <= {member.fold for member in by_name[name]}]
+        self.components = [self._make_component(name, by_name[name], table, folds) for name in complete]
         held_out = np.logical_and.reduce([~np.isnan(each.out_of_fold[:, 0]) for each in self.components])
         self._choose_weights(table, folds, held_out, with_linear)
 
@@ -115,20 +120,23 @@ class Ensemble:
         predictions = [component.out_of_fold[rows] for component in self.components]
         self.linear: LinearModel | None = None
         self.linear_weight, self.linear_loss = 0.0, np.nan
-        linear = None
+        self._linear_of_fold: dict[int, LinearModel] = {}
+        fitted = None
         if with_linear:
             used = sorted({member.fold for each in self.components for member in each.members})
-            linear = out_of_fold_predictions(
+            fitted = fit_to_folds(
                 table, [folds[index] for index in used], self.link, self.components[0].out_of_fold
             )
-        if linear is not None:
+        if fitted is not None:
+            models, linear = fitted
+            self._linear_of_fold = dict(zip(used, models, strict=True))
             predictions.append(linear[rows])
             self.linear_loss = self.link.mean_loss(linear[rows], targets, weights)
         shares = best_weights(
             len(predictions), lambda shares: self.link.mean_loss(mix(shares, predictions), targets, weights)
         )
-        if linear is not None:
-            shares = without_margin(shares, max(len(each.members) for each in self.components))
+        if fitted is not None:
+            shares = without_margin(shares, max(len(each.predictors) for each in self.components))
             self.linear_weight = float(shares[-1])
             self.linear = LinearModel(table, slice(None)) if self.linear_weight else None
         for component, share in zip(self.components, shares, strict=False):
@@ -140,7 +148,7 @@ class Ensemble:
     def loss_of_fold(
         self, fold: int, inputs: np.ndarray, targets: np.ndarray, weights: np.ndarray | None
     ) -> float:
-        """Return the mean loss of the networks that were not trained on a fold, and of the linear model.
+        """Return the mean loss of the models that were not trained on the held-out rows of a fold.
 
         Parameters
         ----------
@@ -157,7 +165,7 @@ class Ensemble:
         shares, predictions = [], []
         if self.linear is not None:
             shares.append(self.linear_weight)
-            predictions.append(self.linear.predictions(inputs))
+            predictions.append(self._linear_of_fold[fold].predictions(inputs))
         for component in self.components:
             members = [member for member in component.members if member.fold == fold]
             if members and component.weight:

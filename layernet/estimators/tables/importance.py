@@ -29,14 +29,16 @@ class HeldOutSample:
     def __init__(self, table: EncodedTable, folds: Sequence[Fold], ensemble: Ensemble, seed: int) -> None:
         random = np.random.default_rng(seed)
         used = sorted({member.fold for each in ensemble.components for member in each.members})
-        n_of_fold = -(-N_ROWS // len(used))
+        n_of_fold = max(1, N_ROWS // len(used))
         self.rows_of_folds = {}
         for fold in used:
             rows = random.permutation(folds[fold].held_out_rows)[:n_of_fold]
             self.rows_of_folds[fold] = (table.inputs[rows], table.targets[rows], table.weights_of(rows))
 
     def importances(self, ensemble: Ensemble, outputs_of_columns: Sequence[np.ndarray]) -> np.ndarray:
-        """Return how much the loss increases if the values of a column are permuted.
+        """Return how much the loss increases if the values of a column are those of other rows.
+
+        The values come from rows of all folds: within a fold of one group, a column of the group is constant.
 
         Parameters
         ----------
@@ -50,17 +52,20 @@ class HeldOutSample:
             At least 0, with sum 1 unless all are 0.
         """
         random = np.random.default_rng(0)
+        pool = np.concatenate([inputs for inputs, _, _ in self.rows_of_folds.values()])
         increases = np.zeros(len(outputs_of_columns))
         for fold, (inputs, targets, weights) in self.rows_of_folds.items():
+            n_or_weight = len(inputs) if weights is None else weights.sum()
             before = ensemble.loss_of_fold(fold, inputs, targets, weights)
             for column, outputs in enumerate(outputs_of_columns):
                 if not len(outputs):
                     continue
                 for _ in range(N_PERMUTATIONS):
                     changed = inputs.copy()
-                    changed[:, outputs] = inputs[random.permutation(len(inputs))][:, outputs]
+                    others = random.choice(len(pool), len(inputs), replace=False)
+                    changed[:, outputs] = pool[others][:, outputs]
                     increase = ensemble.loss_of_fold(fold, changed, targets, weights) - before
-                    increases[column] += increase * len(inputs)
+                    increases[column] += increase * n_or_weight
         increases = np.maximum(increases, 0)
         total = increases.sum()
         return increases / total if total > 0 else increases

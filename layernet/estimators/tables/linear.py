@@ -56,10 +56,10 @@ class LinearModel:
         return probabilities / probabilities.sum(axis=1, keepdims=True)
 
 
-def out_of_fold_predictions(
+def fit_to_folds(
     table: EncodedTable, folds: Sequence[Fold], link: Link, of_networks: np.ndarray
-) -> np.ndarray | None:
-    """Return the predictions of linear models for rows that these were not fitted to.
+) -> tuple[list[LinearModel], np.ndarray] | None:
+    """Fit a linear model to the training rows of each fold, and predict the held-out rows.
 
     Parameters
     ----------
@@ -71,17 +71,22 @@ def out_of_fold_predictions(
 
     Returns
     -------
-    ndarray of shape (n_rows, n_outputs) or None
-        None if a linear model cannot be fitted, or is so bad for the first fold that no mixture needs it.
+    models : list of LinearModel
+        One for each fold.
+    predictions : ndarray of shape (n_rows, n_outputs)
+        NaN for rows that no fold holds out.
+
+    None instead if a linear model cannot be fitted, or is so bad for the first fold that no mixture needs it.
     """
     if not table.layout.n_numbers + table.layout.n_flags:
         return None
-    predictions = np.full(of_networks.shape, np.nan)
+    models, predictions = [], np.full(of_networks.shape, np.nan)
     for index, fold in enumerate(folds):
         if table.is_classification and np.ptp(table.targets[fold.training_rows]) == 0:
             return None  # one class
         rows = fold.held_out_rows
-        predictions[rows] = LinearModel(table, fold.training_rows).predictions(table.inputs[rows])
+        models.append(LinearModel(table, fold.training_rows))
+        predictions[rows] = models[-1].predictions(table.inputs[rows])
         if index == 0:
             targets, weights = table.targets[rows], table.weights_of(rows)
             linear, networks = (
@@ -89,4 +94,4 @@ def out_of_fold_predictions(
             )
             if linear > HOPELESS * networks:
                 return None
-    return predictions
+    return models, predictions

@@ -176,6 +176,9 @@ def train_member(
     return Member(network, plan, representation, fold, outputs, history, kept_epoch, seconds)
 
 
+STOPPED_BY_LIMIT = "The time limit was reached."
+
+
 class KeepBestEpoch(EarlyStopping):
     """Keep the last of the best epochs, and stop after a cycle of the learning rate that brought nothing.
 
@@ -223,6 +226,6 @@ class KeepBestEpoch(EarlyStopping):
         else:
             self.values.append(math.nan)
         if is_late:
-            run.stop("The time limit was reached.")
+            run.stop(STOPPED_BY_LIMIT)
         elif run.epoch == end and end < run.epochs and 0 < self.best_epoch <= start:
             run.stop("A cycle of the learning rate brought nothing.")

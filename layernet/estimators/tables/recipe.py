@@ -23,9 +23,10 @@ EPOCHS_OF_FIRST_CYCLE_LARGE, EPOCHS_OF_FIRST_CYCLE_NUMBERS = 4, 5
 LARGE = 10_000
 # Above so many rows, the first cycle has fewer epochs.
 MANY_ROWS = 40_000
-# Regressions that are neither small nor large are trained on 8 folds. Squared errors gain from the mean of more
-# networks, and most of these stop after few epochs.
-N_FOLDS, N_FOLDS_SMALL, N_FOLDS_OF_NUMBERS = 5, 6, 8
+# Regressions that are neither small nor large are trained on more folds. Squared errors gain from the mean of
+# more networks, the more so the fewer the rows, and most networks stop after few epochs.
+N_FOLDS, N_FOLDS_SMALL, N_FOLDS_OF_NUMBERS, N_FOLDS_OF_FEW_NUMBERS = 5, 6, 8, 10
+FEW_NUMBERS = 5000
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,10 @@ def choose_recipe(preset: str, n_rows: int, n_numbers: int, is_classification: b
     """
     is_small = n_rows < SMALL
     n_folds = N_FOLDS
-    if preset == "best" and n_rows < LARGE:
-        n_folds = N_FOLDS_SMALL if is_small else N_FOLDS if is_classification else N_FOLDS_OF_NUMBERS
+    if preset == "best" and is_small:
+        n_folds = N_FOLDS_SMALL
+    elif preset == "best" and n_rows < LARGE and not is_classification:
+        n_folds = N_FOLDS_OF_FEW_NUMBERS if n_rows < FEW_NUMBERS else N_FOLDS_OF_NUMBERS
     batch_size = batch_size_for(n_rows - n_rows // n_folds)
     first_cycle = first_cycle_for(n_rows, is_classification)
     recipe = Recipe(

@@ -246,6 +246,12 @@ class TabularRegressor(RegressorMixin, MultiOutputMixin, TabularEstimator):
         out_of_fold = self.ensemble_.out_of_fold
         rows = np.flatnonzero(~np.isnan(out_of_fold[:, 0]))
         self._residual_scales = [
-            ResidualScale(table.inputs[rows], out_of_fold[rows, output], table.targets[rows, output])
+            ResidualScale(
+                table.inputs[rows],
+                out_of_fold[rows, output],
+                table.targets[rows, output],
+                table.weights_of(rows),
+                table.layout.n_numbers + table.layout.n_flags,
+            )
             for output in range(table.n_outputs)
         ]

@@ -69,11 +69,15 @@ class FitReport:
     ----------
     preset : str
     n_rows, n_distinct_rows : int
+    n_scored_rows : int
+        Rows that have out-of-fold predictions: fewer than `n_rows` if only some folds have networks.
     columns : tuple of Column
     components : list of ComponentReport
     networks : list of NetworkReport
+    metric : {"accuracy", "R2"}
     score, loss : float
-        Score (accuracy or R2) and mean loss of the out-of-fold predictions of the mixture.
+        Score by this metric, and mean loss, of the out-of-fold predictions of the mixture. The loss of
+        numbers is that of scaled targets, and half the square for the squared error.
     seconds : dict of str to float
         Time of each part of the fit.
     left_out : list of str
@@ -83,9 +87,11 @@ class FitReport:
     preset: str
     n_rows: int
     n_distinct_rows: int
+    n_scored_rows: int
     columns: tuple[Column, ...]
     components: list[ComponentReport]
     networks: list[NetworkReport]
+    metric: str
     score: float
     loss: float
     seconds: dict[str, float]
@@ -95,7 +101,7 @@ class FitReport:
         lines = [
             f"{self.n_rows} rows ({self.n_distinct_rows} distinct), {counted(self.columns, 'column')}; "
             f"preset {self.preset!r}",
-            f"out of fold: score {self.score:.4g}, loss {self.loss:.4g}",
+            self._summary(),
             "",
             *text_table(COMPONENT_TITLES, self._component_rows()),
             "",
@@ -111,8 +117,7 @@ class FitReport:
             [
                 STYLE,
                 '<div class="layernet-fit">',
-                f"<div>Out-of-fold score {self.score:.4g}, loss {self.loss:.4g}; "
-                f"{sum(self.seconds.values()):.1f} seconds.</div>",
+                f"<div>{self._summary()}; {sum(self.seconds.values()):.1f} seconds</div>",
                 html_table(self._component_rows(), COMPONENT_TITLES, numeric={1, 2, 3, 4}),
                 self._learning_curves_html(),
                 f"<details><summary>{counted(self.networks, 'network')}</summary>",
@@ -125,6 +130,10 @@ class FitReport:
                 "</div>",
             ]
         )
+
+    def _summary(self) -> str:
+        scored = "" if self.n_scored_rows == self.n_rows else f" ({self.n_scored_rows} rows)"
+        return f"Out of fold{scored}: {self.metric} {self.score:.4g}, loss {self.loss:.4g}"
 
     def _component_rows(self) -> list[tuple[str, ...]]:
         counts = {each.name: 0 for each in self.components}
@@ -161,14 +170,22 @@ class FitReport:
         ]
 
     def learning_curves(self) -> dict[str, list[float]]:
-        """Return the median of the networks' learning curves for each representation, of the same length."""
+        """Return the median of the networks' learning curves for each representation, of the same length.
+
+        A network that has stopped counts with the value of the epoch that it kept.
+        """
         lines = {}
         for name in dict.fromkeys(each.representation for each in self.networks):
-            own = [each.criterion for each in self.networks if each.representation == name]
-            lines[name] = [
-                float(np.median([line[epoch] for line in own if len(line) > epoch]))
-                for epoch in range(max(map(len, own)))
-            ]
+            own = [each for each in self.networks if each.representation == name]
+            longest = max((each.criterion for each in own), key=len)
+            medians = []
+            for epoch, value in enumerate(longest):
+                values = [
+                    each.criterion[epoch if epoch < len(each.criterion) else each.best_epoch - 1]
+                    for each in own
+                ]
+                medians.append(float(np.median(values)) if np.isfinite(value) else np.nan)
+            lines[name] = medians
         n_epochs = min(map(len, lines.values()), default=0)
         return {name: line[:n_epochs] for name, line in lines.items()}
 

@@ -290,6 +290,30 @@ def test_time_zones_are_converted_to_that_of_fit():
     assert not np.array_equal(TableEncoder().fit_transform(in_utc.to_frame("time")), outputs)
 
 
+@pytest.mark.parametrize("hours", [2, -9.5])
+def test_times_of_a_fixed_zone_are_converted_too(hours):
+    zone = datetime.timezone(datetime.timedelta(hours=hours))
+    times = pd.Series(pd.date_range("2024-03-01", periods=200, freq="7h", tz=zone))
+    encoder = TableEncoder().fit(times.to_frame("time"))
+    outputs = encoder.transform(times.to_frame("time"))
+    in_utc = times.dt.tz_convert("UTC")
+    assert_array_equal(encoder.transform(in_utc.to_frame("time")), outputs)
+    assert_array_equal(encoder.transform(in_utc.astype(object).to_frame("time")), outputs)
+    assert_array_equal(encoder.transform(pl.DataFrame({"time": in_utc.tolist()})), outputs)
+
+
+def test_times_of_several_zones_are_those_of_utc_in_any_order():
+    times = pd.date_range("2024-03-01", periods=40, freq="7h", tz="UTC")
+    mixed = pd.Series(
+        [t.tz_convert("Asia/Tokyo" if i % 3 else "Europe/Rome") for i, t in enumerate(times)], dtype=object
+    )
+    expected = TableEncoder().fit_transform(pd.DataFrame({"time": times}))
+    assert_array_equal(TableEncoder().fit_transform(mixed.to_frame("time")), expected)
+    encoder = TableEncoder().fit(mixed[::-1].to_frame("time"))
+    one_by_one = [encoder.transform(mixed.iloc[[row]].to_frame("time")) for row in range(40)]
+    assert_array_equal(np.concatenate(one_by_one), expected)
+
+
 @pytest.mark.parametrize(
     ("texts", "kind"),
     [

@@ -303,7 +303,7 @@ def test_displays(kind, table):
     estimator.fit(table[0].rename(columns={"city": "<city>"}), target_of(kind, table))
     bundle = estimator._repr_mimebundle_()
     html, svg = bundle["text/html"], bundle["image/svg+xml"]
-    assert "Out-of-fold score" in html
+    assert "Out of fold: " in html
     assert "&lt;city&gt;" in html
     assert "<city>" not in html
     assert svg.startswith("<svg")
