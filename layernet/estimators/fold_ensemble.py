@@ -21,8 +21,9 @@ from sklearn.utils.validation import (
 )
 
 from layernet.engine.threads import only_one_thread
-from layernet.estimators.folds import Fold, given_folds, random_folds
+from layernet.estimators.folds import Fold, checked_groups, given_folds, random_folds
 from layernet.estimators.rollback import restored_on_error
+from layernet.estimators.samples import without_nullable_type
 from layernet.estimators.tables.links import ClassProbabilities, LabelProbabilities, Link
 
 N_FOLDS = 5
@@ -75,7 +76,7 @@ class FoldEnsemble(MetaEstimatorMixin, BaseEstimator):
 
     # --- the same for both ---
 
-    def fit(self, X: Any, y: Any, *, groups: Any = None, **fit_params: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, *, groups: Any = None, **fit_params: Any) -> Self:
         """Fit a clone of the estimator to the training rows of each fold.
 
         Parameters
@@ -83,11 +84,13 @@ class FoldEnsemble(MetaEstimatorMixin, BaseEstimator):
         X : data frame, array-like or sparse matrix of shape (n_samples, n_features)
             As the estimator takes it.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+        sample_weight : array-like of shape (n_samples,), default=None
+            Given to the estimator's `fit`; `temperature_` and `oof_score_` count it too.
         groups : array-like of shape (n_samples,), default=None
-            Samples of a group stay in one fold.
+            Samples of a group stay in one fold: those of one patient, or copies of one row.
         **fit_params : dict
-            Arguments of the estimator's `fit`, such as `sample_weight`. Those with an entry for each sample are
-            split as `X` is.
+            Further arguments of the estimator's `fit`. Those with an entry for each sample are split as `X` is.
+            Of a pipeline, the weights are those of a step, such as `ridge__sample_weight`.
 
         Returns
         -------
@@ -96,10 +99,17 @@ class FoldEnsemble(MetaEstimatorMixin, BaseEstimator):
 
         Raises
         ------
-        ValueError
-            If a fold has no rows, or no training rows of a class; an earlier fit stays usable.
+        ValueError, TypeError
+            If a fold has no rows, or no training rows of a class, or an argument is not valid; an earlier fit
+            stays usable.
         """
         self._validate_params()
+        if sample_weight is not None:
+            fit_params["sample_weight"] = sample_weight
+        for name in fit_params.keys() & {"X_val", "y_val", "sample_weight_val"}:
+            raise TypeError(
+                f"{type(self).__name__}.fit takes no {name}: each member is validated on its held-out fold."
+            )
         with restored_on_error(self):
             self._fit(X, y, groups, fit_params)
         return self
@@ -107,7 +117,8 @@ class FoldEnsemble(MetaEstimatorMixin, BaseEstimator):
     def _fit(self, X: Any, y: Any, groups: Any, fit_params: dict[str, Any]) -> None:
         who = type(self).__name__
         y = self._checked_targets(y)
-        X, y, groups = indexable(X, y, groups)
+        X, y = indexable(X, y)
+        groups = checked_groups(groups, len(y), who)
         random = check_random_state(self.random_state)
         seed = int(random.randint(2**31))
         if self.cv is None or isinstance(self.cv, Integral):
@@ -137,7 +148,9 @@ class FoldEnsemble(MetaEstimatorMixin, BaseEstimator):
         rows = np.flatnonzero(counts)
         out_of_fold = np.full_like(sums, np.nan)
         out_of_fold[rows] = sums[rows] / counts[rows].reshape(-1, *[1] * (sums.ndim - 1))
-        weights = fit_params.get("sample_weight")
+        weights = next(
+            (value for name, value in fit_params.items() if name.rpartition("__")[2] == "sample_weight"), None
+        )
         self._keep_out_of_fold(out_of_fold, y, rows, None if weights is None else np.asarray(weights, float))
 
     def _fit_member(self, X: Any, y: np.ndarray, fold: Fold, fit_params: dict[str, Any], seed: int) -> Member:
@@ -175,7 +188,8 @@ class FoldEnsembleClassifier(ClassifierMixin, FoldEnsemble):
 
     A classifier of this package gets the fold that it is not trained on as `X_val` and `y_val`. So with
     `early_stopping=True` it keeps the epoch that is best for rows which it has not seen, and no row is lost for
-    training: each is seen by all members but one. Members are fitted on one thread each.
+    training: each is seen by all members but one. A classifier within a pipeline does not get it. Members are
+    fitted on one thread each.
 
     Parameters
     ----------
@@ -187,6 +201,7 @@ class FoldEnsembleClassifier(ClassifierMixin, FoldEnsemble):
     n_jobs : int, default=None
         Members that are fitted at a time, as in joblib. The result is bitwise the same for any number.
     random_state : int, RandomState or None, default=None
+        Seeds the folds and the members: each gets a seed of its own in every parameter `random_state`.
 
     Attributes
     ----------
@@ -219,10 +234,15 @@ class FoldEnsembleClassifier(ClassifierMixin, FoldEnsemble):
     (5, True)
     """
 
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **FoldEnsemble._parameter_constraints,
+        "estimator": [HasMethods(["fit", "predict_proba"])],
+    }
+
     def _checked_targets(self, y: Any) -> np.ndarray:
         if y is None:
             raise ValueError(MISSING_TARGET.format(type(self).__name__))
-        y = _check_y(y, multi_output=True, y_numeric=False, estimator=self)
+        y = _check_y(without_nullable_type(y), multi_output=True, y_numeric=False, estimator=self)
         check_classification_targets(y)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
@@ -248,7 +268,11 @@ class FoldEnsembleClassifier(ClassifierMixin, FoldEnsemble):
                 )
 
     def _predict_one(self, estimator: Any, X: Any) -> np.ndarray:
-        return np.asarray(estimator.predict_proba(X), np.float64)
+        probabilities = estimator.predict_proba(X)
+        if isinstance(probabilities, list):  # a pair of columns for each label
+            both = zip(probabilities, estimator.classes_, strict=True)
+            probabilities = np.column_stack([each @ (known == 1) for each, known in both])
+        return np.asarray(probabilities, np.float64)
 
     @property
     def _link(self) -> Link:
@@ -326,6 +350,7 @@ class FoldEnsembleRegressor(RegressorMixin, FoldEnsemble):
     n_jobs : int, default=None
         Members that are fitted at a time, as in joblib. The result is bitwise the same for any number.
     random_state : int, RandomState or None, default=None
+        Seeds the folds and the members: each gets a seed of its own in every parameter `random_state`.
 
     Attributes
     ----------

@@ -14,6 +14,8 @@ from sklearn.model_selection import (
     check_cv,
 )
 
+from layernet.estimators.samples import MISSING_CLASSES
+
 
 class Fold(NamedTuple):
     """Row numbers of one fold.
@@ -51,9 +53,11 @@ def given_folds(cv: Any, X: Any, y: np.ndarray, groups: Any, who: str) -> list[F
     n_rows = len(y)
     folds = []
     for index, parts in enumerate(check_cv(cv).split(X, y, groups)):
-        fold = Fold(*(np.arange(n_rows)[rows] if is_mask(rows) else as_numbers(rows) for rows in parts))
-        for rows in fold:
-            if len(rows) and not (rows.min() >= 0 and rows.max() < n_rows):
+        fold = Fold(*(as_row_numbers(rows, n_rows, f"{who}: fold {index} of cv") for rows in parts))
+        for rows, kind in zip(fold, ("training", "held-out"), strict=True):
+            if not len(rows):
+                raise ValueError(f"{who}: fold {index} of cv has no {kind} rows. Give other folds.")
+            if not (rows.min() >= 0 and rows.max() < n_rows):
                 raise ValueError(
                     f"{who}: the rows of fold {index} of cv={cv!r} must be numbers from 0 to {n_rows - 1}, got "
                     f"{rows.min()} to {rows.max()}."
@@ -70,14 +74,47 @@ def given_folds(cv: Any, X: Any, y: np.ndarray, groups: Any, who: str) -> list[F
     return folds
 
 
-def is_mask(rows: Any) -> bool:
-    """Return whether rows are given as True and False."""
-    return np.asarray(rows).dtype == bool
+def as_row_numbers(rows: Any, n_rows: int, who: str) -> np.ndarray:
+    """Return the rows of a part of a fold, given as numbers or as a mask, as numbers."""
+    rows = np.asarray(rows)
+    if rows.dtype == bool and rows.shape == (n_rows,):
+        return np.flatnonzero(rows)
+    if rows.ndim != 1 or (len(rows) and rows.dtype.kind not in "iu"):
+        raise ValueError(
+            f"{who} must have row numbers, or a mask with {n_rows} entries, got an array of {rows.dtype} of "
+            f"shape {rows.shape}."
+        )
+    return rows.astype(np.intp)
 
 
-def as_numbers(rows: Any) -> np.ndarray:
-    """Return row numbers as an array."""
-    return np.asarray(rows, dtype=np.intp)
+def checked_groups(groups: Any, n_rows: int, who: str) -> np.ndarray | None:
+    """Return the number of the group of each row; None if there are no groups.
+
+    Parameters
+    ----------
+    groups : array-like of shape (n_rows,) or None
+        Labels of any type, none missing.
+    n_rows : int
+    who : str
+        The estimator's class, for errors.
+    """
+    if groups is None:
+        return None
+    labels = np.asarray(groups, dtype=object)  # of a list of text and NaN, NumPy would make the text "nan"
+    if labels.shape not in ((n_rows,), (n_rows, 1)):
+        raise ValueError(
+            f"{who}: groups must have a label for each of the {n_rows} rows, got the shape {labels.shape}."
+        )
+    entries = labels.ravel().tolist()
+    is_missing = [type(each).__name__ in MISSING_CLASSES or each != each for each in entries]
+    if any(is_missing):
+        raise ValueError(
+            f"{who}: groups must have no missing labels, as in row {is_missing.index(True)}. Give rows without "
+            "a group a label of their own."
+        )
+    in_order = sorted(set(entries), key=lambda each: (type(each).__name__, each))
+    number_of = {label: number for number, label in enumerate(in_order)}
+    return np.array([number_of[each] for each in entries])
 
 
 def keys_of_folds(folds: list[Fold], n_rows: int) -> np.ndarray:

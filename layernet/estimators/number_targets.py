@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from layernet.estimators.robust_scale import robust_center_and_factor
 from layernet.estimators.scikit_learn_losses import SCIKIT_LEARN_LOSSES
 from layernet.estimators.targets import Targets
 from layernet.estimators.value_range import require_in_range
@@ -25,6 +26,10 @@ REGRESSOR_LOSSES = (
 )
 
 
+# Difference of the quartiles of a normal distribution, in standard deviations.
+NORMAL_QUARTILES = 1.349
+
+
 class NumberTargets(Targets):
     """One number or several numbers for each sample.
 
@@ -34,9 +39,10 @@ class NumberTargets(Targets):
     loss : str or Loss
     exact : bool, default=False
         Whether the squared error has the value that scikit-learn reports.
-    target_scale : {"standard"} or None, default=None
+    target_scale : {"standard", "robust"} or None, default=None
         "standard" for targets (y - mean) / deviation. Mean and standard deviation are those of the first
-        training data.
+        training data. With "robust" they are the median and the interquartile range / 1.349, which are the same
+        for a normal distribution.
 
     Attributes
     ----------
@@ -82,6 +88,12 @@ class NumberTargets(Targets):
         if self.target_scale is None or self.mean is not None:
             return
         y = np.asarray(y, dtype=np.float64).reshape(len(y), -1)
+        if self.target_scale == "robust":
+            self.mean, factor = robust_center_and_factor(y, "inverted_cdf", sample_weight)
+            self.standard_deviation = np.where(
+                factor > 0, 1 / (NORMAL_QUARTILES * np.where(factor, factor, 1)), 1
+            )
+            return
         largest = abs(y).max(axis=0)
         largest[largest == 0] = 1
         y = y / largest  # so that no square overflows

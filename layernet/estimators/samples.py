@@ -10,6 +10,9 @@ from sklearn.exceptions import DataConversionWarning
 from layernet.training.storage import select_rows
 from layernet.user_warnings import warn_user
 
+# Classes of missing values: None, pandas' NA and NaT. NaN is not equal to itself.
+MISSING_CLASSES = {"NoneType", "NAType", "NaTType"}
+
 
 class Samples(NamedTuple):
     """Rows that have passed the checks of `fit`."""
@@ -37,6 +40,24 @@ def refuse_ragged_labels(y: Any) -> None:
             "y has several labels for a sample, as lists of several lengths. Make a column of 0 and 1 for each "
             "label: sklearn.preprocessing.MultiLabelBinarizer().fit_transform(y)."
         )
+
+
+def without_nullable_type(y: Any) -> Any:
+    """Return a pandas Series of a nullable type as an array of NumPy's type, if nothing is missing; else y.
+
+    scikit-learn makes floats of such a Series: labels True and False would become 1.0 and 0.0, and large whole
+    numbers would become equal.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> without_nullable_type(pd.Series([True, False], dtype="boolean"))
+    array([ True, False])
+    """
+    numpy_type = getattr(getattr(y, "dtype", None), "numpy_dtype", None)
+    if numpy_type is None or numpy_type.kind not in "biuf" or y.isna().any():
+        return y
+    return y.to_numpy(dtype=numpy_type)
 
 
 def as_dense_targets(y: Any, who: str, accept_sparse: bool) -> np.ndarray:

@@ -5,13 +5,17 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_diabetes
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.metrics import log_loss
-from sklearn.model_selection import GroupKFold, TimeSeriesSplit, train_test_split
+from sklearn.model_selection import GroupKFold, TimeSeriesSplit, cross_validate, train_test_split
+from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 from layernet import (
@@ -115,6 +119,39 @@ def test_weights_reach_the_members_and_the_scores():
     assert ensemble.oof_score_ == pytest.approx(expected.score(X[:100], y[:100], weights[:100]))
 
 
+def test_weights_of_a_step_of_a_pipeline_count_and_weights_are_routed():
+    X, y = load_diabetes(return_X_y=True)
+    weights = np.where(np.arange(442) % 3 == 0, 5.0, 1.0)
+    folds = [(np.arange(100, 442), np.arange(100))]
+    direct = FoldEnsembleRegressor(Ridge(), cv=folds).fit(X, y, sample_weight=weights)
+    piped = FoldEnsembleRegressor(make_pipeline(Ridge()), cv=folds).fit(X, y, ridge__sample_weight=weights)
+    assert piped.oof_score_ == direct.oof_score_
+    with config_context(enable_metadata_routing=True):
+        ensemble = FoldEnsembleRegressor(Ridge(), cv=3).set_fit_request(sample_weight=True)
+        ensemble.set_score_request(sample_weight=True)
+        scores = cross_validate(ensemble, X, y, params={"sample_weight": weights}, cv=2, error_score="raise")
+    assert np.isfinite(scores["test_score"]).all()
+
+
+def test_groups_stay_in_one_fold(random):
+    groups = np.repeat(np.arange(12), 5)
+    y = random.standard_normal(12)[groups]
+    X = groups[:, None] * 1.0
+    apart = FoldEnsembleRegressor(KNeighborsRegressor(1), random_state=0).fit(X, y)
+    together = FoldEnsembleRegressor(KNeighborsRegressor(1), random_state=0).fit(X, y, groups=groups)
+    assert apart.oof_score_ == 1
+    assert together.oof_score_ < 0.5
+
+
+def test_labels_of_an_estimator_that_returns_a_pair_of_columns_for_each(random):
+    X = random.standard_normal((60, 3))
+    labels = (X > 0).astype(int)
+    ensemble = FoldEnsembleClassifier(RandomForestClassifier(10), cv=3, random_state=0).fit(X, labels)
+    assert ensemble.predict_proba(X).shape == (60, 3)
+    assert ensemble.oof_score_ > 0.3
+    assert (ensemble.predict(X) == labels).mean() > 0.9
+
+
 def test_groups_splitters_frames_sparse_rows_and_several_outputs(random):
     X = pd.DataFrame(random.standard_normal((60, 3)), columns=["a", "b", "c"])
     y = X[["a", "b"]].to_numpy() @ [[1.0, 0], [0, 2.0]]
@@ -141,6 +178,22 @@ def test_bad_input_is_refused_and_changes_nothing(random):
         ensemble.fit(X, rare)
     with pytest.raises(ValueError, match="cv must be from 2 to the number of different rows, 20, got 30"):
         ensemble.set_params(cv=30).fit(X, y)
+    with pytest.raises(TypeError, match="takes no X_val: each member is validated on its held-out fold"):
+        ensemble.set_params(cv=4).fit(X, y, X_val=X)
+    with pytest.raises(ValueError, match="must have a label for each of the 20 rows, got the shape \\(3,\\)"):
+        ensemble.fit(X, y, groups=[0, 1, 2])
+    for missing in (None, np.nan, pd.NA):
+        with pytest.raises(ValueError, match="no missing labels, as in row 1"):
+            ensemble.fit(X, y, groups=["a", missing, *"b" * 18])
+    with pytest.raises(ValueError, match=r"fold 0 of cv has no held-out rows"):
+        ensemble.set_params(cv=[(np.arange(20), [])]).fit(X, y)
+    with pytest.raises(ValueError, match=r"fold 0 of cv must have row numbers, or a mask with 20 entries"):
+        ensemble.set_params(cv=[(np.arange(19), [0.7])]).fit(X, y)
+    with pytest.raises(ValueError, match=r"must have row numbers, or a mask with 20 entries.* shape \(3,\)"):
+        ensemble.set_params(cv=[(np.arange(19), [True, False, True])]).fit(X, y)
+    for cannot in (SVC(), LinearRegression()):
+        with pytest.raises(ValueError, match="'estimator' parameter"):
+            FoldEnsembleClassifier(cannot).fit(X, y)
     with pytest.raises(ValueError, match="Fit an ensemble to each column"):
         ensemble.set_params(cv=4).fit(X, np.column_stack([y + 1, y + 3, y]))
     assert_array_equal(ensemble.predict_proba(X), before)

@@ -23,6 +23,7 @@ from layernet.engine.choice import ENGINES, check_engine
 from layernet.engine.threads import only_one_thread
 from layernet.estimators.folds import (
     Fold,
+    checked_groups,
     folds_of_distinct_rows,
     given_folds,
     keys_of_folds,
@@ -30,9 +31,14 @@ from layernet.estimators.folds import (
 )
 from layernet.estimators.numeric_data import NotNumericError, require_numbers
 from layernet.estimators.rollback import restored_on_error
-from layernet.estimators.samples import as_dense_targets, refuse_ragged_labels
+from layernet.estimators.samples import (
+    MISSING_CLASSES,
+    as_dense_targets,
+    refuse_ragged_labels,
+    without_nullable_type,
+)
 from layernet.estimators.tables.budget import TimeLimit
-from layernet.estimators.tables.columns import MISSING_CLASSES, WHO
+from layernet.estimators.tables.columns import WHO
 from layernet.estimators.tables.encoder import TableEncoder
 from layernet.estimators.tables.ensemble import Ensemble, train_members
 from layernet.estimators.tables.equal_rows import find_distinct_rows
@@ -150,6 +156,7 @@ class TabularEstimator(CallbackSupportMixin, BaseEstimator):
             self.encoder_ = encoder.fit(X, sample_weight=sample_weight)
             inputs = self.encoder_.transform(X)
         check_consistent_length(inputs, y, groups)
+        groups = checked_groups(groups, len(y), who)
         self.n_features_in_ = self.encoder_.n_features_in_
         self.__dict__.pop("feature_names_in_", None)
         if hasattr(self.encoder_, "feature_names_in_"):
@@ -157,7 +164,7 @@ class TabularEstimator(CallbackSupportMixin, BaseEstimator):
         self._targets = self._make_targets(y, sample_weight)
         weights = self._targets.sample_weights(y, sample_weight)
         folds: list[Fold] | None = None
-        keys = None if groups is None else np.unique(groups, return_inverse=True)[1]
+        keys = groups
         is_random = self.cv is None or isinstance(self.cv, Integral)
         if not is_random:
             folds = given_folds(self.cv, X, y, groups, who)
@@ -250,7 +257,7 @@ class TabularEstimator(CallbackSupportMixin, BaseEstimator):
                     f"{who}: Input y contains NaN or None: {sum(is_missing)} missing values, the first in row "
                     f"{is_missing.index(True) // (entries.size // len(entries))}. Drop these rows."
                 )
-        y = _check_y(y, multi_output=True, y_numeric=self._y_is_numeric, estimator=self)
+        y = _check_y(without_nullable_type(y), multi_output=True, y_numeric=self._y_is_numeric, estimator=self)
         return as_dense_targets(y, who, accept_sparse=not self._y_is_numeric)
 
     def _keep_out_of_fold(self, predictions: np.ndarray, y: np.ndarray, sample_weight: Any) -> None:

@@ -14,6 +14,7 @@ from scipy import sparse
 from sklearn.utils import check_array
 
 from layernet.estimators.numeric_data import NotNumericError
+from layernet.estimators.samples import MISSING_CLASSES
 from layernet.estimators.tables.categories import BOOLEAN_TEXTS, Levels, levels_of_objects, levels_of_values
 from layernet.estimators.tables.dates import (
     Dates,
@@ -308,7 +309,6 @@ CLASSES: tuple[tuple[str, tuple[type, ...]], ...] = (
     ("duration", (datetime.timedelta, np.timedelta64)),
     ("time", (datetime.time,)),
 )
-MISSING_CLASSES = {"NoneType", "NAType", "NaTType"}
 
 
 def class_of(kind: type, label: Any) -> str | None:

@@ -16,8 +16,10 @@ from layernet.estimators.tables.base import TabularEstimator
 from layernet.estimators.tables.intervals import ResidualScale
 from layernet.estimators.tables.links import Link, LogNumbers, Numbers
 from layernet.estimators.tables.member import EncodedTable
-from layernet.losses import Loss, MeanSquaredError
+from layernet.losses import HuberLoss, Loss, MeanAbsoluteError, MeanSquaredError, QuantileLoss
 from layernet.losses.deviance import HalfSquaredError
+
+ROBUST_LOSSES = (MeanAbsoluteError, HuberLoss, QuantileLoss)
 
 
 class TabularRegressor(RegressorMixin, MultiOutputMixin, TabularEstimator):
@@ -155,7 +157,8 @@ class TabularRegressor(RegressorMixin, MultiOutputMixin, TabularEstimator):
     def _make_targets(self, y: np.ndarray, sample_weight: np.ndarray | None) -> NumberTargets:
         targets = NumberTargets(y, self.loss)
         if targets.out_activation == "identity":
-            targets.target_scale = "standard"
+            # Such losses are to ignore outliers, and a standard deviation does not.
+            targets.target_scale = "robust" if isinstance(targets.loss, ROBUST_LOSSES) else "standard"
         return targets
 
     def _make_link(self, targets: np.ndarray) -> Link:

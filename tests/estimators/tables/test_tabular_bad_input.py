@@ -230,8 +230,8 @@ def test_folds_that_cannot_be_used(kind, table):
     X, y = table[0], target_of(kind, table)
     rows = np.arange(len(y))
     for cv, expected in [
-        ([(rows[:0], rows)], "no rows"),
-        ([(rows, rows[:0])], "no rows"),
+        ([(rows[:0], rows)], "no training rows"),
+        ([(rows, rows[:0])], "no held-out rows"),
         ([(rows, rows[:5])], "holds out 5 rows that it also trains on"),
         ([(rows[:5], rows[5:] + 7)], "must be numbers from 0 to 89"),
         ([], "no folds"),

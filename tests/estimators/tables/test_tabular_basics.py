@@ -12,9 +12,10 @@ from scipy.sparse import coo_array, csr_array
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris
 
-from layernet import Callback, TabularClassifier, TabularRegressor
+from layernet import Callback, QuantileLoss, TabularClassifier, TabularRegressor
 from layernet.estimators.tables import base
 from layernet.estimators.tables.recipe import choose_recipe
+from layernet.estimators.tables.report import FitReport, NetworkReport
 
 
 def test_a_frame_with_columns_of_all_kinds(table):
@@ -91,3 +92,57 @@ def test_many_rows_are_predicted_in_blocks(make, monkeypatch, random):
     assert_allclose(regressor.predict(rows), expected, rtol=1e-12)
     assert_allclose(regressor.predict_interval(rows), intervals, rtol=1e-12)
     assert n_rows_of_blocks == [17, 18, 17, 18] * 2
+
+
+@pytest.mark.parametrize("loss", ["absolute_error", "huber", QuantileLoss(0.5)])
+def test_robust_losses_ignore_a_huge_target(loss):
+    X, y = load_diabetes(return_X_y=True)
+    spoiled = y[:300].copy()
+    spoiled[5] = 1e12
+    regressor = TabularRegressor("fast", loss=loss, random_state=0).fit(X[:300], spoiled)
+    assert regressor.score(X[300:], y[300:]) > 0.3
+
+
+def test_a_representation_that_is_cut_off_is_left_out(monkeypatch, few_epochs, table):
+    X, _, y = table
+    train = base.train_members
+    monkeypatch.setattr(base, "train_members", lambda *a: train(*a)[:7])  # of 6 periodic and 6 with pieces
+    regressor = TabularRegressor(random_state=0).fit(X, y)
+    assert np.isfinite(regressor.oof_predictions_).all()
+    assert {each.representation for each in regressor.report_.networks} == {"periodic"}
+    assert regressor.report_.left_out == ["6 of 12 networks are left out."]
+
+
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (pd.Series([2**60, 2**60 + 1] * 15, dtype="Int64"), [2**60, 2**60 + 1]),
+        (pd.Series([True, False] * 15, dtype="boolean"), [False, True]),
+    ],
+)
+def test_labels_of_nullable_types_keep_their_type(few_epochs, labels, classes, random):
+    classifier = TabularClassifier("fast", random_state=0).fit(random.normal(size=(30, 2)), labels)
+    assert classifier.classes_.tolist() == classes
+    assert classifier.classes_.dtype.kind in "bi"
+
+
+def test_the_report_says_how_many_rows_were_scored(few_epochs, table):
+    X, y, _ = table
+    report = TabularClassifier("fast", random_state=0).fit(X, y).report_
+    assert report.n_scored_rows < report.n_rows == 90
+    assert f"Out of fold ({report.n_scored_rows} rows): accuracy" in repr(report)
+    whole = TabularClassifier("balanced", random_state=0).fit(X, y).report_
+    assert whole.n_scored_rows == 90
+    assert "Out of fold: accuracy" in repr(whole)
+
+
+def test_curves_do_not_jump_where_networks_stop():
+    def network(fold, values, best_epoch):
+        return NetworkReport("pieces", fold, 0.0, best_epoch, len(values), 0.0, values)
+
+    networks = [
+        network(0, [np.nan, 0.2, np.nan, 0.3], 2),
+        network(1, [np.nan, 0.5, np.nan, 0.4, np.nan, 0.5], 4),
+    ]
+    report = FitReport("best", 9, 9, 9, (), [], networks, "R2", 0.0, 0.0, {}, [])
+    np.testing.assert_allclose(report.learning_curves()["pieces"], [np.nan, 0.35, np.nan, 0.35, np.nan, 0.35])
