@@ -124,7 +124,7 @@ def layernet(task: Task, preset: str) -> BaseEstimator:
 class Bagged(BaseEstimator):
     """Average of one model for each fold. Each stops early on its fold, which the others are trained on.
 
-    There are 8 folds below 2,000 rows and 5 above, as in the tabular estimators. They are stratified by class.
+    There are 8 folds below 2,000 rows and 5 above. Those of classes are stratified.
     """
 
     def __init__(self, make: Callable[[], Any], fit_with: Callable[..., Any], classify: bool, seed: int):

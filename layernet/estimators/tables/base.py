@@ -116,7 +116,8 @@ class TabularEstimator(CallbackSupportMixin, BaseEstimator):
             Of a classifier: labels of any type; for several labels a sample, a column of 0 and 1 for each
             label. Of a regressor: numbers.
         sample_weight : array-like of shape (n_samples,), default=None
-            At least 0. A sample with weight k counts as k equal samples.
+            At least 0. A sample with weight k counts as k equal samples, unless samples with the same values
+            have several targets.
         groups : array-like of shape (n_samples,), default=None
             Samples of a group stay in one fold: measurements of one patient, for example.
 
@@ -257,6 +258,10 @@ class TabularEstimator(CallbackSupportMixin, BaseEstimator):
                     f"{who}: Input y contains NaN or None: {sum(is_missing)} missing values, the first in row "
                     f"{is_missing.index(True) // (entries.size // len(entries))}. Drop these rows."
                 )
+        elif entries.dtype.kind == "f" and not np.isfinite(entries).all():
+            n_missing, row = int(np.isnan(entries).sum()), int(np.argwhere(~np.isfinite(entries))[0][0])
+            found = f"NaN: {n_missing} missing values" if n_missing else "infinity"
+            raise ValueError(f"{who}: Input y contains {found}, the first in row {row}. Drop these rows.")
         y = _check_y(without_nullable_type(y), multi_output=True, y_numeric=self._y_is_numeric, estimator=self)
         return as_dense_targets(y, who, accept_sparse=not self._y_is_numeric)
 

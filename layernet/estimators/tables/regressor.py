@@ -99,7 +99,7 @@ class TabularRegressor(RegressorMixin, MultiOutputMixin, TabularEstimator):
 
     Equal rows that are in the same folds or groups are merged into one row with the sum of their weights. So a
     weight of 2 counts as two equal rows, and random folds never hold out a row whose equal is trained on. Rows
-    whose inputs have several targets are not merged.
+    whose inputs have several targets are not merged, so neither holds for them.
 
     There is no warm start and no `partial_fit`: scales, folds and epochs are chosen from all rows.
 

@@ -106,6 +106,16 @@ def test_missing_targets(kind, table, missing):
         y = np.full(len(y), np.nan)
     message = error_of(kind, table[0], y)
     assert "Input y contains NaN" in message
+    if missing != "all":
+        assert message.endswith("2 missing values, the first in row 3. Drop these rows.")
+
+
+def test_targets_that_are_not_finite(table):
+    for value, found in ((np.nan, "NaN: 2 missing values"), (np.inf, "infinity")):
+        y = target_of(TabularRegressor, table).copy()
+        y[[3, 5]] = value
+        message = error_of(TabularRegressor, table[0], y)
+        assert message == f"TabularRegressor: Input y contains {found}, the first in row 3. Drop these rows."
 
 
 @pytest.mark.parametrize("kind", KINDS)
