@@ -35,9 +35,9 @@ def find_distinct_rows(
     So a row with weight 2 is the same as two equal rows, no network is judged by a row that it was trained on,
     and the order of the rows does not matter.
 
-    Rows whose inputs have several targets stay as they are, and the first two do not hold for them. Merged, each
-    target would be in one fold with all its rows, and the networks that judge it would have seen the other
-    targets alone.
+    Rows whose inputs have several targets stay as they are, and the first two do not hold for them. Merged,
+    each target would be in one fold with all its rows, and the networks that judge it would have seen the
+    other targets alone.
 
     Parameters
     ----------
