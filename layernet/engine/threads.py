@@ -118,6 +118,7 @@ class _Limiter:
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self._users = 0
+        self._of_this_thread = threading.local()
         self._threads_before: list[tuple[Any, int]] = []
 
     def begin(self) -> None:
@@ -125,13 +126,25 @@ class _Limiter:
             if self._users == 0:
                 self._threads_before = [(library, library.num_threads) for library in _blas_libraries()]
                 self._set([(library, 1) for library, _ in self._threads_before])
-            self._users += 1
+            self._count(1)
 
     def end(self) -> None:
         with uninterrupted, self.lock:
-            self._users -= 1
+            self._count(-1)
             if self._users == 0:
                 self._set(self._threads_before)
+
+    def _count(self, change: int) -> None:
+        self._users += change
+        self._of_this_thread.users = getattr(self._of_this_thread, "users", 0) + change
+
+    def begin_in_child(self) -> None:
+        """Forget the contexts of the parent's other threads, which do not exist in a forked child."""
+        is_limited = self._users > 0
+        self._users = getattr(self._of_this_thread, "users", 0)
+        if is_limited and self._users == 0:
+            self._set(self._threads_before)
+        self.lock.release()
 
     def threads(self) -> int:
         """Return the number of threads that BLAS may have outside of all such contexts."""
@@ -198,5 +211,5 @@ if hasattr(os, "register_at_fork"):  # no child begins with a lock that a thread
     os.register_at_fork(
         before=_limiter.lock.acquire,
         after_in_parent=_limiter.lock.release,
-        after_in_child=_limiter.lock.release,
+        after_in_child=_limiter.begin_in_child,
     )

@@ -1,5 +1,6 @@
 """Small matrix products run on one thread, large ones on as many as before."""
 
+import os
 import threading
 
 import numpy as np
@@ -48,4 +49,28 @@ def test_every_thread_can_limit_blas_after_another_did():
         thread.join()
     limit()
     assert found == [{1}] * 4
+    assert blas_threads() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+@pytest.mark.skipif(blas_threads() == {1}, reason="BLAS has one thread here, so no context limits it")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_process_forgets_the_limits_of_other_threads():
+    before, is_limited, may_end = blas_threads(), threading.Event(), threading.Event()
+
+    def limit():
+        with blas_on_one_thread():
+            is_limited.set()
+            may_end.wait()
+
+    thread = threading.Thread(target=limit)
+    thread.start()
+    is_limited.wait()
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if blas_threads() == before else 1)
+    _, status = os.waitpid(child, 0)
+    may_end.set()
+    thread.join()
+    assert os.waitstatus_to_exitcode(status) == 0
     assert blas_threads() == before
