@@ -118,13 +118,13 @@ class FoldEnsemble(MetaEstimatorMixin, BaseEstimator):
         who = type(self).__name__
         y = self._checked_targets(y)
         X, y = indexable(X, y)
-        groups = checked_groups(groups, len(y), who)
+        group_numbers = checked_groups(groups, len(y), who)
         random = check_random_state(self.random_state)
         seed = int(random.randint(2**31))
         if self.cv is None or isinstance(self.cv, Integral):
             n_folds = None if self.cv is None else int(self.cv)
             is_stratified = isinstance(self, ClassifierMixin) and y.ndim == 1
-            folds = random_folds(n_folds, N_FOLDS, y, groups, is_stratified, seed, who)
+            folds = random_folds(n_folds, N_FOLDS, y, group_numbers, is_stratified, seed, who)
         else:
             folds = given_folds(self.cv, X, y, groups, who)
         self._require_classes(folds, y)

@@ -27,6 +27,7 @@ from layernet import (
     NetworkClassifier,
     NetworkRegressor,
     Sequential,
+    TabularRegressor,
 )
 
 # Few epochs are enough for what these tests ask.
@@ -141,6 +142,21 @@ def test_groups_stay_in_one_fold(random):
     together = FoldEnsembleRegressor(KNeighborsRegressor(1), random_state=0).fit(X, y, groups=groups)
     assert apart.oof_score_ == 1
     assert together.oof_score_ < 0.5
+
+
+@pytest.mark.parametrize(
+    "estimator", [FoldEnsembleRegressor(Ridge()), TabularRegressor("fast", engine="formulas", n_jobs=1)]
+)
+def test_a_splitter_gets_the_labels_of_the_groups(estimator, random):
+    class Split(GroupKFold):
+        def split(self, X, y=None, groups=None):
+            given.append(groups)
+            return super().split(X, y, groups)
+
+    given, labels = [], np.repeat(["x", "y", "z"], 8)
+    X = random.standard_normal((24, 2))
+    estimator.set_params(cv=Split(3)).fit(X, X[:, 0], groups=labels)
+    assert_array_equal(given[0], labels)
 
 
 def test_labels_of_an_estimator_that_returns_a_pair_of_columns_for_each(random):

@@ -157,7 +157,6 @@ class TabularEstimator(CallbackSupportMixin, BaseEstimator):
             self.encoder_ = encoder.fit(X, sample_weight=sample_weight)
             inputs = self.encoder_.transform(X)
         check_consistent_length(inputs, y, groups)
-        groups = checked_groups(groups, len(y), who)
         self.n_features_in_ = self.encoder_.n_features_in_
         self.__dict__.pop("feature_names_in_", None)
         if hasattr(self.encoder_, "feature_names_in_"):
@@ -165,7 +164,7 @@ class TabularEstimator(CallbackSupportMixin, BaseEstimator):
         self._targets = self._make_targets(y, sample_weight)
         weights = self._targets.sample_weights(y, sample_weight)
         folds: list[Fold] | None = None
-        keys = groups
+        keys = checked_groups(groups, len(y), who)
         is_random = self.cv is None or isinstance(self.cv, Integral)
         if not is_random:
             folds = given_folds(self.cv, X, y, groups, who)
