@@ -24,7 +24,12 @@ from layernet.estimators.numeric_data import require_numbers
 from layernet.estimators.rollback import restored_on_error
 from layernet.estimators.row_hashes import hash_rows
 from layernet.estimators.row_order import RowShuffler
-from layernet.estimators.samples import Samples, as_dense_targets, refuse_ragged_labels
+from layernet.estimators.samples import (
+    Samples,
+    as_dense_targets,
+    refuse_ragged_labels,
+    without_nullable_type,
+)
 from layernet.estimators.scoring import rows_for_scorer
 from layernet.estimators.training_state import REFIT_HINT, TrainingState
 from layernet.estimators.validation_data import ValidationData, split_rows, validation_function
@@ -148,7 +153,7 @@ def checked_data(estimator: NetworkEstimator, X: Any, y: Any, reset: bool) -> tu
     """
     refuse_ragged_labels(y)
     X = require_numbers(X, "X")
-    y = require_numbers(y, "y") if estimator._y_is_numeric else y
+    y = require_numbers(y, "y") if estimator._y_is_numeric else without_nullable_type(y)
     with np.errstate(over="ignore", invalid="ignore"):  # numbers that overflow are reported by the error
         X, y = validate_data(
             estimator, X, y, accept_sparse=["csr", "csc"], multi_output=True,

@@ -9,7 +9,7 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from layernet import Dense, MLPClassifier, MLPRegressor, NetworkClassifier, NetworkRegressor
+from layernet import Dense, MLPClassifier, MLPRegressor, NetworkClassifier, NetworkRegressor, Sequential
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")]
 
@@ -205,3 +205,13 @@ def test_whole_numbers_of_every_type_are_sizes(sizes):
 def test_dropout_rates_are_numbers():
     with pytest.raises(ValueError, match=r"dropout must be numbers, got '0\.5'"):
         MLPClassifier((3,), dropout=["0.5"]).fit(X, LABELS)
+
+
+@pytest.mark.parametrize(("pair", "dtype"), [([2**60, 2**60 + 1], "Int64"), ([False, True], "boolean")])
+def test_labels_of_nullable_types_keep_their_type(pair, dtype):
+    labels = pd.Series(pair * 10, dtype=dtype)
+    X = np.arange(20.0)[:, None]
+    for classifier in (MLPClassifier(max_iter=1), NetworkClassifier(Sequential([Dense(1)]), max_iter=1)):
+        classes = classifier.fit(X, labels).classes_
+        assert classes.tolist() == pair
+        assert classes.dtype.kind in "bi"
